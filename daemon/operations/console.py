@@ -54,6 +54,9 @@ class WatchedConsole(Unwatched):
         self._seen = ConsoleSeen(text)
         self._opened = asyncio.Event()
         self._came = asyncio.Event()
+        self._ended = False
+        """Whether nothing more is waited for."""
+
         self.failure: BackupdError | None = None
         """Why it is not read any more, or was not for a while."""
 
@@ -82,7 +85,9 @@ class WatchedConsole(Unwatched):
                         return
                     await self._operation.clock.sleep(PAUSES.pause(losses))
         finally:
+            self._ended = True
             self._opened.set()
+            self._came.set()
 
     async def _read_on(self) -> None:
         operation = self._operation
@@ -103,13 +108,14 @@ class WatchedConsole(Unwatched):
         return await self._operation.client.files.console(self._operation.config.id)
 
     async def _quiet(self) -> None:
-        """Wait a moment for what is on its way, unless the text is there already."""
+        """Wait a moment, once, for what is on its way, unless the text is there already."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LATE_SECONDS):
-                while self.shown_at is None:
+                while self.shown_at is None and not self._ended:
                     self._came.clear()
                     async with asyncio.timeout(QUIET_SECONDS):
                         await self._came.wait()
+        self._ended = True
 
     async def must_have_shown(self) -> None:
         """Raise NotStartedError if the text that was waited for has not come."""

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.__main__ import main
 from daemon.core.units import format_size
-from daemon.operations import sent
+from daemon.operations import console, sent
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Change, Power, Pulls
@@ -300,6 +300,13 @@ def test_a_drill_whose_server_ends_by_itself_has_failed(cli: Cli, panel: Panel, 
     assert "survival: The drill of with files on lobby, begun at " in cli("--config", config, "status").out
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time for a line of the console."""
+    monkeypatch.setattr(console, "QUIET_SECONDS", 3.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_drill_watches_the_console(cli: Cli, panel: Panel, made: Backup) -> None:
     """It is open before the server is started, and the time until the text came is what counts."""
     pytest.importorskip("websockets")
@@ -312,6 +319,7 @@ def test_a_drill_watches_the_console(cli: Cli, panel: Panel, made: Backup) -> No
     assert (record["result"], record["seconds"] > 0) == ("done", True)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_drill_whose_console_does_not_show_what_it_must_has_failed(cli: Cli, panel: Panel, made: Backup) -> None:
     """It is told, and recorded, with the last lines; the server is left as it is, for a look."""
     pytest.importorskip("websockets")

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where something never comes, that is known soon."""
-    monkeypatch.setattr(console, "QUIET_SECONDS", 0.8)
+    """Where something never comes, that is known soon; what comes may take its time on a busy machine."""
+    monkeypatch.setattr(console, "QUIET_SECONDS", 2.0)
 
 
 def operation(node: Node) -> Any:
