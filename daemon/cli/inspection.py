@@ -1,22 +1,14 @@
-"""Who looks into the files of an archive, by what was asked for on the command line."""
+"""How deep an archive is read, and what came of it in words."""
 
 from collections.abc import Sequence
 
 from daemon.cli.options import Depth
-from daemon.clock import Clock
-from daemon.proof.sane import SanityCheck
-from daemon.transfer.verify import Inspect
+from daemon.core.proof import Level
 
 
-def inspection(level: Depth, clock: Clock) -> Inspect | None:
-    """Return who looks into an archive's files; None if only its end is wanted.
-
-    Other chunks of a world are looked into each day, so that a check every day sees them all.
-    """
-    if level is Depth.WALKED:
-        return None
-    day = clock.now().toordinal()
-    return lambda: SanityCheck(day)
+def level_of(depth: Depth) -> Level:
+    """Return the level that was asked for on the command line."""
+    return Level(depth.value)
 
 
 def games(known: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "pipe",
     "probe",
     "prune",
+    "reading",
     "records",
     "run",
     "shelf",
@@ -38,5 +39,4 @@ __all__ = [
     "source",
     "spool",
     "verify",
-    "work",
 ]

@@ -42,6 +42,12 @@ class WorkerDiedError(WorkerError):
     """The process that copies ended or hung amid a job: the archive that it read may be the reason."""
 
 
+class ReadError(CopyError):
+    """A backup or a copy cannot be read by the process that was asked to; code and hint are those that it told."""
+
+    default_hint = ""
+
+
 class CopiesBusyError(CopyError):
     """Another run makes or prunes the copies of this server."""
 

@@ -8,7 +8,7 @@ proof, in short and printable texts, and a bounded index of its files where that
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
 
@@ -21,6 +21,9 @@ from daemon.core.proof import PANEL, Level
 from daemon.errors import BackupdError, ProblemCode
 from daemon.state import ShelfRecord
 from daemon.transfer.receive import ProgressListener
+
+if TYPE_CHECKING:
+    from daemon.copies.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +152,20 @@ class PruneResult:
     remembered: tuple[ShelfRecord, ...] = ()
 
 
+MOST_INDEXED = 10_000
+"""Files that the daemon lets itself be told of an archive: it holds them in memory until a drill has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToProve:
     """A backup to read to its end as deep as `level`: from its node, or its copy in `store`, which is a store's name.
 
-    `day` chooses what is sampled. Files by the patterns of `expect` must be in it. Of a backup that is `indexed`, the
-    files are told. It has `bytes` bytes, 0 if that is not known.
+    `day` chooses what is sampled. Files by the patterns of `expect` must be in it. Of its files, at most so many are
+    `indexed`: they are told. It has `bytes` bytes, 0 if that is not known.
+
+    A copy is the one that the `manifest` tells of, where that is at hand, else the one that is remembered. It is
+    decrypted by these `identities`, as a file of age's holds them; what is decrypted lies in `spool_in` before.
+    `detailed` asks for all that a person would be told.
     """
 
     backup: str
@@ -162,8 +173,27 @@ class ToProve:
     day: int
     store: str = PANEL
     expect: tuple[str, ...] = ()
-    indexed: bool = False
+    indexed: int = 0
     bytes: int = 0
+    manifest: "Manifest | None" = None
+    identities: SecretStr | None = None
+    spool_in: Path = Path()
+    detailed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a person is told of a reading beyond what is recorded of it: what is wrong or odd, each by its code.
+
+    `size` and `checksum` are those of what came; `games` is as in `VerifyResult`.
+    """
+
+    size: int = 0
+    checksum: str = ""
+    problems: tuple[tuple[ProblemCode, str], ...] = ()
+    warnings: tuple[tuple[ProblemCode, str], ...] = ()
+    games: tuple[str, ...] | None = None
+    entries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +211,7 @@ class ProofFound:
     worlds: tuple[str, ...] = ()
     failure: Failure | None = None
     index: ArchiveIndex | None = None
+    details: Details | None = None
 
 
 @dataclass(frozen=True, slots=True)

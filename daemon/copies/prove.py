@@ -5,10 +5,10 @@ What must hold (invariant 17): only what was read says anything. That it cannot 
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
+from daemon.copies.age import read_identities
 from daemon.copies.errors import CopyError
-from daemon.copies.jobs import ProofFound, ToProve
+from daemon.copies.jobs import Details, ProofFound, ToProve
 from daemon.copies.manifest import Manifest
 from daemon.copies.verify import Reading, Verified, verify_copy
 from daemon.core.model import Backup
@@ -27,25 +27,48 @@ MOST_TOLD = 10
 LONGEST = 300
 """How many problems are reported, and how long each may be: they hold names out of the archive."""
 
-MOST_INDEXED = 10_000
-"""Files that are told of an archive: the daemon holds them in memory until a drill has ended."""
+LONGEST_DETAIL = 4096
+"""How long one is for somebody who waits: it names several files."""
 
 
 async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofFound:
     """Read a backup from its node; raises HostError, PanelError and TransferError where it cannot be read."""
-    expected, inspect = Expected.of(backup), _inspect(asked)
-    index = Indexing(inspect) if inspect is not None and asked.indexed else None
+    expected, looking = Expected.of(backup), _Looking(asked)
     try:
-        found = await in_thread(lambda: verify(source, expected, index or inspect))
+        found = await in_thread(lambda: verify(source, expected, looking.inspect))
     except WrongFileError as error:
+        if asked.detailed:
+            raise
         return ProofFound(None, (_plain(error.text),))
-    return replace(found_in(found), index=indexed(index.index.told(MOST_INDEXED), found.contents) if index else None)
+    return looking.found_in(found)
 
 
 async def prove_copy(store: Store, manifest: Manifest, asked: ToProve, moved: Callable[[int], None]) -> ProofFound:
-    """Read a copy from its store, an encrypted one as it is stored; raises StoreError where it cannot be read."""
-    found = await verify_copy(store, manifest, Reading(inspect=_inspect(asked)), moved, spool_in=Path())
-    return found_in(found)
+    """Read a copy from its store, an encrypted one as it is stored unless its key is at hand.
+
+    Raises StoreError, EncryptionError and DiskError where it cannot be read.
+    """
+    looking = _Looking(asked)
+    identities = [] if asked.identities is None else read_identities(asked.identities.get_secret_value())
+    reading = Reading(identities, looking.inspect)
+    return looking.found_in(await verify_copy(store, manifest, reading, moved, spool_in=asked.spool_in))
+
+
+class _Looking:
+    """What looks into one archive's files, as deep as was asked, and what it then tells."""
+
+    def __init__(self, asked: ToProve) -> None:
+        inspect = _inspect(asked)
+        self._asked = asked
+        self._index = Indexing(inspect) if inspect is not None and asked.indexed else None
+        self.inspect: Inspect | None = self._index or inspect
+
+    def found_in(self, found: VerifyResult | Verified) -> ProofFound:
+        """Return what a check found, with all that was asked for."""
+        index = None
+        if self._index is not None:
+            index = indexed(self._index.index.told(self._asked.indexed), found.contents)
+        return replace(found_in(found), index=index, details=_details(found) if self._asked.detailed else None)
 
 
 def found_in(found: VerifyResult | Verified) -> ProofFound:
@@ -56,6 +79,15 @@ def found_in(found: VerifyResult | Verified) -> ProofFound:
     files, size = (contents.files, contents.bytes) if contents else (None, None)
     worlds = tuple(map(_plain, found.worlds))
     return ProofFound(found.level, (*texts[:MOST_TOLD], *more), files, size, worlds)
+
+
+def _details(found: VerifyResult | Verified) -> Details:
+    """Return all of it, as it may be shown."""
+    problems, warnings = (
+        tuple((one.code, _plain(one.text, LONGEST_DETAIL)) for one in told) for told in (found.problems, found.warnings)
+    )
+    size, checksum = (found.size, found.checksum) if isinstance(found, VerifyResult) else (0, "")
+    return Details(size, checksum, problems, warnings, found.games, found.contents.entries if found.contents else 0)
 
 
 def manifest_of(manifests: Iterable[Manifest], backup: str) -> Manifest:
@@ -73,6 +105,6 @@ def _inspect(asked: ToProve) -> Inspect | None:
     return lambda: Expecting(asked.expect, SanityCheck(asked.day) if asked.level is Level.SANE else None)
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, longest: int = LONGEST) -> str:
     """Return text out of an archive as it may be shown anywhere: printable, and not too long."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:LONGEST])
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:longest])

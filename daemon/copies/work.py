@@ -152,9 +152,11 @@ class OwnProcess:
         return backup, source
 
     async def _prove_copy(self, job: Job, what: ToProve, listener: ProgressListener) -> ProofFound:
-        desk = await _Desk.of(job, self._clock, self._opens)
-        shelf = await desk.shelves.of(what.store, job.config.panel.name, job.server.uuid)
-        manifest = manifest_of(shelf.manifests.values() if shelf else (), what.backup)
+        manifest = what.manifest
+        if manifest is None:
+            desk = await _Desk.of(job, self._clock, self._opens)
+            shelf = await desk.shelves.of(what.store, job.config.panel.name, job.server.uuid)
+            manifest = manifest_of(shelf.manifests.values() if shelf else (), what.backup)
         async with self._opens(job.stores[what.store].settings) as opened:
             return await prove_copy(opened, manifest, what, listener.moved)
 

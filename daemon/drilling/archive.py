@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import Failure, FetchWorker, Job, ToFetch, ToProve
+from daemon.copies.jobs import MOST_INDEXED, Failure, FetchWorker, Job, ToFetch, ToProve
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
 from daemon.core.proof import Level
@@ -35,7 +35,7 @@ class BackupElsewhere:
     async def read(self) -> ReadResult:
         """Have it read to its end."""
         day = self.context.clock.now().toordinal()
-        asked = ToProve(self.backup.uuid, Level.SANE, day, indexed=True, bytes=self.backup.bytes)
+        asked = ToProve(self.backup.uuid, Level.SANE, day, indexed=MOST_INDEXED, bytes=self.backup.bytes)
         async with self.context.downloads:
             found = await self.worker.prove(self.job, asked, self.link, self.listener)
         if found.failure is not None:

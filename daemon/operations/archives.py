@@ -4,30 +4,31 @@ What must hold: `read` says that an archive is whole only where every byte of it
 its files were looked into; the index that it returns is of these very bytes.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from daemon.copies.age import read_identities
 from daemon.copies.errors import EncryptionError
 from daemon.copies.fetch import fetch_into
+from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
 from daemon.copies.manifest import Manifest
+from daemon.copies.reading import problems_of, read
 from daemon.copies.source import node_source
-from daemon.copies.verify import Reading, verify_copy
+from daemon.core.files import MOST_REMEMBERED, ArchiveIndex
 from daemon.core.model import Backup
+from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.operations.archive import ReadResult, Watching, fetched_parts
 from daemon.operations.operation import Operation
-from daemon.proof.indexing import Indexing, indexed
-from daemon.proof.sane import SanityCheck
+from daemon.rotation.preview import Preview
 from daemon.stores.base import GivesLinks
 from daemon.stores.open import open_store
-from daemon.stores.values import StoreSettings
 from daemon.transfer.download import download
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
 from daemon.transfer.threads import in_thread
-from daemon.transfer.verify import verify
 
 LINK_SECONDS = 3600
 """A node begins to fetch at once; a link that is used until its end may be slow."""
@@ -36,10 +37,15 @@ LINK_SECONDS = 3600
 class BackupArchive:
     """A backup of the operation's server, from its node or the panel's object store."""
 
-    def __init__(self, operation: Operation, backup: Backup, watching: Watching) -> None:
+    def __init__(
+        self, operation: Operation, seen: Preview, backup: Backup, watching: Watching, worker: ProofWorker
+    ) -> None:
+        """`worker` reads it; the server was just `seen`."""
         self._operation = operation
+        self._seen = seen
         self._backup = backup
         self._watching = watching
+        self._worker = worker
 
     @property
     def backup(self) -> Backup:
@@ -47,15 +53,16 @@ class BackupArchive:
         return self._backup
 
     async def read(self) -> ReadResult:
-        """Read its file to the end."""
-        expected, inspect = Expected.of(self._backup), Indexing(SanityCheck)
+        """Have its file read to the end."""
+        expected, seen = Expected.of(self._backup), self._seen
+        job = Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, {}, (), "")
+        day = self._operation.clock.now().toordinal()
+        asked = ToProve(self._backup.uuid, Level.SANE, day, indexed=MOST_REMEMBERED, bytes=expected.size)
         with self._watching(self._backup.name, expected.size) as listener:
             listener.said(f"reading {format_size(expected.size)}")
-            source = self._source(listener)
-            found = await in_thread(lambda: verify(source, expected, inspect))
-        return ReadResult(found.problems, indexed(inspect.index, found.contents), found.level)
+            return _result(await read(self._worker, job, asked, listener, self.link))
 
-    async def link(self) -> SecretStr | None:
+    async def link(self) -> SecretStr:
         """Ask the panel for a link."""
         return await self._operation.client.download_link(self._operation.config.id, self._backup.uuid)
 
@@ -88,20 +95,27 @@ class CopyArchive:
 
     def __init__(
         self,
-        settings: StoreSettings,
+        job: Job,
         manifest: Manifest,
-        identities: Sequence[object],
+        identity: SecretStr | None,
         watching: Watching,
+        worker: ProofWorker,
+        *,
         spool_in: Path,
     ) -> None:
-        """Raises EncryptionError for an encrypted copy without an identity. `spool_in` is as in `fetch_to`."""
-        if manifest.encryption is not None and not identities:
+        """Raises EncryptionError for an encrypted copy without an identity. `worker` reads the copy by `job`, which is
+        `job_of_copy`'s. `spool_in` is as in `fetch_to`.
+        """
+        if manifest.encryption is not None and identity is None:
             raise EncryptionError("the copy is encrypted", hint="give the private key with --identity")
-        self._settings = settings
+        (store,) = job.stores.values()
+        self._job = job
+        self._settings = store.settings
         self._manifest = manifest
-        self._identities = identities
+        self._identity = identity
         self._watching = watching
-        self._spool_in = spool_in
+        self._worker = worker
+        self._spool_in = spool_in.absolute()
 
     @property
     def backup(self) -> Backup:
@@ -109,14 +123,22 @@ class CopyArchive:
         return self._manifest.as_copy().backup
 
     async def read(self) -> ReadResult:
-        """Read the copy to its end."""
-        inspect = Indexing(SanityCheck)
-        async with open_store(self._settings) as store:
-            with self._watching(self.backup.name, self.backup.bytes) as listener:
-                listener.said(f"reading {format_size(self._manifest.stored.bytes)} from {self._settings.name}")
-                reading = Reading(self._identities, inspect)
-                found = await verify_copy(store, self._manifest, reading, listener.moved, spool_in=self._spool_in)
-        return ReadResult(found.problems, indexed(inspect.index, found.contents), found.level)
+        """Have the copy read to its end."""
+        size = self._manifest.stored.bytes
+        asked = ToProve(
+            self.backup.uuid,
+            Level.SANE,
+            self._job.listing.taken_at.toordinal(),
+            self._settings.name,
+            indexed=MOST_REMEMBERED,
+            bytes=size,
+            manifest=self._manifest,
+            identities=self._identity,
+            spool_in=self._spool_in,
+        )
+        with self._watching(self.backup.name, self.backup.bytes) as listener:
+            listener.said(f"reading {format_size(size)} from {self._settings.name}")
+            return _result(await read(self._worker, self._job, asked, listener))
 
     async def link(self) -> SecretStr | None:
         """Let the store sign an address, where it can and the copy is the archive itself."""
@@ -130,8 +152,14 @@ class CopyArchive:
         async with open_store(self._settings) as store:
             with self._watching(self.backup.name, self.backup.bytes) as listener:
                 listener.said(f"fetching {format_size(self._manifest.stored.bytes)} from {self._settings.name}")
-                await fetch_into(store, self._manifest, path, self._identities, listener.moved)
+                identities = [] if self._identity is None else read_identities(self._identity.get_secret_value())
+                await fetch_into(store, self._manifest, path, identities, listener.moved)
 
     def parts(self, folder: Path, most: int) -> AsyncGenerator[Path, None]:
         """Fetch it, and split it."""
         return fetched_parts(self, folder, most)
+
+
+def _result(found: ProofFound) -> ReadResult:
+    """Return what a reading found; one that told no file has found something wrong."""
+    return ReadResult(problems_of(found), found.index or ArchiveIndex(), found.reached)

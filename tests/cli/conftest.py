@@ -17,6 +17,7 @@ import structlog
 
 from daemon.__main__ import main
 from daemon.clock import SystemClock
+from daemon.copies.work import OwnProcess
 from daemon.sandbox import faults
 from daemon.sandbox.records import Server, Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
@@ -70,6 +71,12 @@ def cli(environment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         return Ran(code, written.out, written.err)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def reads_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives are read by this process, as the one that is made for it would: tests/cli/test_reader.py makes that."""
+    monkeypatch.setattr("daemon.cli.reader.ChildProcess", lambda: OwnProcess(SystemClock()))
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ async def test_a_backup_is_read_by_another_process_and_what_is_torn_is_told(rig:
 
     right = await found(sound)
     assert (right.reached, right.problems, right.failure, right.index) == (Level.SANE, (), None, None)
-    asked = ToProve(sound.uuid, Level.SANE, 1, indexed=True)
+    asked = ToProve(sound.uuid, Level.SANE, 1, indexed=1000)
     indexed = await worker.prove(job, asked, partial(link, rig, sound.uuid), Listener())
     assert indexed.index is not None
     assert indexed.index.outermost >= {"world"}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from daemon.cli.context import server_named
 from daemon.cli.discovered import covered_now
 from daemon.cli.onto import OntoArguments, bring, consequences, words
+from daemon.cli.reader import opened_reader
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
@@ -44,7 +45,9 @@ def restore_onto(settings: Settings, name: str, wanted: str, onto: str, argument
                 *consequences(target, verdict.backup.bytes, arguments),
             ]
             confirm(facts, f"restore {one_line(verdict.backup.name)} of {name} onto {onto}?", yes=arguments.yes)
-            ends.append(await bring(operation, BackupArchive(origin, verdict.backup, watching), arguments, state_dir))
+            async with opened_reader() as worker:
+                archive = BackupArchive(origin, seen, verdict.backup, watching, worker)
+                ends.append(await bring(operation, archive, arguments, state_dir))
             return [ends[0].outcome]
 
     return runner.carry_out(

@@ -8,16 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from daemon.cli.backups.listing import look
 from daemon.cli.context import read_config
+from daemon.cli.reader import reader
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error
 from daemon.cli.ui.progress import watching
 from daemon.clock import Clock, SystemClock
 from daemon.config.values import StatePlace
+from daemon.copies.jobs import Job, ProofWorker, ToProve
+from daemon.copies.reading import as_result, read
 from daemon.core.choose import choose
 from daemon.core.model import Backup, State
+from daemon.core.proof import Level
+from daemon.core.units import format_size
 from daemon.errors import BackupdError, Exit, StateError, UsageError
 from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
@@ -27,6 +33,7 @@ from daemon.rotation.setup import open_client
 from daemon.state import engine_for
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.verify import VerifyResult
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,7 @@ class DownloadSession:
     @contextmanager
     def source(self, backup: Backup) -> Iterator[tuple[Source, Expected]]:
         """Return where the backup's file comes from and what it must be; NotGoodError if it has none."""
-        expected = Expected.of(backup)
-        with watching(backup.name, expected.size) as listener:
-            self._warn(backup, expected, listener)
+        with self.watched(backup) as (listener, expected):
             yield (
                 Source(
                     host=FileHost(clock=self.clock, clear=self.seen.config.panel.clear_links),
@@ -89,6 +94,32 @@ class DownloadSession:
                 ),
                 expected,
             )
+
+    @contextmanager
+    def watched(self, backup: Backup) -> Iterator[tuple[ProgressListener, Expected]]:
+        """Return who hears of the transfer of a backup's file, and what that must be; NotGoodError if it has none."""
+        expected = Expected.of(backup)
+        with watching(backup.name, expected.size) as listener:
+            self._warn(backup, expected, listener)
+            yield listener, expected
+
+    def read(self, backup: Backup, level: Level, worker: ProofWorker) -> VerifyResult:
+        """Have a backup read to its end; raises what `daemon.copies.reading.read` does, and NotGoodError."""
+        job = Job(self.seen.config, self.seen.server, self.seen.listing, self.seen.plan.verdicts, {}, (), "")
+        asked = ToProve(backup.uuid, level, self.clock.now().toordinal(), bytes=backup.bytes)
+        link = partial(self.client.download_link, self.seen.config.id, backup.uuid)
+        with self.watched(backup) as (listener, expected):
+            listener.said(f"reading {format_size(expected.size)}")
+            return as_result(self.runner.run(read(worker, job, asked, listener, link)))
+
+    @contextmanager
+    def reader(self) -> Iterator[ProofWorker]:
+        """Return who reads archives, for the length of a block."""
+        worker = reader()
+        try:
+            yield worker
+        finally:
+            self.runner.run(worker.close())
 
     def _warn(self, backup: Backup, expected: Expected, listener: ProgressListener) -> None:
         """Warn of what is odd about a backup that is fetched all the same."""

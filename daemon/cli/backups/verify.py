@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from daemon.cli.backups.session import each, exit_code, open_session
-from daemon.cli.inspection import games, inspection
+from daemon.cli.inspection import games, level_of
 from daemon.cli.options import Depth
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import write_json
@@ -13,7 +13,7 @@ from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.documents.commands import Document
 from daemon.errors import BackupdError
-from daemon.transfer.verify import Complaint, VerifyResult, verify
+from daemon.transfer.verify import Complaint, VerifyResult
 
 
 def verify_backups(
@@ -21,12 +21,10 @@ def verify_backups(
 ) -> int:
     """Verify backups of a server, one after the other, since they come from one node."""
     findings: dict[str, VerifyResult] = {}
-    with open_session(settings, server) as session:
+    with open_session(settings, server) as session, session.reader() as worker:
 
         def look_at(backup: Backup) -> None:
-            with session.source(backup) as (source, expected):
-                source.listener.said(f"reading {format_size(expected.size)}")
-                findings[backup.uuid] = found = verify(source, expected, inspection(level, session.clock))
+            findings[backup.uuid] = found = session.read(backup, level_of(level), worker)
             if not found.problems:
                 session.read_whole(backup)
 
@@ -80,7 +78,7 @@ def _document(backup: Backup, found: VerifyResult | None, error: BackupdError | 
         "bytes": backup.bytes,
         "result": _result(found),
         "received": found.size if found else None,
-        "checksum": found.checksum if found else None,
+        "checksum": found.checksum or None if found else None,
         "sha1": _sha1(found.checksum) if found else None,
         "files": contents.files if contents else None,
         "unpacked": contents.bytes if contents else None,

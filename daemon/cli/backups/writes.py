@@ -131,7 +131,7 @@ def restore_backup(
             return [hindered]
         facts = _restoring(seen, verdict, options, prove=prove)
         confirm(facts, f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
-        chosen = replace(options, read=reading(operation)) if prove else options
+        chosen = replace(options, read=reading(operation, seen)) if prove else options
         ends.append(await restore(operation, verdict.backup, chosen))
         return [ends[0].outcome]
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from daemon.cli.arguments import unknown
 from daemon.cli.context import begin, server_named
 from daemon.cli.onto import temporary_folder
+from daemon.cli.reader import opened_reader
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
@@ -54,7 +55,9 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
                 options = DrillOptions(
                     name, sources[0], seen.server.uuid, ways, chosen.start, chosen.watch, chosen.console
                 )
-                ends.append(await drill(spare, BackupArchive(origin, backup, watching), options))
+                async with opened_reader() as worker:
+                    archive = BackupArchive(origin, seen, backup, watching, worker)
+                    ends.append(await drill(spare, archive, options))
             now = origin.clock.now()
             record = proof_of_drill(sources[0], seen.server.uuid, ends[0], now, started=chosen.start)
             if record is not None:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from daemon.cli.context import begin, server_named, servers_named
 from daemon.cli.discovered import Covering, cover
+from daemon.cli.reader import opened_reader
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
@@ -14,8 +16,9 @@ from daemon.cli.ui.tables import cell, show, table
 from daemon.cli.ui.which import about
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.errors import CopyError
-from daemon.copies.work import OwnProcess
+from daemon.copies.errors import CopyError, WorkerDiedError
+from daemon.copies.jobs import ProofWorker
+from daemon.copies.reading import died
 from daemon.core.proof import Proof
 from daemon.core.proof_due import Due, ProofRules, Why, in_order
 from daemon.core.units import format_moment, format_size
@@ -56,6 +59,7 @@ class _Desk:
     servers: Sequence[ServerConfig]
     engine: Engine
     journal: Journal
+    reader: ProofWorker
     clock: SystemClock
 
     @asynccontextmanager
@@ -78,7 +82,8 @@ async def _desk(settings: Settings, names: Sequence[str]) -> AsyncIterator[_Desk
     engine = engine_for(config.state)
     journal = await engine.open()
     try:
-        yield _Desk(config, covering, servers, engine, journal, SystemClock())
+        async with opened_reader() as reader:
+            yield _Desk(config, covering, servers, engine, journal, reader, SystemClock())
     finally:
         await journal.close()
         engine.close()
@@ -135,16 +140,19 @@ async def _read(
     installation = await desk.engine.catalogue.installation()
     job, asked = seen.reading(what, desk.config.stores, installation, desk.clock.now())
     began = desk.clock.monotonic()
-    with watching(f"{server.name}: {what.name}", what.bytes) as listener:
-        listener.said(f"reading {format_size(what.bytes)}" + (f" from {what.store}" if what.store else ""))
-        found = await OwnProcess(desk.clock).prove(
-            job, asked, lambda: client.download_link(server.id, what.backup), listener
-        )
+    try:
+        with watching(f"{server.name}: {what.name}", what.bytes) as listener:
+            listener.said(f"reading {format_size(what.bytes)}" + (f" from {what.store}" if what.store else ""))
+            found = await desk.reader.prove(job, asked, partial(client.download_link, server.id, what.backup), listener)
+    except WorkerDiedError as error:  # the others are read all the same
+        ended = WorkerDiedError(died(error), hint="to the daemon it is a failed proof once it has come five times")
+        say_error(ended, about=f"{server.name}, {what.name}")
+        return None, ended
     if (failure := found.failure) is not None:
-        error = CopyError(failure.text, hint=failure.hint)
-        error.code = failure.code
-        say_error(error, about=f"{server.name}, {what.name}")
-        return None, error
+        refused = CopyError(failure.text, hint=failure.hint)
+        refused.code = failure.code
+        say_error(refused, about=f"{server.name}, {what.name}")
+        return None, refused
     done = await record(what, found, seen, desk.clock, desk.journal, began=began)
     return done.record.proof, None
 

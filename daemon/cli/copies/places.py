@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from daemon.cli.arguments import unknown
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig, StoreConfig
@@ -59,9 +61,21 @@ def identities_in(file: Path) -> list[object]:
     """Return the private keys in a file; UsageError where it cannot be read, EncryptionError where it holds none."""
     from daemon.copies.age import read_identities  # noqa: PLC0415 — a list of copies must not wait for it
 
+    return read_identities(_text_of(file))
+
+
+def identity_of(file: Path | None) -> SecretStr | None:
+    """Return what is in the file, if there is one, as another process takes it; raises as `identities_in` does."""
+    if file is None:
+        return None
+    identities_in(file)
+    return SecretStr(_text_of(file))
+
+
+def _text_of(file: Path) -> str:
     try:
         with file.open("rb") as opened:
-            return read_identities(opened.read(LARGEST_IDENTITY).decode())
+            return opened.read(LARGEST_IDENTITY).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"the identity file {file} cannot be read: {reason}") from None

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.cli.context import server_named
-from daemon.cli.copies.places import chosen_copy, identities_in, known_copies
+from daemon.cli.copies.places import chosen_copy, identity_of, known_copies
 from daemon.cli.discovered import covered_now
 from daemon.cli.onto import OntoArguments, bring, consequences, words
+from daemon.cli.reader import reader
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import about
+from daemon.clock import SystemClock
 from daemon.config.values import Config
 from daemon.copies.manifest import Manifest
+from daemon.copies.reading import job_of_copy
 from daemon.core.units import format_size
 from daemon.documents.operations import brought
 from daemon.operations.archives import CopyArchive
@@ -43,13 +46,16 @@ async def _chosen(config: Config, source: CopySource) -> tuple[str, Manifest]:
 def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: OntoArguments) -> int:
     """Bring a copy onto the server `onto`, after confirmation."""
     arguments.check()
-    identities = [] if source.identity is None else identities_in(source.identity)
+    identity = identity_of(source.identity)
     runner = CommandRunner.at(settings, onto, as_json=arguments.as_json)
     config = covered_now(runner.config, [source.server]).config
     must_be_able_to_ask(yes=arguments.yes)
     store, manifest = asyncio.run(_chosen(config, source))
+    server, place = server_named(config, source.server), config.stores[store]
     spool_in = config.state_dir or Path()
-    archive = CopyArchive(config.stores[store].settings, manifest, identities, watching, spool_in)
+    worker = reader()
+    job = job_of_copy(server, place, manifest, SystemClock().now())
+    archive = CopyArchive(job, manifest, identity, watching, worker, spool_in=spool_in)
     name = one_line(manifest.backup.name)
     ends: list[Brought] = []
 
@@ -58,7 +64,10 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
         what = f"the copy: {name} of {source.server}, of {made:%Y-%m-%d %H:%M}, {size}, in {store}"
         facts = [what, *consequences(await operation.look(), manifest.stored.bytes, arguments)]
         confirm(facts, f"restore {name} of {source.server} onto {onto}?", yes=arguments.yes)
-        ends.append(await bring(operation, archive, arguments, config.state_dir))
+        try:
+            ends.append(await bring(operation, archive, arguments, config.state_dir))
+        finally:
+            await worker.close()
         return [ends[0].outcome]
 
     return runner.carry_out(

@@ -5,23 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from daemon.cli.context import begin, servers_named
-from daemon.cli.copies.places import identities_in, shelves_of, stores_meant
+from daemon.cli.copies.places import identity_of, shelves_of, stores_meant
 from daemon.cli.discovered import cover
-from daemon.cli.inspection import games, inspection
+from daemon.cli.inspection import games, level_of
 from daemon.cli.options import Depth
+from daemon.cli.reader import opened_reader
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
+from daemon.copies.jobs import ProofWorker, ToProve
 from daemon.copies.manifest import Manifest
-from daemon.copies.verify import Reading, verify_copy
+from daemon.copies.reading import as_verified, job_of_copy, read
+from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.documents.copies import CopyVerified, verified
 from daemon.errors import BackupdError, Exit
-from daemon.stores.open import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +48,15 @@ async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptio
     config = begin(settings)
     stores = [one.name for one in stores_meant(config, options.store)]
     covering = await cover(config, names)
-    identities = [] if options.identity is None else identities_in(options.identity)
-    reading = Reading(identities, inspection(options.level, SystemClock()))
-    shelves = shelves_of(config)
+    shelves, identity = shelves_of(config), identity_of(options.identity)
     results = []
-    for server in servers_named(covering.config, names):
-        for store, shelf in await shelves.known(stores, server.panel.name, server.id):
-            newest_first = [manifest for _, manifest in sorted(shelf.manifests.items(), reverse=True)]
-            for manifest in newest_first if options.every else newest_first[:1]:
-                results.append(await _looked_at(config, server, store, manifest, reading))  # noqa: PERF401 — awaited
+    async with opened_reader() as worker:
+        reading = _Reading(config, worker, identity, level_of(options.level))
+        for server in servers_named(covering.config, names):
+            for store, shelf in await shelves.known(stores, server.panel.name, server.id):
+                newest_first = [manifest for _, manifest in sorted(shelf.manifests.items(), reverse=True)]
+                for manifest in newest_first if options.every else newest_first[:1]:
+                    results.append(await reading.looked_at(server, store, manifest))  # noqa: PERF401 — awaited
     if options.as_json:
         write_json(verified(results))
     else:
@@ -60,24 +64,37 @@ async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptio
     return covering.exit_code(_exit_code(results))
 
 
-async def _looked_at(
-    config: Config, server: ServerConfig, store: str, manifest: Manifest, reading: Reading
-) -> CopyVerified:
-    try:
-        async with open_store(config.stores[store].settings) as opened:
-            with watching(manifest.backup.name, manifest.stored.bytes) as listener:
-                listener.said(f"reading {format_size(manifest.stored.bytes)} from {store}")
-                found = await verify_copy(
-                    opened,
-                    manifest,
-                    reading,
-                    listener.moved,
-                    spool_in=config.state_dir or Path(),
-                )
-    except BackupdError as error:
-        say_error(error, about=f"{server.name}, {store}, {manifest.backup.name}")
-        return CopyVerified(server, store, manifest, None, error)
-    return CopyVerified(server, store, manifest, found)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How copies are read: by whom, with which private key, and how deep."""
+
+    config: Config
+    worker: ProofWorker
+    identity: SecretStr | None
+    level: Level
+
+    async def looked_at(self, server: ServerConfig, store: str, manifest: Manifest) -> CopyVerified:
+        """Read one copy back."""
+        now, size = SystemClock().now(), manifest.stored.bytes
+        asked = ToProve(
+            manifest.backup.uuid,
+            self.level,
+            now.toordinal(),
+            store,
+            bytes=size,
+            manifest=manifest,
+            identities=self.identity,
+            spool_in=(self.config.state_dir or Path()).absolute(),
+        )
+        job = job_of_copy(server, self.config.stores[store], manifest, now)
+        try:
+            with watching(manifest.backup.name, size) as listener:
+                listener.said(f"reading {format_size(size)} from {store}")
+                found = as_verified(await read(self.worker, job, asked, listener))
+        except BackupdError as error:
+            say_error(error, about=f"{server.name}, {store}, {manifest.backup.name}")
+            return CopyVerified(server, store, manifest, None, error)
+        return CopyVerified(server, store, manifest, found)
 
 
 def _show(results: Sequence[CopyVerified]) -> None:
