@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
-from daemon.copies.errors import ReadError, WorkerDiedError
+from daemon.copies.errors import ReadError, WorkerDiedError, WorkerError
 from daemon.copies.jobs import Details, GiveLink, Job, ProofFound, ProofWorker, ToProve
 from daemon.copies.manifest import Manifest
 from daemon.copies.verify import Verified
@@ -53,6 +53,8 @@ async def read(
         text = died(error)
         return ProofFound(None, (text,), details=Details(problems=((ProblemCode.ARCHIVE, text),)))
     if (failure := found.failure) is None:
+        if found.details is None or (asked.indexed and found.index is None and not found.problems):
+            raise WorkerError("the process that copies did not tell all that it was asked")
         return found
     if refused and refused[-1].code is failure.code:
         raise refused[-1]
