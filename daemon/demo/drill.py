@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daemon.clock import Clock
 from daemon.config.values import Config
+from daemon.copying.process import ChildProcess
 from daemon.core.drills import choose_backup
 from daemon.core.proof import Proofs
 from daemon.operations.archives import BackupArchive
@@ -46,7 +47,11 @@ async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> D
             return None
         ways = usual_ways(spare, _unheard, folder)
         options = DrillOptions(SPARE, source.name, seen.server.uuid, ways, chosen.start, chosen.watch)
-        return await drill(spare, BackupArchive(origin, backup, _unheard), options)
+        reader = ChildProcess()
+        try:
+            return await drill(spare, BackupArchive(origin, seen, backup, _unheard, reader), options)
+        finally:
+            await reader.close()
 
 
 class _Silent:
