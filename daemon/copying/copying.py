@@ -119,7 +119,7 @@ class Copying:
 
     async def _step(self) -> None:
         """Make one visit, or wait for the next."""
-        self._queue = await self._kept.recalled(self._queue)
+        self._queue = await self._kept.recalled(lambda: self._queue)
         self._look_regularly()
         await self._kept.keep(self._queue)
         visit = self._queue.next_visit(self._clock.now())

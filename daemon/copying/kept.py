@@ -4,7 +4,7 @@ The members of a cluster keep one queue. Each reads and writes what waits of the
 go stays in the journal, and whoever takes the server goes on with that.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
 
 from daemon.core.copies_queue import CopyQueue
@@ -26,29 +26,39 @@ class KeptQueue:
         self._read: AbstractSet[str] = frozenset()
         """The servers of which we know what the journal has."""
 
+        self._left: tuple[set[str], set[str]] = set(), set()
+        """The servers, and the stores in trouble, that were left to others since the journal was last asked for
+        anything: its answer does not know of that.
+        """
+
     def leave(self, servers: AbstractSet[str], stores: Collection[str], queue: CopyQueue) -> None:
         """Leave what waits of these servers to other members, and the troubles of `stores` that are not ours any more
         by the `queue`.
         """
         if servers:
             self._read -= servers
-            left = (self._known.troubles.keys() & stores) - queue.troubles.keys()
-            self._known = self._known.without(servers, left)
+            self._left[0].update(servers)
+            self._left[1].update(set(stores) - queue.troubles.keys())
+            self._known = self._known.without(*self._left)
 
-    async def recalled(self, queue: CopyQueue) -> CopyQueue:
-        """Return the queue with what the journal has of the servers that are new in it; all are new at first."""
-        journal, new = self._context.journal, self._unread(queue)
+    async def recalled(self, current: Callable[[], CopyQueue]) -> CopyQueue:
+        """Return the queue with what the journal has of the servers that are new in it; all are new at first.
+
+        It is the `current` one when the journal has answered: rotations, reloads and shares change it meanwhile.
+        """
+        journal, new = self._context.journal, self._unread(current())
         if journal is self._journal and not new:
-            return queue
+            return current()
+        self._left = set(), set()
         try:
             known = await journal.copy_queue()
         except StateError as error:
             log.warning("copy_queue_not_read", text=error.text)
             if not self._is_alone:
-                return queue
+                return current()
             known = CopyQueue()
-        if new:
-            queue = queue.recalling(known.of(new))
+        new -= self._left[0]
+        queue = current().recalling(known.of(new)) if new else current()
         self._journal, self._read = journal, self._read | new
         if not self._is_alone:
             known = known.of(self._read).without((), known.troubles.keys() - queue.troubles.keys())
@@ -59,12 +69,13 @@ class KeptQueue:
         """Keep the queue in the journal, as far as it changed."""
         if self._journal is None or self._unread(queue) or self._known == queue:
             return
+        self._left = set(), set()
         try:
             await self._journal.requeue_copies(self._known, queue)
         except StateError as error:
             log.warning("copy_queue_not_written", text=error.text)
         else:
-            self._known = queue
+            self._known = queue.without(*self._left)
 
     @property
     def _is_alone(self) -> bool:

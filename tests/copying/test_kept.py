@@ -1,20 +1,31 @@
 """The queue of copies in the journal: of one daemon after the other, or of several members of a cluster at a time."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import AsyncMock
 
 import pytest
 from structlog.testing import capture_logs
 
+from daemon.clock import SystemClock
+from daemon.copies.jobs import CopyWorker
+from daemon.copying.copying import Copying
 from daemon.copying.kept import KeptQueue
 from daemon.core.copies_queue import CopyQueue
 from daemon.errors import StateError
+from daemon.fleet.clients import Clients
+from daemon.rotation.outcome import Result
 from daemon.rotation.run import RotationContext
 from daemon.state import Journal
 from daemon.state.local.journal import SqliteJournal
+from tests.alerts.build import outcome
 from tests.at_once import awaited
 from tests.closed import closed_in_the_end
+from tests.config.support import loaded
+from tests.web.gallery import with_stores
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +56,7 @@ def asked(*servers: str, store: str = "nas") -> CopyQueue:
 
 async def kept(one: KeptQueue, queue: CopyQueue) -> CopyQueue:
     """One step of that member: what its queue is then."""
-    queue = await one.recalled(queue)
+    queue = await one.recalled(lambda: queue)
     await one.keep(queue)
     return queue
 
@@ -101,6 +112,71 @@ async def test_a_daemon_that_is_alone_forgets_whatever_is_not_its_own(journal: J
     assert await journal.copy_queue() == recalled
     more = await kept(after, recalled.asked("new", ["nas"], NOW, fresh=True))
     assert await journal.copy_queue() == more
+
+
+def meanwhile(journal: Journal, call: str, what: Callable[[], None]) -> None:
+    """Let that happen once, while the journal answers this call."""
+    patch, asked_of = pytest.MonkeyPatch(), getattr(journal, call)
+
+    async def answered(*arguments: object) -> object:
+        patch.undo()
+        answer: Awaitable[object] = asked_of(*arguments)
+        done = await answer
+        what()
+        return done
+
+    patch.setattr(journal, call, answered)
+
+
+async def test_what_changes_while_the_journal_is_read_is_not_undone(journal: Journal) -> None:
+    """A new backup waits, a server was taken, and one that was given away does not come back."""
+    queue = asked("survival", "given")
+    await kept(member(journal), queue.failed("survival", ["nas"], NOW, "down").failed("given", ["nas"], NOW, "down"))
+    one = member(journal)
+
+    def changes() -> None:
+        nonlocal queue
+        one.leave({"given"}, STORES, queue)
+        queue = queue.without({"given"}, ()).asked("survival", ["nas"], NOW, fresh=True)
+        queue = queue.asked("taken", ["nas"], NOW, fresh=False)
+
+    meanwhile(journal, "copy_queue", changes)
+    queue = await one.recalled(lambda: queue)
+    assert {server: row.fresh for (server, _), row in queue.waiting.items()} == {"survival": True, "taken": False}
+    assert queue.waiting["survival", "nas"].tries == 1
+    await kept(one, queue)
+    assert ("given", "nas") in (await journal.copy_queue()).waiting
+
+
+async def test_what_is_given_away_while_the_journal_is_written_stays_there(journal: Journal) -> None:
+    """With the trouble of the store that it waits for; the next write does not remove its row."""
+    one = member(journal)
+    queue = await kept(one, asked("survival"))
+    more = queue.asked("given", ["offsite"], NOW, fresh=True).store_failed("offsite", NOW, "full", server="given")
+    more = await one.recalled(lambda: more)
+    meanwhile(journal, "requeue_copies", lambda: one.leave({"given"}, STORES, queue))
+    await one.keep(more)
+    await kept(one, queue.failed("survival", ["nas"], NOW, "down"))
+    left = await journal.copy_queue()
+    assert {server for server, _ in left.waiting} == {"survival", "given"}
+    assert "offsite" in left.troubles
+
+
+async def test_a_backup_that_is_made_while_the_queue_is_read_is_copied_next(journal: Journal, tmp_path: Path) -> None:
+    """The rotation ends in the midst of the first step of all."""
+    config = with_stores(loaded(tmp_path))
+    kept_by = member(journal)
+    context = kept_by._context
+    context.clock = SystemClock()
+    copying = Copying(context, cast("Clients", None), cast("CopyWorker", None))
+    copying._config = config
+    copying._ask(config.servers["survival"], fresh=False)
+    made = outcome(Result.DONE, good=True)
+    meanwhile(journal, "copy_queue", lambda: copying.rotated("survival", made))
+    copying._looked_at = context.clock.monotonic()
+    copying._make = AsyncMock()  # type: ignore[method-assign]
+    await copying._step()
+    assert copying.queue.waiting["survival", "nas"].fresh
 
 
 async def test_while_the_journal_cannot_be_read_a_member_writes_nothing_over_it(
