@@ -33,7 +33,7 @@ def _of_servers(servers: Iterable[ServerConfig]) -> dict[str, str]:
             known[id(policy)] = hashed(repr(policy))
         return known[id(policy)]
 
-    return {key_of(one): hashed(f"{one.name}\n{rules(one.policy)}") for one in servers}
+    return {key_of(one): hashed(f"{one.panel.name}\n{one.name}\n{rules(one.policy)}") for one in servers}
 
 
 def _of_store(store: StoreConfig) -> str:

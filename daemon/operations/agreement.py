@@ -1,17 +1,17 @@
 """Whether the daemons of a cluster would decide alike, and a command by hand as they do (invariant 20)."""
 
-from collections.abc import Collection
-
-from daemon.config.opinion import key_of, opinion_on
-from daemon.config.values import ServerConfig
-from daemon.core.agreement import Disagreement, Opinion, differing_on, disagreement, of_those_that_act
+from daemon.config.opinion import key_of
+from daemon.core.agreement import Disagreement, Opinion, differing_on, disagreement, of_those_that_act, store_key
 from daemon.errors import StateError
 from daemon.rotation.run import Disputed
 from daemon.state import ClusterSeen, Leadership
 
+SAME_EVERYWHERE = "bring all members to one version and one configuration, and reload them"
 
-async def disputed_by_hand(leadership: Leadership, servers: Collection[ServerConfig]) -> Disputed | None:
-    """Return what says of each of these servers why nothing may be deleted there, by a look at the daemons now.
+
+async def disputed_by_hand(leadership: Leadership, own: Opinion) -> Disputed | None:
+    """Return what says why a command may delete nothing of a server, by a look at the daemons now. `own` is what the
+    command goes by.
 
     None where there is no cluster, or it cannot be asked: then nothing is deleted in any case.
     """
@@ -21,8 +21,8 @@ async def disputed_by_hand(leadership: Leadership, servers: Collection[ServerCon
         seen = await leadership.membership.seen()
     except StateError:
         return None
-    where = disagreement([opinion_on(servers), *_opinions(seen)])
-    return lambda server, *_: differing_on(where, key_of(server))
+    where = disagreement([own, *_opinions(seen)])
+    return lambda server, /, *stores: differing_on(where, key_of(server), *map(store_key, stores))
 
 
 def disagreement_of(seen: ClusterSeen) -> Disagreement:

@@ -32,15 +32,13 @@ from daemon.core.model import Server
 from daemon.core.names import Altered
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, ProblemCode, StateError
-from daemon.operations.agreement import differing_from, disagreement_of
+from daemon.operations.agreement import SAME_EVERYWHERE, differing_from, disagreement_of
 from daemon.operations.check_server import did_you_mean, listing_findings, view_findings, waiting_findings
 from daemon.operations.findings import Finding, Severity, about, counted
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.copied import copied_before
 from daemon.state import Catalogue, StateNote, engine_for
-
-SAME_EVERYWHERE = "bring all members to one version and one configuration, and reload them"
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
 AlteredNames = Callable[[str], Awaitable[Mapping[str, Altered]]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.clock import Clock
+from daemon.config.opinion import opinion_on
 from daemon.config.values import PanelConfig, ServerConfig, StatePlace
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ProblemCode, ServerBusyError
@@ -48,7 +49,8 @@ async def rotate_servers(
     by_name = {server.name: server for server in servers}
     context = await open_context(engine_for(state), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     context.on_abandoned = left
-    context.disputed = await disputed_by_hand(context.engine.leadership, servers) or context.disputed
+    disputed = await disputed_by_hand(context.engine.leadership, opinion_on(servers))
+    context.disputed = disputed or context.disputed
     try:
         async with open_clients(
             panels_of(servers), clock, tell, hindrance=context.engine.leadership.hindrance

@@ -137,6 +137,28 @@ def test_a_rotation_by_hand_deletes_nothing_where_a_daemon_would_decide_differen
     asyncio.run(look())
 
 
+def test_copies_are_not_pruned_by_hand_where_a_daemon_would_decide_differently(
+    cli: Cli, panel: Panel, cluster: ClusterConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the store's rules; a dry run, which deletes nothing, shows what it would do."""
+    (tmp_path / "nas").mkdir()
+    monkeypatch.setenv("PTERO_BACKUPD_STORES__NAS__URL", f"file://{tmp_path / 'nas'}")
+    panel.configure(extra='copies = ["nas"]')
+    words = ("--config", panel.config, "copies", "prune", "survival")
+    rules = dict(opinion_of(load(panel.config, os.environ)).rules)
+
+    async def look() -> None:
+        async with acting(cluster, OTHER) as other:
+            assert other.leadership.shares is not None
+            for store, code in (rules["store nas"], 0), ("another", 4):
+                await other.leadership.shares.publish(Opinion.of({**rules, "store nas": store}))
+                ran = await asyncio.to_thread(cli, *words)
+                assert (ran.code, "different configurations of it" in ran.err) == (code, code == 4)
+                assert (await asyncio.to_thread(cli, *words, "--dry-run")).code == 0
+
+    asyncio.run(look())
+
+
 def test_where_daemons_differ_is_shown_and_found_by_check(
     cli: Cli, panel: Panel, cluster: ClusterConfig, postgres_server: Postgres
 ) -> None:

@@ -1,5 +1,6 @@
 """What members of a cluster compare of their configurations."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def test_they_differ_on_what_decides_and_nothing_else(tmp_path: Path, old: str, 
 def test_the_same_configuration_gives_the_same_opinion_and_no_secret_matters(tmp_path: Path) -> None:
     """Whatever key each member has."""
     assert differ(tmp_path, environment={"PTERO_BACKUPD_PANELS__MAIN__API_KEY": "ptlc_EXAMPLE-of-another"}) == set()
+
+
+def test_a_panel_of_another_name_is_a_difference(tmp_path: Path) -> None:
+    """Its nodes are parts of their own, so that two members would act for each of its servers."""
+    environ = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "STATE_DIRECTORY": str(tmp_path)}
+    server = load(write(tmp_path, TEXT), environ).servers["a"]
+    other = replace(server, panel=replace(server.panel, name="other"))
+    assert disagreement([opinion_on([server]), opinion_on([other])]).keys == {A}
 
 
 def test_nothing_in_a_policy_is_told_in_an_order_that_another_process_would_not_have(tmp_path: Path) -> None:

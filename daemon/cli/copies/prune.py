@@ -12,8 +12,9 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
+from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig, StoreConfig
-from daemon.copies.errors import CopiesBusyError
+from daemon.copies.errors import CopiesBusyError, CopyError
 from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.copies.records import records_of_pruning
@@ -21,7 +22,10 @@ from daemon.core.applied import NOTHING
 from daemon.core.model import Action
 from daemon.documents.copies import pruned
 from daemon.errors import BackupdError, Exit, StateError, UsageError
+from daemon.operations.agreement import SAME_EVERYWHERE, disputed_by_hand
+from daemon.rotation.run import Disputed
 from daemon.state import Journal, engine_for, looked_into
+from daemon.stores.base import Store
 from daemon.stores.open import open_store
 
 
@@ -68,7 +72,9 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
         once=once,
         leave=leave,
     )
-    results = [result for one in stores for result in await _in_store(config, one, servers, pruner, dry_run=dry_run)]
+    disputed = None if dry_run else await disputed_by_hand(engine.leadership, opinion_of(covering.config))
+    pruning = _Pruning(config, pruner, disputed, dry_run=dry_run)
+    results = [result for one in stores for result in await pruning.in_store(one, servers)]
     if options.as_json:
         write_json(pruned(results, dry_run=dry_run))
     else:
@@ -77,31 +83,49 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
     return covering.exit_code(_exit_code(results))
 
 
-async def _in_store(
-    config: Config, store: StoreConfig, servers: Sequence[ServerConfig], pruner: Pruner, *, dry_run: bool
-) -> list[PruneResult]:
-    """Prune one store; each server's uuid is told by the copies that are there."""
-    meant = [server for server in servers if store.name in server.policy.copies]
-    results = []
-    try:
-        async with open_store(store.settings) as opened, _journal(config, dry_run=dry_run) as journal:
-            seen = [one for one in await shelves_of(config).rescan(store.name, opened) if one.copies]
-            for server in meant:
-                for one in seen:
-                    if one.panel == server.panel.name and one.server_uuid.startswith(server.id):
-                        known = await journal.applied(one.server_uuid, store.name) or NOTHING
-                        inputs = PruneInputs(await journal.accepted(one.server_uuid), known)
-                        result = await pruner.prune(server, one.server_uuid, store, opened, inputs)
+@dataclass(frozen=True)
+class _Pruning:
+    """What all stores have in common. `disputed` says where a daemon of the cluster would decide differently."""
+
+    config: Config
+    pruner: Pruner
+    disputed: Disputed | None
+    dry_run: bool
+
+    async def in_store(self, store: StoreConfig, servers: Sequence[ServerConfig]) -> list[PruneResult]:
+        """Prune one store; each server's uuid is told by the copies that are there."""
+        meant = [server for server in servers if store.name in server.policy.copies]
+        results = []
+        try:
+            async with open_store(store.settings) as opened, _journal(self.config, dry_run=self.dry_run) as journal:
+                seen = [one for one in await shelves_of(self.config).rescan(store.name, opened) if one.copies]
+                for server in meant:
+                    if self.disputed and (why := self.disputed(server, store.name)):
+                        results.append(PruneResult(server, store.name, error=CopyError(why, hint=SAME_EVERYWHERE)))
+                        continue
+                    panel, uuid = server.panel.name, server.id
+                    of_it = [one for one in seen if one.panel == panel and one.server_uuid.startswith(uuid)]
+                    for one in of_it:  # one by one: what was done is told though the next one fails
+                        result = await self._of_server(server, one.server_uuid, store, opened, journal)
                         results.append(result)
-                        await _record(journal, result, one.server_uuid)
-                        if result.applied is not None:
-                            await journal.apply(one.server_uuid, result.applied, store.name)
-    except BackupdError as error:
-        results += [PruneResult(server, store.name, error=error) for server in meant]
-    for result in results:
-        if result.error is not None:
-            say_error(result.error, about=f"{result.server.name}, {result.store}")
-    return results
+        except BackupdError as error:
+            results += [PruneResult(server, store.name, error=error) for server in meant]
+        for result in results:
+            if result.error is not None:
+                say_error(result.error, about=f"{result.server.name}, {result.store}")
+        return results
+
+    async def _of_server(
+        self, server: ServerConfig, uuid: str, store: StoreConfig, opened: Store, journal: Journal
+    ) -> PruneResult:
+        """Prune what the store has of one server, and record it."""
+        known = await journal.applied(uuid, store.name) or NOTHING
+        inputs = PruneInputs(await journal.accepted(uuid), known)
+        result = await self.pruner.prune(server, uuid, store, opened, inputs)
+        await _record(journal, result, uuid)
+        if result.applied is not None:
+            await journal.apply(uuid, result.applied, store.name)
+        return result
 
 
 async def _record(journal: Journal, result: PruneResult, server_uuid: str) -> None:
