@@ -16,8 +16,9 @@ from daemon.copying.kept import KeptQueue
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.copying.visit import Ended, Visits
 from daemon.core.copies_queue import CopyQueue, Visit
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, ElsewhereError
 from daemon.fleet.clients import Clients
+from daemon.fleet.population import slowed
 from daemon.log import get_logger
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome
@@ -152,12 +153,9 @@ class Copying:
         if config is None or server is None:  # a reload removed it
             self._queue = self._queue.done(visit.server, visit.stores)
             return
-        stores = {name: config.stores[name] for name in visit.stores}
-        others = {
-            name: store
-            for name, store in config.stores.items()
-            if name not in stores and name not in self._queue.troubles
-        }
+        every = {name: slowed(store, self._context.fraction()) for name, store in config.stores.items()}
+        stores = {name: every.pop(name) for name in visit.stores}
+        others = {name: store for name, store in every.items() if name not in self._queue.troubles}
         self._again.discard(server.name)
         self.at_work = server.name
         try:
@@ -166,6 +164,9 @@ class Copying:
                 ended = await self._visits.visit(
                     server, stores, client, others=others, room=spool_room(config), patient=patient
                 )
+        except ElsewhereError as error:
+            log.info("copies_elsewhere", server=server.name, text=error.text)
+            ended = Ended(busy=True)
         except ServerStateError as error:
             self._wait_for(server.name, stores, error)
             return

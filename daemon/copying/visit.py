@@ -18,6 +18,7 @@ from daemon.copying.proofs import proven_on_the_way
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.clocks import jumped
 from daemon.core.proof import Proof
+from daemon.core.shares import node_part
 from daemon.core.units import format_size
 from daemon.errors import StateError
 from daemon.log import get_logger
@@ -88,7 +89,7 @@ class Visits:
         node = self._nodes[config.name] = seen.server.node
         if patient and self._busy(config, node):
             return Ended(busy=True)
-        async with alone(context.engine.locks, seen.server.uuid):
+        async with alone(context.engine.locks, seen.server.uuid, node_part(config.panel.name, node)):
             records = [
                 one
                 for one in await self._remembered(config.panel.name, seen.server.uuid)

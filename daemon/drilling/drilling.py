@@ -17,6 +17,7 @@ from daemon.core.units import format_size
 from daemon.drilling.archive import BackupElsewhere
 from daemon.drilling.folder import drill_folder
 from daemon.errors import BackupdError, ServerBusyError, StateError
+from daemon.fleet.busy_nodes import node_is_busy
 from daemon.fleet.clients import Clients
 from daemon.log import get_logger
 from daemon.operations.drill import (
@@ -141,7 +142,7 @@ class Drilling:
                 if seen is None:
                     return
                 backup = choose_backup(seen.plan.verdicts, seen.proven.proofs)
-                if self._context.slots.busy(source.panel.name, seen.server.node):
+                if await node_is_busy(self._context, source.panel.name, seen.server.node):
                     self._wait(turn.drill, BUSY_SECONDS)
                 elif backup is None:
                     log.warning("drill_without_backup", drill=turn.drill, server=turn.server)

@@ -1,7 +1,9 @@
-"""How many members of a cluster share what a panel allows."""
+"""How many members of a cluster share what a panel, or a store, allows."""
 
 from collections import deque
+from dataclasses import replace
 
+from daemon.config.values import StoreConfig
 from daemon.panel.rate_limiter import OWN_WINDOW
 
 
@@ -26,3 +28,11 @@ class Population:
         while len(self._counts) > 1 and self._counts[1][0] <= now - OWN_WINDOW:
             self._counts.popleft()
         return 1 / max(count for _, count in self._counts) if self._counts else 0.0
+
+
+def slowed(store: StoreConfig, fraction: float) -> StoreConfig:
+    """Return a store with that fraction of its rate, and of at least one byte a second."""
+    rate = store.settings.rate
+    if rate is None or fraction == 1:
+        return store
+    return replace(store, settings=replace(store.settings, rate=max(1, int(rate * fraction))))

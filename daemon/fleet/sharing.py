@@ -148,6 +148,7 @@ class Sharing:
         check, context.on_server = context.on_server, self._on_server
         self._check = check
         context.disputed = self._agreeing.disputed
+        context.fraction = lambda: population.fraction(context.clock.monotonic())
 
     def follow(self, config: Config) -> None:
         """Obey a configuration; what is new in it is acted for once its part of the fleet is held."""

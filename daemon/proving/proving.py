@@ -17,7 +17,9 @@ from daemon.core.proof import PANEL
 from daemon.core.proof_due import PAUSES, Budget, Due, next_up
 from daemon.core.units import format_size
 from daemon.errors import BackupdError, StateError
+from daemon.fleet.busy_nodes import node_is_busy
 from daemon.fleet.clients import Clients
+from daemon.fleet.population import slowed
 from daemon.log import get_logger
 from daemon.proving.look import ServerSeen, forget_gone, look
 from daemon.proving.record import described, record
@@ -204,7 +206,7 @@ class Proving:
         seen = await self._look(server) if server else None
         if config is None or server is None or seen is None or what.place not in {one.place for one in seen.due}:
             return
-        if not what.store and self._context.slots.busy(server.panel.name, seen.preview.server.node):
+        if not what.store and await node_is_busy(self._context, server.panel.name, seen.preview.server.node):
             before = self._put_off.get(what.place, _Try(self._clock.now()))
             self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
             return
@@ -224,8 +226,9 @@ class Proving:
         about = described(what.server, what.name, what.store)
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
         installation = await context.engine.catalogue.installation()
+        stores = {name: slowed(store, context.fraction()) for name, store in config.stores.items()}
         try:
-            found = await self._found(server, *seen.reading(what, config.stores, installation, self._clock.now()), what)
+            found = await self._found(server, *seen.reading(what, stores, installation, self._clock.now()), what)
         except WorkerDiedError as error:
             found = self._died(what, error)
         if found.failure is not None:

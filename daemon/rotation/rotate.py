@@ -131,7 +131,7 @@ async def _locked(run: Run, uuid: str) -> AsyncIterator[None]:
     In a cluster a daemon's rotation is made by the member that holds the server's node, and by hand from anywhere.
     """
     node = node_part(run.config.panel.name, run.known_server.node)
-    part = "" if run.order.trigger == "manual" else node
+    part = None if run.order.trigger == "manual" else node
     async with AsyncExitStack() as held:
         try:
             await held.enter_async_context(run.context.engine.locks.held(uuid, part))

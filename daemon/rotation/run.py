@@ -58,11 +58,11 @@ class RotationContext:
 
     `current_config` returns a server's configuration at that moment (None if it is gone), since a reload may change it
     while a rotation waits. `disputed` says why nothing may be deleted on a server, or of it in stores by name, since
-    another member of the cluster would decide differently; empty if none does. `on_server` is called with each server
-    as the panel shows it, and may raise Halt; `on_abandoned` with each rotation that is left before its end,
-    `on_copies` with what became of copies, and how many seconds their transfer took, `on_pruned` with the server and
-    store that were pruned, and what the brake held there, `on_proof` with what was proven, and how many bytes were read
-    in how many seconds, `on_drill` with each drill that ended.
+    another member of the cluster would decide differently; empty if none does. `fraction` is how much of a store's rate
+    is this member's. `on_server` is called with each server as the panel shows it, and may raise Halt; `on_abandoned`
+    with each rotation that is left before its end, `on_copies` with what became of copies, and how many seconds their
+    transfer took, `on_pruned` with the server and store that were pruned, and what the brake held there, `on_proof`
+    with what was proven, and how many bytes were read in how many seconds, `on_drill` with each drill that ended.
     `downloads` is held by the one backup that is downloaded from a node. `opening_trouble` is why the journal of a
     configured state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken
     there. `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one
@@ -77,6 +77,7 @@ class RotationContext:
     random: random.Random
     on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
     disputed: Disputed = lambda _config, *_stores: ""
+    fraction: Callable[[], float] = lambda: 1.0
     on_abandoned: Callable[["Run"], None] = lambda _run: None
     on_copies: Callable[[Sequence[CopyRecord], float], None] = lambda _records, _seconds: None
     on_pruned: Callable[[str, str, str], None] = lambda _server, _store, _held: None

@@ -29,7 +29,7 @@ from daemon.state.values import (
 class Locks(Protocol):
     """One rotation at a time per server, across the tasks and processes that share the state."""
 
-    def held(self, server_uuid: str, part: str = "") -> AbstractAsyncContextManager[None]:
+    def held(self, server_uuid: str, part: str | None = None) -> AbstractAsyncContextManager[None]:
         """Hold the server's lock, which ends with the block, or with the process, however that ends.
 
         In a cluster it is only given to the member that holds that `part` of the fleet, and ends with that as well.
@@ -63,6 +63,12 @@ class Shares(Protocol):
 
     async def look(self) -> SharesSeen:
         """Return how it is shared out now; raises StateError."""
+        ...
+
+    async def at_work(self, part: str) -> bool:
+        """Return whether a live member holds the lock of a server within a part: it is rotated, or copied. Raises
+        StateError.
+        """
         ...
 
     async def take(self, part: str) -> bool:

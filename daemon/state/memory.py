@@ -21,7 +21,7 @@ class MemoryLocks:
         self._held: set[str] = set()
 
     @asynccontextmanager
-    async def held(self, server_uuid: str, part: str = "") -> AsyncIterator[None]:  # noqa: ARG002 — no others
+    async def held(self, server_uuid: str, part: str | None = None) -> AsyncIterator[None]:  # noqa: ARG002 — no others
         """Hold the server's lock."""
         if server_uuid in self._held:
             raise ServerBusyError(server_uuid)

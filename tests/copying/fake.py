@@ -37,7 +37,7 @@ class FakeWorker:
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
-    is known, and says why it is `refused`.
+    is known, and says why it is `refused`. `rates` are those that the last job named, by store.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class FakeWorker:
     does: list[str] = field(default_factory=list)
     given: list[PruneInputs] = field(default_factory=list)
     refused: str = ""
+    rates: dict[str, int | None] = field(default_factory=dict)
     works: bool = False
     dies: bool = False
     deadly: set[str] = field(default_factory=set)
@@ -76,6 +77,7 @@ class FakeWorker:
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Ask for the link, and have it."""
         found = next(one for one in job.listing.backups if one.uuid == backup)
+        self.rates = {name: one.settings.rate for name, one in {**job.stores, **job.others}.items()}
         self._did(f"copy {job.config.name} {found.created_at:%d %H:%M} {' '.join(job.stores)}")
         await link()
         self.meanwhile()

@@ -1,10 +1,17 @@
 """The fraction of an API limit that each member of a cluster may use."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.fleet.population import Population
+from daemon.config.values import StoreConfig
+from daemon.core.keep import Keep
+from daemon.core.store_rules import StoreRules
+from daemon.fleet.population import Population, slowed
 from daemon.panel.rate_limiter import Budget, RateLimiter
+from daemon.stores.values import DirectoryLocation, StoreSettings
 
 
 def test_one_that_is_alone_has_all() -> None:
@@ -65,3 +72,13 @@ def test_three_members_together_stay_below_the_share_whatever_a_window_holds() -
     most = max(sum(end - 60 < at <= end for at in sent) for end in range(300))
     assert most <= limit * 0.8 + 10
     assert sum(at > 230 for at in sent) >= limit * 0.75
+
+
+def test_a_store_is_copied_to_at_a_members_fraction_of_its_rate() -> None:
+    """So that all together keep to it; one without a bound has none."""
+    settings = StoreSettings("nas", DirectoryLocation(Path("/nas")), rate=10)
+    store = StoreConfig(settings, StoreRules("nas", Keep(last=1)))
+    assert [slowed(store, part).settings.rate for part in (1.0, 0.5, 1 / 3, 0.0)] == [10, 5, 3, 1]
+    assert slowed(store, 0.5) == replace(store, settings=replace(settings, rate=5))
+    free = replace(store, settings=replace(settings, rate=None))
+    assert slowed(free, 0.5) is free

@@ -84,6 +84,10 @@ class Shares:
         """Everybody learns of it."""
         self.table.opinions[self.me] = opinion
 
+    async def at_work(self, part: str) -> bool:
+        """Nobody holds a lock."""
+        return not part
+
     async def take(self, part: str) -> bool:
         """The first one has it."""
         self.table.taken += 1

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from daemon.config.values import ClusterConfig
+from daemon.copies.alone import alone
 from daemon.core.agreement import Opinion
 from daemon.errors import ElsewhereError, StateError, TakenOverError
 from daemon.state import Engine, Shares, SharesSeen, engine_for
@@ -109,6 +110,22 @@ async def test_a_server_is_locked_within_its_part_alone_and_loses_the_lock_with_
                     await journal.announce(number, "delete", AT)
         assert await shares(one).take("another")
         await journal.close()
+
+
+async def test_all_see_where_a_server_is_rotated_or_copied(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """By its lock within that part, until the member that holds it is dead. Its copies are made within the part too."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        assert await shares(one).take(NODE)
+        for held in (one.locks.held(SERVER, NODE), alone(one.locks, SERVER, NODE)):
+            assert not await shares(two).at_work(NODE)
+            async with held:
+                assert await shares(two).at_work(NODE)
+                assert not await shares(two).at_work("node main/other")
+        with pytest.raises(ElsewhereError, match="member one acts"):
+            await alone(two.locks, SERVER, NODE).__aenter__()
+        async with one.locks.held(SERVER, NODE):
+            sql(postgres_server, cluster, DEAD)
+            assert not await shares(two).at_work(NODE)
 
 
 async def test_all_learn_of_the_nodes_and_of_rotations_that_ended(cluster: ClusterConfig) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.proof import Level, Proof
+from daemon.errors import ElsewhereError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.slots import NodeSlots
 from daemon.sandbox.records import Server, Work
@@ -93,6 +94,41 @@ async def test_nothing_is_downloaded_from_a_node_that_makes_a_backup(copies: Cop
         copies.worker.meanwhile = lambda: busy.append(slots.busy("main", "node1") or bool(fleet.running()))
         await copies.until(1, 6)
     assert busy == [False] * 4
+
+
+async def test_a_member_of_a_cluster_keeps_to_its_fraction_of_a_stores_rate(copies: Copies) -> None:
+    """Of those that are filled, and of those that they are filled from."""
+    config = copies.daemons.configure(
+        tables='[stores.nas]\nurl = "file:///nas"\nrate = "3MB"\n[stores.usb]\nurl = "file:///usb"\nrate = "1MB"',
+        schedule="0 5 * * *",
+        keep={"last": 9},
+        copies=["nas"],
+    )
+    async with copies.running(config) as (fleet, _):
+        fleet._tools.fraction = lambda: 1 / 3
+        await copies.until(1, 6)
+    assert copies.worker.rates == {"nas": 1_000_000, "usb": 333_333}
+
+
+async def test_what_is_on_a_node_of_another_member_is_copied_by_that_one(copies: Copies) -> None:
+    """The panel shows the server there; it is looked at again soon, and nobody is to blame."""
+    config = copies.configure("nas")
+    async with copies.running(config) as (fleet, copying):
+        locks = fleet._tools.engine.locks
+        held = locks.held
+
+        def elsewhere(server_uuid: str, part: str | None = None) -> AbstractAsyncContextManager[None]:
+            if server_uuid.startswith("copies-"):
+                raise ElsewhereError(server_uuid, "two")
+            return held(server_uuid, part)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(locks, "held", elsewhere)
+            await copies.until(1, 5, 30)
+        assert not copies.worker.does
+        assert {one.tries for one in copying.queue.waiting.values()} == {0}
+        await copies.until(1, 6)
+    assert copies.worker.has("nas")
 
 
 async def test_a_daemon_without_stores_loads_nothing_of_this(copies: Copies) -> None:

@@ -124,7 +124,7 @@ class LocalLocks:
         self._runner = runner
 
     @asynccontextmanager
-    async def held(self, server_uuid: str, part: str = "") -> AsyncIterator[None]:  # noqa: ARG002 — no others
+    async def held(self, server_uuid: str, part: str | None = None) -> AsyncIterator[None]:  # noqa: ARG002 — no others
         """Hold the server's lock."""
         lock = ExitStack()
         try:

@@ -27,9 +27,9 @@ class PostgresLocks:
         self._members = members
 
     @asynccontextmanager
-    async def held(self, server_uuid: str, part: str = "") -> AsyncIterator[None]:
+    async def held(self, server_uuid: str, part: str | None = None) -> AsyncIterator[None]:
         """Hold the server's lock, within that part of the fleet."""
-        async with self._members.held(f"{SERVER}{server_uuid}", part or None) as other:
+        async with self._members.held(f"{SERVER}{server_uuid}", part) as other:
             if other is not None:
                 raise ServerBusyError(server_uuid, f"{other.process} of member {other.name}")
             yield

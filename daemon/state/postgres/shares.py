@@ -26,6 +26,10 @@ _HELD = (
     "SELECT what, name, epoch FROM lease JOIN member USING (epoch)"
     " WHERE (until > clock_timestamp() OR epoch = $1) AND NOT starts_with(what, $2)"
 )
+_AT_WORK = (
+    "SELECT EXISTS (SELECT FROM lease JOIN member USING (epoch)"
+    " WHERE part = $1 AND starts_with(what, $2) AND until > clock_timestamp())"
+)
 _PLACED = "SELECT panel, server, node, change FROM placement WHERE change > $1"
 _BEGUN = "SELECT id FROM rotation WHERE id > $1"
 _ENDED = "SELECT id, server FROM rotation WHERE id = ANY($1) AND ended_at IS NOT NULL"
@@ -57,6 +61,10 @@ class PostgresShares:
     async def look(self) -> SharesSeen:
         """Return how the fleet is shared out now."""
         return await self._database.run(self._look)
+
+    async def at_work(self, part: str) -> bool:
+        """Return whether a live member holds the lock of a server within a part."""
+        return bool(await self._database.run(lambda connection: connection.fetchval(_AT_WORK, part, SERVER)))
 
     async def take(self, part: str) -> bool:
         """Hold a part, unless another live member does; return whether we do."""
