@@ -1,26 +1,39 @@
 """Whether the daemons of a cluster would decide alike, and a command by hand as they do (invariant 20)."""
 
 from daemon.config.opinion import key_of
-from daemon.core.agreement import Disagreement, Opinion, differing_on, disagreement, of_those_that_act, store_key
+from daemon.core.agreement import (
+    UNCOMPARED,
+    Disagreement,
+    Opinion,
+    differing_on,
+    disagreement,
+    of_those_that_act,
+    store_key,
+)
 from daemon.errors import StateError
+from daemon.log import get_logger
 from daemon.rotation.run import Disputed
 from daemon.state import ClusterSeen, Leadership
 
 SAME_EVERYWHERE = "bring all members to one version and one configuration, and reload them"
+
+log = get_logger()
 
 
 async def disputed_by_hand(leadership: Leadership, own: Opinion) -> Disputed | None:
     """Return what says why a command may delete nothing of a server, by a look at the daemons now. `own` is what the
     command goes by.
 
-    None where there is no cluster, or it cannot be asked: then nothing is deleted in any case.
+    None where there is no cluster. One that cannot be asked now may answer by the time something is to be deleted, so
+    that the journal's own trouble hinders nothing any more: what was not compared is refused.
     """
     if leadership.membership is None:
         return None
     try:
         seen = await leadership.membership.seen()
-    except StateError:
-        return None
+    except StateError as error:
+        log.warning("members_not_compared", text=error.text, consequence="nothing is deleted")
+        return lambda _server, *_stores: UNCOMPARED
     where = disagreement([own, *_opinions(seen)])
     return lambda server, /, *stores: differing_on(where, key_of(server), *map(store_key, stores))
 
