@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
-from daemon.config.values import Config, ServerConfig
+from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.copies.jobs import CopyWorker
 from daemon.copies.spool import spool_room
 from daemon.copying.kept import KeptQueue
@@ -60,7 +60,7 @@ class Copying:
         self._clients = clients
         self._worker = worker
         self._elsewhere = elsewhere
-        self._visits = Visits(context, worker, self._fresh_waits)
+        self._visits = Visits(context, worker, self._fresh_waits, self._current_store)
         self._config: Config | None = None
         self._queue = CopyQueue()
         self._kept = KeptQueue(context)
@@ -129,6 +129,9 @@ class Copying:
             await self._rest()
         else:
             await self._make(visit)
+
+    def _current_store(self, name: str) -> StoreConfig | None:
+        return self._config.stores.get(name) if self._config is not None else None
 
     def _look_regularly(self) -> None:
         """Now and then let every server line up."""

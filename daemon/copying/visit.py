@@ -55,13 +55,21 @@ class Ended:
 class Visits:
     """Visits servers, one after the other. `yields` says whether new backups wait: then older ones are left for later.
 
-    With `patient` a visit is put off while the server's node makes backups.
+    `current_store` returns a store's configuration at that moment, None if it is gone. With `patient` a visit is put
+    off while the server's node makes backups.
     """
 
-    def __init__(self, context: RotationContext, worker: CopyWorker, yields: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        context: RotationContext,
+        worker: CopyWorker,
+        yields: Callable[[], bool],
+        current_store: Callable[[str], StoreConfig | None],
+    ) -> None:
         self.context = context
         self.worker = worker
         self.yields = yields
+        self.current_store = current_store
         self._nodes: dict[str, str] = {}
         self.pruned_at: dict[tuple[str, str], float] = {}
         self._refused: dict[tuple[str, str], str] = {}
@@ -268,6 +276,10 @@ class _Turn:
     async def _prune(self, store: str, accepted: frozenset[str]) -> None:
         """Let the store's own rules delete from it."""
         visits, uuid = self.visits, self.job.server.uuid
+        if not self._is_in_force(store):
+            log.info("copies_not_pruned", server=self._server, store=store, text="the configuration was read again")
+            visits.pruned_at.pop((self._server, store), None)  # whatever was copied, the next visit prunes
+            return
         if disputed := visits.context.disputed(self.job.config, store):
             log.warning("copies_not_pruned", server=self._server, store=store, text=disputed)
             return
@@ -296,6 +308,14 @@ class _Turn:
         else:
             self.ended.failed[store] = result.failure.text
             log.warning("copies_not_pruned", server=self._server, store=store, text=result.failure.text)
+
+    def _is_in_force(self, store: str) -> bool:
+        """Whether the visit's configuration still holds: members are compared by what they go by now. The server has
+        lined up again otherwise.
+        """
+        config, visits = self.job.config, self.visits
+        now = visits.context.current_config(config.name), visits.current_store(store)
+        return now == (config, self.job.stores[store])
 
     def _doubt(self) -> str:
         """Return why our clock is not to be trusted by now, if so: copies may have taken hours since the listing."""

@@ -28,6 +28,6 @@ class Unreachable:
 
 async def test_where_the_daemons_could_not_be_asked_nothing_is_deleted() -> None:
     """The database may answer again when something is to be deleted; then nothing else would say so."""
-    disputed = await disputed_by_hand(cast(Leadership, Unreachable()), Opinion.of({}))
+    disputed = await disputed_by_hand(cast("Leadership", Unreachable()), Opinion.of({}))
     assert disputed is not None
-    assert disputed(cast(ServerConfig, None)) == disputed(cast(ServerConfig, None), "nas") == UNCOMPARED
+    assert disputed(cast("ServerConfig", None)) == disputed(cast("ServerConfig", None), "nas") == UNCOMPARED

@@ -40,7 +40,7 @@ class Copies:
     def configure(self, *stores: str, **options: Any) -> Config:
         """Both servers are copied to these stores."""
         policy: dict[str, Any] = {"schedule": "0 5 * * *", "keep": {"last": 9}, "copies": list(stores)}
-        return self.daemons.configure(tables=STORES, **policy | options)
+        return self.daemons.configure(**{"tables": STORES} | policy | options)
 
     @asynccontextmanager
     async def running(self, config: Config) -> AsyncIterator[tuple[Fleet, Copying]]:
@@ -408,6 +408,29 @@ async def test_no_store_is_pruned_of_a_server_on_which_members_of_a_cluster_diff
         await copies.until(1, 12)
     assert copies.worker.has("nas") == ["01 03:59", "01 05:00"]
     assert {one for one in copies.worker.does if one.startswith("prune")} == {"prune creative nas"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"keep": {"last": 30}}, {"tables": STORES.replace("[stores.usb]", "keep = { last = 30 }\n[stores.usb]")}],
+)
+async def test_a_store_is_not_pruned_by_a_configuration_that_was_replaced_during_the_visit(
+    copies: Copies, changed: dict[str, Any]
+) -> None:
+    """The server's policy, or the store's rules: members of a cluster agree on the new ones. The next look prunes."""
+    async with copies.running(copies.configure("nas")) as (fleet, copying):
+
+        def reload() -> None:
+            copies.worker.meanwhile = lambda: None
+            config = copies.configure("nas", **changed)
+            fleet.reload(config)
+            copying.follow(config)
+
+        copies.worker.meanwhile = reload
+        await copies.until(1, 4, 59)
+    first = next(one for one in copies.worker.does if one.startswith("copy")).split()[1]
+    does = [one.split()[0] for one in copies.worker.does if one.split()[1] == first]
+    assert does[does.index("copy") :] == ["copy", "look", "prune"]
 
 
 async def test_a_server_that_a_reload_removed_is_not_copied_any_more(copies: Copies) -> None:
