@@ -160,9 +160,10 @@ class Alerts:
 
     async def _look_at_stores(self) -> None:
         """Alert if a store is in trouble, and when that has passed."""
-        record = self._record
+        record, copies = self._record, self._tracker.copies
         looked_at = record.receivers.by_name and record.scope.fleet
-        for store in await self._tracker.copies.stores_now() if looked_at else ():
+        stores = await copies.stores_now() if looked_at else ()
+        for store in stores if copies.is_known else ():
             known = record.states.get(key_of(store.name), AlertState())
             state, messages = about_store(known, store, self._clock.now())
             if state != known and record.scope.fleet:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.rotation.run import RotationContext
 from daemon.state import CopyEvent, CopyRecord
-from daemon.status.copies import CopiesSeen, CopyStatus, StoreStatus, copies_of, look, stores_of
+from daemon.status.copies import CopiesSeen, CopyStatus, StoreStatus, copies_of, stores_of
 from daemon.status.history import ServerHistory
 from daemon.status.lately import Lately
 
@@ -34,7 +34,7 @@ class CopiesTracker:
         self._context = context
         self.stores: Mapping[str, StoreConfig] = {}
         self.counts = CopyCounts()
-        self._seen = Lately(context.clock, self._look, CopiesSeen())
+        self._seen = Lately(context, self._look)
         self._held: dict[tuple[str, str], str] = {}
 
     def follow(self, config: Config) -> None:
@@ -74,8 +74,14 @@ class CopiesTracker:
         return stores_of(self.stores.values(), await self.seen()) if self.stores else ()
 
     async def seen(self) -> CopiesSeen:
-        """Return what is known of all copies."""
-        return await self._seen.value()
+        """Return what is known of all copies; nothing while that was never read."""
+        return await self._seen.value() or CopiesSeen()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of the above was ever read."""
+        return self._seen.is_known
 
     async def _look(self) -> CopiesSeen:
-        return replace(await look(self._context.journal, self._context.engine.catalogue), held=self._held)
+        holdings = await self._context.engine.catalogue.holdings()
+        return replace(CopiesSeen.of(holdings, await self._context.journal.copy_queue()), held=self._held)

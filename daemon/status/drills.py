@@ -58,11 +58,17 @@ class DrillsTracker:
         self._context = context
         self.counts = DrillCounts()
         self.sources: frozenset[str] = frozenset()
-        self._seen: Lately[Mapping[str, DrillStatus]] = Lately(context.clock, self._look, {})
+        self._seen: Lately[Mapping[str, DrillStatus]] = Lately(context, self._look)
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
         self.sources = drill_sources(config)
+        self._seen.changed()
+        if not self.sources:
+            self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of any drill until the journal is read again."""
         self._seen.forget()
 
     def drilled(self, record: DrillRecord) -> None:
@@ -72,10 +78,9 @@ class DrillsTracker:
         self.counts.failed[record.server] += record.result is not DrillResult.DONE
 
     async def of(self, server: str) -> DrillStatus | None:
-        """Return how a server's backups fare; None if no drill tries them."""
-        if server not in self.sources:
-            return None
-        return (await self._seen.value()).get(server, DrillStatus())
+        """Return how a server's backups fare; None if no drill tries them, or while that is not known."""
+        seen = await self._seen.value() if server in self.sources else None
+        return None if seen is None else seen.get(server, DrillStatus())
 
     async def _look(self) -> Mapping[str, DrillStatus]:
         return drill_statuses(await self._context.journal.drills())

@@ -1,11 +1,12 @@
 """What was read of the state a short while ago."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from daemon.clock import Clock
 from daemon.errors import StateError
+from daemon.rotation.run import RotationContext
 
 FRESH_SECONDS = 10.0
 
@@ -13,24 +14,31 @@ Value = TypeVar("Value")
 
 
 class Lately(Generic[Value]):
-    """Reads when somebody asks, and again once that is `FRESH_SECONDS` ago; `empty` is what it holds before.
+    """Reads when somebody asks, and again once that is `FRESH_SECONDS` ago. Who asks meanwhile waits for the answer.
 
-    Where the state cannot be read, what was read before stands.
+    Where the state cannot be read, what was read before stands. That it was never read is not the same as that it holds
+    nothing: an alert's end must not follow from it.
     """
 
-    def __init__(self, clock: Clock, read: Callable[[], Awaitable[Value]], empty: Value) -> None:
-        self._clock = clock
+    def __init__(self, context: RotationContext, read: Callable[[], Awaitable[Value]]) -> None:
+        self._context = context
         self._read = read
-        self._empty = self._value = empty
+        self._value: Value | None = None
         self._read_at: float | None = None
+        self._one_reads = asyncio.Lock()
 
-    async def value(self) -> Value:
-        """Return what the state holds, or held a short while ago."""
-        now = self._clock.monotonic()
-        if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
-            self._read_at = now
-            with suppress(StateError):
-                self._value = await self._read()
+    @property
+    def is_known(self) -> bool:
+        """Whether it was ever read."""
+        return self._value is not None
+
+    async def value(self) -> Value | None:
+        """Return what the state holds, or held when it could be read last; None if it never could."""
+        async with self._one_reads:
+            now = self._context.clock.monotonic()
+            if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
+                self._read_at = now
+                await self._try()
         return self._value
 
     def changed(self) -> None:
@@ -39,4 +47,9 @@ class Lately(Generic[Value]):
 
     def forget(self) -> None:
         """Hold nothing until it is read again."""
-        self._read_at, self._value = None, self._empty
+        self._read_at = self._value = None
+
+    async def _try(self) -> None:
+        if self._context.opening_trouble is None:  # else the journal is one in memory, which knows nothing
+            with suppress(StateError):
+                self._value = await self._read()

@@ -100,7 +100,7 @@ class ProofsTracker:
         self.counts = ProofCounts()
         self.wanted = False
         self._asked: dict[tuple[str, Level], datetime] = {}
-        self._seen: Lately[Mapping[str, list[Proof]]] = Lately(context.clock, self._look, {})
+        self._seen: Lately[Mapping[str, list[Proof]]] = Lately(context, self._look)
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
@@ -108,6 +108,12 @@ class ProofsTracker:
         now = self._context.clock.now()
         self._asked = {one: self._asked.get(one, now) for one in ruled}
         self.wanted = bool(ruled)
+        self._seen.changed()
+        if not self.wanted:
+            self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of any proof until the journal is read again."""
         self._seen.forget()
 
     def proved(self, record: ProofRecord, size: int, seconds: float) -> None:
@@ -120,13 +126,15 @@ class ProofsTracker:
         counts.seconds[name] = counts.seconds.get(name, 0.0) + seconds
 
     async def of(self, server: ServerConfig, history: ServerHistory) -> ProofStatus | None:
-        """Return how a server is proven; None if it is not to be."""
+        """Return how a server is proven; None if it is not to be, or while that is not known."""
         rules = server.policy.prove
         if not self.wanted or rules is None:
             return None
         places = {PANEL, *server.policy.copies}
-        known = (await self._seen.value()).get(server.name, ())
-        read = Proofs(one for one in known if one.store in places)
+        seen = await self._seen.value()
+        if seen is None:
+            return None
+        read = Proofs(one for one in seen.get(server.name, ()) if one.store in places)
         return proof_status(server, read, history, self._asked.get((server.name, rules.level)))
 
     async def _look(self) -> Mapping[str, list[Proof]]:

@@ -139,17 +139,20 @@ class StatusTracker:
         return status_of(server, history, now, work=work, times=times, copies=copies, proof=proof, drill=drill)
 
     async def copies_of(self, name: str) -> tuple[CopyStatus, ...]:
-        """How a configured server stands in each of its stores, by what is at hand of its rotations."""
+        """How a configured server stands in each of its stores, by what is at hand of its rotations; nothing while what
+        is known of copies was never read.
+        """
         server, history = self._servers[name], self.at_hand(name)
         interval = self._timetable.times(server, history.fine_at, self.clock.now()).interval
-        return await self.copies.of(server, history, interval)
+        copies = await self.copies.of(server, history, interval)
+        return copies if self.copies.is_known else ()
 
     async def proof_of(self, name: str) -> ProofStatus | None:
-        """How a configured server's backups are proven, by what is at hand of its rotations."""
+        """How a configured server's backups are proven, by what is at hand of its rotations; None if not known."""
         return await self.proofs.of(self._servers[name], self.at_hand(name))
 
     async def drill_of(self, name: str) -> DrillStatus | None:
-        """How a configured server's backups fare in drills; None if no drill tries them."""
+        """How a configured server's backups fare in drills; None if no drill tries them, or that is not known."""
         return await self.drills.of(name)
 
     def overdue_at(self, name: str) -> datetime:
@@ -197,6 +200,8 @@ class StatusTracker:
         watched = await stored.watched(self.context.journal)
         for name in names & self._begun.keys():
             self._begun[name] = watched.get(name, self._begun[name])
+        self.proofs.forget()  # that member may have alerted on newer ones
+        self.drills.forget()
         self.ended_elsewhere(names)
 
     async def history(self, name: str) -> ServerHistory:

@@ -20,9 +20,11 @@ from daemon.core.copied import RULE
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.copies_state import CopyState
 from daemon.core.model import Action, Reason
+from daemon.errors import StateError
 from daemon.state import Holding, ShelfRecord
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.copies import CopiesSeen, CopyStatus
+from daemon.status.copies_tracker import CopiesTracker
 from daemon.status.history import Good, ServerHistory
 from daemon.status.server_status import Kind, status_of
 from daemon.status.snapshot import Snapshot
@@ -173,6 +175,28 @@ async def test_a_store_in_trouble_is_told_once_and_its_end_too(stage: Stage) -> 
     assert (stage.messages[1]["event"], stage.messages[1]["after"]) == ("recovered", ["store"])
 
 
+async def test_that_the_state_cannot_be_read_is_no_end_of_a_store_s_trouble(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while the daemon runs, nor after it started meanwhile."""
+    stage.waits(stage.queue.asked("survival", ["nas"], BEGIN, fresh=True).store_failed("nas", BEGIN, "it is full"))
+    async with stage.running():
+        await stage.clock.sleep(2 * HOUR)
+        with monkeypatch.context() as patched:
+            patched.setattr(CopiesTracker, "_look", unreadable)
+            await stage.clock.sleep(HOUR)
+    with monkeypatch.context() as patched:
+        patched.setattr(CopiesTracker, "_look", unreadable)
+        async with stage.running():
+            await stage.clock.sleep(HOUR)
+    assert stage.said == ["store nas: the store is in trouble"]
+
+
+async def unreadable(_: object) -> None:
+    """What is asked of a state that cannot be read."""
+    raise StateError("the database is gone")
+
+
 async def test_the_catalogue_is_asked_once_a_minute_however_many_servers_there_are(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,11 +205,11 @@ async def test_the_catalogue_is_asked_once_a_minute_however_many_servers_there_a
     stage.config = replace(with_stores(configured(tmp_path, servers, timezone="UTC")), alerts=stage.config.alerts)
     asked = []
 
-    async def looked(*_: object) -> CopiesSeen:
+    async def looked(self: CopiesTracker) -> CopiesSeen:
         asked.append(stage.clock.now())
         return CopiesSeen()
 
-    monkeypatch.setattr("daemon.status.copies_tracker.look", looked)
+    monkeypatch.setattr(CopiesTracker, "_look", looked)
     async with stage.running():
         await stage.clock.sleep(605)
     assert len(asked) == 10

@@ -11,8 +11,9 @@ import pytest
 from daemon.config.values import DrillConfig
 from daemon.core.drills import DrillRecord, DrillResult
 from daemon.state.local.journal import SqliteJournal
+from daemon.status.drills import DrillsTracker
 from tests.alerts.build import alert
-from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage
+from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage, unreadable
 from tests.virtual import BACKEND, VirtualClock
 from tests.web.gallery import configured
 
@@ -60,3 +61,18 @@ async def test_a_drill_that_failed_is_told_once_and_the_next_that_goes_well_too(
         await stage.clock.sleep(HOUR)
         assert stage.said[1:] == ["survival: the drill went well again"]
         assert stage.messages[1]["text"].startswith("proven by a drill ")
+
+
+async def test_a_state_that_cannot_be_read_is_no_drill_that_goes_well(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after a reload meanwhile either, nor after a start."""
+    drill(stage, "the node has not unpacked it")
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        monkeypatch.setattr(DrillsTracker, "_look", unreadable)
+        stage.tracker.follow(stage.config)
+        await stage.clock.sleep(HOUR)
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+    assert stage.said == ["survival: the drill failed"]

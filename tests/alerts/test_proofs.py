@@ -13,8 +13,9 @@ from daemon.core.proof_due import ProofRules
 from daemon.state import ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory
+from daemon.status.proofs import ProofsTracker
 from tests.alerts.build import alert
-from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage
+from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage, unreadable
 from tests.virtual import BACKEND, VirtualClock
 from tests.web.gallery import configured
 
@@ -99,3 +100,21 @@ async def test_a_server_that_was_never_read_is_late_so_long_after_proofs_are_con
         stage.tracker.histories["survival"] = before
         await stage.clock.sleep(HOUR)
     assert stage.messages[1]["text"] == "no backup waits for a proof"
+
+
+async def test_a_state_that_cannot_be_read_ends_no_freeze(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not after a reload meanwhile either; the page shows what is known, and nothing of what was never read."""
+    read(stage, "one", "world/region/r.0.0.mca: torn")
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        monkeypatch.setattr(ProofsTracker, "_look", unreadable)
+        stage.tracker.follow(stage.config)
+        await stage.clock.sleep(HOUR)
+        proof = await stage.tracker.proof_of("survival")
+        assert proof
+        assert proof.frozen
+    async with stage.running():
+        stage.tracker.follow(stage.config)
+        await stage.clock.sleep(HOUR)
+        assert await stage.tracker.proof_of("survival") is None
+    assert stage.said == ["survival: a backup is not sound"]
