@@ -1,5 +1,6 @@
 """A node with a console, over real HTTP and on real time: for tests of what reads it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -46,7 +47,7 @@ class Node:
     async def refusal(self, panel: str | None = None, **options: Any) -> ConsoleError:
         """Why the console cannot be read, or not to its end."""
         with pytest.raises(ConsoleError) as caught:  # noqa: PT012 — which of the two raises it does not matter
-            async with self.opened(panel, **options) as lines:
+            async with asyncio.timeout(20), self.opened(panel, **options) as lines:
                 async for _ in lines:
                     pass
         assert not any(token in str(caught.value) for token in self.given)
