@@ -59,7 +59,7 @@ class Proven:
 
     def newest(self, verdicts: Sequence[Verdict], scope: Scope) -> frozenset[str]:
         """Given all verdicts, newest first, return the newest proven ones that the policy keeps, by uuid."""
-        return frozenset(self._proven(verdicts, scope)[: self.rule.number]) if self.rule.number else frozenset()
+        return frozenset(self._proven(verdicts, scope)[: self.rule.number])
 
     def _proven(self, verdicts: Sequence[Verdict], scope: Scope) -> list[str]:
         judged = (one.backup.uuid for one in verdicts if _counts(one, scope))

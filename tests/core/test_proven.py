@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.brake import Applied, Brake
-from daemon.core.model import Action, Backup, Completeness, Reason
+from daemon.core.model import Action, Backup, Completeness, Reason, Scope
 from daemon.core.plan import Plan, Refusal, plan
 from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proven import KeepProven, Proven, awaits_proof
@@ -66,6 +66,27 @@ def test_as_many_survive_as_are_configured() -> None:
     """Those that the rules keep anyhow count as well."""
     assert gone(planned(TEN, proven([TEN[1], TEN[3], TEN[9]], keep=2))) == [*TEN[:3], *TEN[4:7]]
     assert gone(planned(TEN, proven([TEN[9]]))) == TEN[:7]
+
+
+def test_with_scope_all_one_of_another_name_counts_as_well() -> None:
+    """It survives, lets room be made, and makes none in a freeze if it is the last."""
+    foreign = good(DAYS[0], name="by hand")
+    rows, everything = [foreign, *TEN[1:]], retention("last=3", scope=Scope.ALL)
+    known = proven([foreign])
+    decided = plan(listing(rows), everything, ownership=OURS, proven=known, brake=Brake())
+    assert gone(decided) == TEN[1:7]
+    assert decided.verdicts[-1].action is Action.KEEP
+    frozen = proven([foreign], [TEN[9]], keep=0)
+    for proofs in (known, frozen):
+        answer = make_room(
+            listing(rows), everything, ownership=OURS, coming_name="auto-survival-coming", brake=Brake(), proven=proofs
+        )
+        assert roomy(answer).backup == TEN[1]
+
+
+def test_the_newest_proven_one_makes_room_if_nothing_is_frozen_and_none_is_to_be_kept() -> None:
+    """Only `keep_proven` and a freeze keep it."""
+    assert roomy(room(TEN[:4], proven([TEN[0]], keep=0))).backup == TEN[0]
 
 
 def test_total_size_takes_no_proven_one() -> None:
