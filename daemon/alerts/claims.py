@@ -4,6 +4,7 @@ What could not be written is in this process alone, and is sent without a claim.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from daemon.alerts import memory
 from daemon.alerts.message import Message
@@ -24,12 +25,16 @@ class Claims:
         self.unwritten: set[Letter] = set()
         """What the journal lacks of what waits."""
 
-        self._unforgotten: set[Letter] = set()
-        """What it holds, although that does not wait any more."""
+        self._unclaimed: set[Letter] = set()
+        """What is in hand here without a claim. It may have been written since."""
+
+        self._unforgotten: dict[Letter, bool] = {}
+        """What the journal holds, although it does not wait any more, and whether it was claimed."""
 
     async def claim(self, receiver: str, messages: Sequence[Message]) -> Sequence[Message] | Failure:
         """Return those of the messages that may be sent from here now, or why nobody can say."""
-        ours, others = self._parted(receiver, messages)
+        ours, others = _parted(receiver, messages, self.unwritten)
+        self._unclaimed = (self._unclaimed | _letters(receiver, ours)) - _letters(receiver, others)
         try:
             return [*ours, *await memory.claimed(self._writing.journal, receiver, others)]
         except StateError as error:
@@ -37,9 +42,9 @@ class Claims:
 
     async def arrived(self, receiver: str, messages: Sequence[Message]) -> None:
         """Record that a receiver has taken these messages."""
-        ours, others = self._parted(receiver, messages)
+        ours, others = _parted(receiver, messages, self._unclaimed)
         await self._forget(receiver, others, claimed=True)
-        await self._forget(receiver, ours)  # what failed may be written all the same
+        await self._forget(receiver, ours)  # it may be written by now, or the failed write was done all the same
 
     def lose(self, receiver: str, messages: Sequence[Message]) -> None:
         """Drop what waits for a receiver that is not configured any more."""
@@ -56,21 +61,30 @@ class Claims:
 
     async def catch_up(self) -> None:
         """Forget what could not be forgotten, before what waits is written again; raises StateError."""
-        for receiver, one in self._unforgotten:
-            await memory.arrived(self._writing.journal, receiver, [one], claimed=True)
+        for (receiver, one), claimed in self._unforgotten.items():
+            await memory.arrived(self._writing.journal, receiver, [one], claimed=claimed)
         self._unforgotten.clear()
-
-    def _parted(self, receiver: str, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
-        """Return the messages that only this process knows, and the others."""
-        ours = [one for one in messages if (receiver, one) in self.unwritten]
-        return ours, [one for one in messages if (receiver, one) not in self.unwritten]
 
     async def _forget(self, receiver: str, messages: Sequence[Message], *, claimed: bool = False) -> None:
         """Record that these messages do not wait any more, with `claimed` those that are in hand here."""
-        letters = {(receiver, one) for one in messages}
+        letters = _letters(receiver, messages)
         async with self._writing.one_at_a_time:
             self.unwritten -= letters
-            self._unforgotten |= letters
+            self._unclaimed -= letters
+            self._unforgotten |= dict.fromkeys(letters, claimed)
             with self._writing.noticing():
                 await memory.arrived(self._writing.journal, receiver, messages, claimed=claimed)
-                self._unforgotten -= letters
+                for one in letters:
+                    self._unforgotten.pop(one, None)
+
+
+def _letters(receiver: str, messages: Sequence[Message]) -> set[Letter]:
+    return {(receiver, one) for one in messages}
+
+
+def _parted(
+    receiver: str, messages: Sequence[Message], some: AbstractSet[Letter]
+) -> tuple[Sequence[Message], Sequence[Message]]:
+    """Return those of the messages that are among `some`, and the others."""
+    ours = [one for one in messages if (receiver, one) in some]
+    return ours, [one for one in messages if (receiver, one) not in some]

@@ -198,16 +198,29 @@ async def test_what_is_in_hand_while_its_node_goes_to_another_member_is_sent_onc
 
 
 async def test_what_the_database_does_not_know_is_sent_without_it(
-    tables: Tables, tmp_path: Path, receiver: Receiving
+    tables: Tables, tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other member can send it, so that no claim is needed; it is written as little as forgotten."""
+    """No other member can send it, so that no claim is needed. What is written while it is on its way is forgotten."""
+    answered = asyncio.Event()
     async with alerting(tables, tmp_path, receiver.url, "one") as (one,):
+        send = one.alerts._sender.send
+
+        async def answered_late(post: Post) -> Failure | None:
+            failure = await send(post)
+            await answered.wait()
+            return failure
+
+        monkeypatch.setattr(one.alerts._sender, "send", answered_late)
         tables.sql("ALTER TABLE alert RENAME TO away")
         await one.failed()
         await until(lambda: len(receiver.requests) == 1)
         tables.sql("ALTER TABLE away RENAME TO alert")
         await one.alerts._record.agree()
-        assert tables.sql("SELECT count(*) FROM alert") == "0"
+        assert tables.sql("SELECT count(*) FROM alert") == "1"
+        answered.set()
+        await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
+        await one.look()
+        assert len(receiver.requests) == 1
         assert "failed" in tables.sql("SELECT watch FROM watch WHERE server = 'survival'")
 
 
