@@ -176,6 +176,16 @@ class Bench:
         remote = f":s3,{options},secret_access_key={SECRET.format('all')}:{BUCKET}/world.tar.gz"
         return f'{curl} | {program("rclone", "")} rcat --size {self._backup.size} "{remote}"'
 
+    async def job(self) -> Job:
+        """The job of reading the backup."""
+        none = Services()
+        server = load(self._written(["folder"], none), self._secrets([], none)).servers["survival"]
+        async with PanelClient("main", self._panel, SecretStr(KEY), clock=CLOCK) as client:
+            journal = await engine_for(self._folder / "state").open()
+            seen = await preview(server, client, journal, CLOCK)
+            await journal.close()
+        return Job(server, seen.server, seen.listing, seen.plan.verdicts, {}, (), "installation-1")
+
     async def copied(self, stores: Sequence[str], services: "Services") -> Took:
         """Copy the backup by our process."""
         config = load(self._written(stores, services), self._secrets(stores, services))
@@ -193,7 +203,7 @@ class Bench:
             if failed := [one.failure for one in result.copies if one.failure]:
                 raise SystemExit(str(failed))
             assert worker.pid  # noqa: S101 — it did the job
-            took = Took(seconds, processor_seconds(worker.pid), _peak(worker.pid))
+            took = Took(seconds, processor_seconds(worker.pid), peak_of(worker.pid))
             await worker.close()
             await journal.close()
         return took
@@ -289,7 +299,8 @@ def bench(folder: Path, size: int) -> Iterator[Bench]:
         yield Bench(folder, server, backup, sandbox.url, hosts[backup.uuid])
 
 
-def _peak(process: int) -> float:
+def peak_of(process: int) -> float:
+    """The most memory that a process has had, in MiB."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 

@@ -1,6 +1,6 @@
 """Reading a tar as it comes: every header is read, the data given to whom it concerns; nothing is written or kept.
 
-The formats are those of POSIX (ustar, pax) and GNU, as tar(5) describes them; `tarfile` reads single headers. What must
+The formats are those of POSIX (ustar, pax) and GNU, as tar(5) describes them; `headers` reads single ones. What must
 hold: a header that asks for much memory is refused, what is remembered of names is bounded, and the work grows only
 with the bytes, as it does for a real archive: endless names and records are refused.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from daemon.transfer.headers import Header, read_header
 from daemon.transfer.links import MOST_LINKS, Links
 
 BLOCK = tarfile.BLOCKSIZE
@@ -23,6 +24,7 @@ FREE_PARTS, PARTS_AN_ENTRY = 10**6, 100  # of names and records, for the archive
 PART = 256  # characters of a name that are as much work as one more part; no file system has longer parts
 
 _LONG = {tarfile.GNUTYPE_LONGNAME: "long name", tarfile.GNUTYPE_LONGLINK: "long link"}
+_LINKS = {tarfile.SYMTYPE, tarfile.LNKTYPE}
 _PAX = {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE}
 _PAX_KEYS = {b"path": "path", b"linkpath": "link path", b"size": "size", b"GNU.sparse.name": "sparse name"}
 _NAMES, _TARGETS = ("sparse name", "path", "long name"), ("link path", "long link")
@@ -106,6 +108,9 @@ class Walker:
                 self._skip -= step
                 if self._member is not None:
                     self._give(piece[place : place + min(step, self._left)])
+            elif length - place >= BLOCK and self._wanted == BLOCK and not self._rest:
+                step = BLOCK
+                self._block(piece[place : place + BLOCK])
             else:
                 step = min(self._wanted - len(self._rest), length - place)
                 self._rest += piece[place : place + step]
@@ -144,7 +149,7 @@ class Walker:
         """Read one header."""
         self._zeros = 0  # a lone block of zeros ends nothing, as for tar(1)
         try:
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
+            header = read_header(block)
         except tarfile.HeaderError as error:
             raise TarError(f"after {self.entries} entries there is no header of a tar ({error})") from None
         if header.size < 0:
@@ -154,7 +159,7 @@ class Walker:
         else:
             self._entry(header, block)
 
-    def _extend(self, header: tarfile.TarInfo) -> None:
+    def _extend(self, header: Header) -> None:
         """Prepare for what a header says about the next one."""
         if header.size > LONGEST_EXTENSION:
             raise TarError(f"a header wants {header.size} bytes for names")
@@ -177,7 +182,7 @@ class Walker:
         else:
             self._said_of_all |= said
 
-    def _entry(self, header: tarfile.TarInfo, block: bytes) -> None:
+    def _entry(self, header: Header, block: bytes) -> None:
         """Count one entry, look at its name, and pass over its data."""
         said, self._said = self._said, {}
         size = int(said.get("size", header.size))
@@ -188,10 +193,12 @@ class Walker:
         has_data = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
         self._skip = _padded(size) if has_data else 0
         self._sparse = header.type == tarfile.GNUTYPE_SPARSE and bool(block[_SPARSE_MORE])
-        names = [*self._either(said, _NAMES), header.name]
+        told = said or self._said_of_all
+        names = [*self._either(said, _NAMES), header.name] if told else [header.name]
         if header.isreg() and not self._sparse:
             self._open(names[0], size)
-        self._look(header, names, [*self._either(said, _TARGETS), header.linkname])
+        targets = [*self._either(said, _TARGETS), header.linkname] if header.type in _LINKS else []
+        self._look(header, names, targets)
 
     def _open(self, name: str, size: int) -> None:
         self._member, self._left = self._open_member(name, size), size
@@ -202,19 +209,19 @@ class Walker:
         """Return all that is said of one name: which of it counts depends on the unpacking program."""
         return (source[kind] for source in (said, self._said_of_all) for kind in kinds if kind in source)
 
-    def _look(self, header: tarfile.TarInfo, names: list[str], targets: list[str]) -> None:
+    def _look(self, header: Header, names: list[str], targets: list[str]) -> None:
         """Note where a name, or the target of a link, leads outside."""
-        is_link = header.issym() or header.islnk()
-        names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets)) if is_link else []
+        is_link = header.type in _LINKS
+        names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets))
         self._work(sum(name.count("/") + 1 + len(name) // PART for name in (*names, *targets)))
         for name in names:
             self._note_outermost(name)
-        through = any(map(self._links.leads_out, targets)) if header.islnk() else False
+        through = any(map(self._links.leads_out, targets)) if header.type == tarfile.LNKTYPE else False
         leading = names[0] if through else next(filter(self._links.leads_out, names), None)
         if leading is not None:
             self.escaping.add(leading)
         elif is_link:
-            remember = self._links.add if header.issym() else self._links.add_hard
+            remember = self._links.add if header.type == tarfile.SYMTYPE else self._links.add_hard
             if sum(remember(name, target) for name in names for target in targets):  # each of them, not the first alone
                 self.outward.add(names[0])
             if len(self._links) > MOST_LINKS:

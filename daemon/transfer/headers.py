@@ -1,0 +1,61 @@
+"""One header of a tar: `tarfile` reads it, and what is ordinary is read without it, which takes a tenth of the time.
+
+What must hold: of every block the same is said as `tarfile` says, since what is not as most programs write it (regular
+files and folders, each number in digits, in one of two formats) is left to it.
+"""
+
+import re
+import tarfile
+import zlib
+from dataclasses import dataclass
+
+_ORDINARY = re.compile(
+    rb"(?:[0-7]{7}\0){3}(?P<size>[0-7]{11})\0[0-7]{11}\0(?P<sum>[0-7]{6})\0 (?P<type>[05])", re.DOTALL
+)
+"""Mode, owner and group, size, time, checksum and type, from the hundredth byte on."""
+
+_NUMBERS, _DEVICES = 100, slice(329, 345)
+_NO_DEVICES = (bytes(16), b"0000000\x00" * 2)
+_NAME, _SUM, _PREFIX = slice(0, 100), slice(148, 156), slice(345, 500)
+_HALF = 256
+_SPACES = 8 * ord(" ")
+"""The checksum is made with spaces in its own place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is used of a header."""
+
+    name: str
+    size: int
+    type: bytes
+    linkname: str = ""
+
+    def isreg(self) -> bool:
+        """Return whether it is of a regular file."""
+        return self.type in tarfile.REGULAR_TYPES
+
+
+def read_header(block: bytes) -> Header:
+    """Read a block of 512 bytes; raises tarfile.HeaderError if it is no header."""
+    ordinary = _ORDINARY.match(block, _NUMBERS)
+    if ordinary and block[_DEVICES] in _NO_DEVICES and int(ordinary["sum"], 8) == _checksum(block):
+        kind = ordinary["type"]
+        name = _text(block[_NAME])
+        if kind == tarfile.DIRTYPE:
+            name = name.rstrip("/")
+        if prefix := _text(block[_PREFIX]):
+            name = f"{prefix}/{name}"
+        return Header(name, int(ordinary["size"], 8), kind)
+    read = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
+    return Header(read.name, read.size, read.type, read.linkname)
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _checksum(block: bytes) -> int:
+    """Return the sum of all bytes: the lower half of Adler-32, less one, which no sum of 257 bytes exceeds."""
+    both = (zlib.adler32(block[:_HALF]) & 0xFFFF) + (zlib.adler32(block[_HALF:]) & 0xFFFF) - 2
+    return both - sum(block[_SUM]) + _SPACES
