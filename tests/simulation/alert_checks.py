@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 GOOD_NEWS = {"new_normal", "copied", "recovered", "done"}
-OF_PRUNING = {"unpruned", "pruned"}
-"""Of a store's brake, which may hold copies for as long as nobody lifts it, and says nothing of the backups."""
+OF_OTHER_THINGS = {"unpruned", "pruned", "unproven", "proven", "proof_late"}
+"""Of a store's brake, which may hold copies for as long as nobody lifts it, and of proofs: not of a new backup."""
 GRACE = 1800.0
 KILLED_WITHIN = timedelta(minutes=1)
 """Until a daemon that is killed between two of its listeners may have dated what it tells."""
@@ -82,8 +82,9 @@ class Told:
         """A rotation of a daemon has ended, which none of its listeners knows yet: note whether it must be told, or all
         is well again. A failure that is tried again for the first time need not be told yet.
         """
+        frozen = outcome.problems and outcome.problems[-1].code == "unproven"  # told once, as the proof failed
         lacking = any(problem.code == "permission-lacking" for problem in outcome.problems)  # told, though it is done
-        well = outcome.result is Result.DONE and not lacking
+        well = frozen or (outcome.result is Result.DONE and not lacking)
         if outcome.result is not Result.SKIPPED:
             must = not well and (outcome.retry_at is None or trigger == "retry")
             self._ended[name].append(Ending(self._simulation.clock.monotonic(), now, well, must))
@@ -105,7 +106,7 @@ class Told:
             return
         server = simulation.uuid_of(name)
         simulation.recorder.tell(f"somebody is told: {letter['title']}", server)
-        if event in OF_PRUNING:
+        if event in OF_OTHER_THINGS:
             return
         self._last[name] = simulation.clock.monotonic(), event
         backup = letter["backup"]
@@ -144,6 +145,7 @@ class Told:
         self._nobody_misses_anything()
         text = await daemon.metrics()
         self._simulation.ears.search(text, "the metrics")
+        self._simulation.proofs.rules.shown(text)
         shown = {
             line.split('"')[1]: float(line.rpartition(" ")[2])
             for line in text.splitlines()

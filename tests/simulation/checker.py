@@ -9,10 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.recorder import Recorder, Rotation
 from tests.simulation.scenario import HOUR
+
+if TYPE_CHECKING:
+    from tests.simulation.proofs.rules import ProofRules
+    from tests.simulation.stores.before import CopiesFirst
 
 TITLES = {
     "1": "a locked backup is never deleted",
@@ -32,8 +36,11 @@ TITLES = {
     "told": "what outcomes, alerts and metrics say agrees with the panel's ledger",
     "news": "whatever has to be told is told, also where a receiver was down and the daemon was killed meanwhile",
     "13": "a manifest stands only beside whole data that is what the panel says; what may be written is not cleared",
+    "14": "a good backup leaves the panel only once the stores that must have it do; else what waits is told",
     "15": "a store is pruned by its own rules from its own listing, the manifest first; nothing else is touched",
     "16": "a store in trouble keeps no copy from another; after calm days each has what its rules want",
+    "17": "what is proven was read, and found right; a failed proof freezes; the newest n proven survive",
+    "19": "a server is emptied only for an archive that was read and is right; how a restore ended is known",
     "live": "after calm days every server has a fresh good backup, and exactly what retention says",
     "calm": "rotations and requests are bounded, no task and no file stays open, no bug is logged",
 }
@@ -72,6 +79,8 @@ class Checker:
         self.at_work = at_work
         self.host_now = host_now
         self.calm_since: datetime | None = None
+        self.copies_first: CopiesFirst | None = None
+        self.proofs: ProofRules | None = None
         self.checked: Counter[str] = Counter()
         self.violation: Violation | None = None
         self.broken: set[str] = set()

@@ -1,6 +1,6 @@
 """The rules of deletions: what may be asked for, on what grounds, in which order, and what the panel then deleted."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from tests.simulation.checker import Checker
 from tests.simulation.creates import SETTLE_SECONDS, errors_of
 from tests.simulation.doubts import Doubts
 from tests.simulation.oracle import Row
+from tests.simulation.proofs.known import Way
 from tests.simulation.reading import last_passes, last_read, merged, total
 from tests.simulation.recorder import Exchange, Rotation
 
@@ -101,6 +102,8 @@ class Deletions:
             self._within_bound(exchange, passes[-1], policies)
         self._deletable(exchange, passes[-1], row, policies)
         self._not_held(exchange, passes[-1], row, policies)
+        self._copied_first(exchange, passes[-1], row, policies)
+        self._proven_first(exchange, passes[-1], row, policies)
         if makes_room(exchange):
             self._room_asked[server] = exchange
         if row.successful:
@@ -184,7 +187,11 @@ class Deletions:
         rotation = exchange.rotation
         assert rotation is not None
         already = rotation.good_deleted - merged(listing).keys()
-        judged = [(self._judged(listing, policy, rotation), policy) for policy in policies]
+        judged = [
+            (self._judged(listing, policy, rotation, proven), policy)
+            for policy in policies
+            for proven in self._proven_sets(exchange, listing, policy)
+        ]
         within = any(self.brake.within(one, policy, rotation, already=already) for one, policy in judged)
         said = [
             (len(already) + len(one.good_deletions()), len(one.candidates), _bounds(policy)) for one, policy in judged
@@ -198,6 +205,70 @@ class Deletions:
         room, now = makes_room(exchange), self._now_of(listing[0])
         free = any(row.uuid not in self.brake.held(rows, policy, rotation, now, room=room) for policy in policies)
         self._hold("7", free, f"{row.name} goes at once, since the policy was changed", exchange.server)
+
+    def _copied_first(
+        self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
+    ) -> None:
+        """A good backup goes only while the stores that must have it do, as far as anybody can know (invariant 14)."""
+        first, rotation, server = self._court.copies_first, exchange.rotation, exchange.server or ""
+        _, asked = self._witness.half_deleted(server, exchange.sent)
+        if first is None or rotation is None or not any(map(first.named, policies)) or row.uuid in asked:
+            return
+        since, now = _turned_to(exchange, listing), self._now_of(listing[0])
+        rows = list(merged(listing).values())
+        lacking: list[str] = []
+        for policy in policies:
+            judged = self._judged(listing, policy, rotation)
+            lacking = first.lack(rotation, row, policy, rows=rows, now=now, since=since)
+            may_do_without = makes_room(exchange) and self._none_is_copied(exchange, listing, policy)
+            if not lacking or judged.states[row.uuid] != "good" or may_do_without:
+                lacking = []
+                break
+        self._hold("14", not lacking, f"{row.name} goes, and {', '.join(lacking)} may have no copy of it", server)
+
+    def _proven_first(
+        self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
+    ) -> None:
+        """Nothing goes from a frozen server, but one for room; the newest proven ones stay (invariant 17)."""
+        proofs, rotation, server = self._court.proofs, exchange.rotation, exchange.server or ""
+        if proofs is None or rotation is None or not any("prove" in policy for policy in policies):
+            return
+        room, frozen = makes_room(exchange), proofs.frozen_ever_since(server, _turned_to(exchange, listing))
+        self._hold("17", room or not frozen, f"{row.name} goes, though {frozen} froze the server", server)
+        text = f"{row.name} goes, and is one of the newest proven, or there are too few of these"
+        ways = (way for policy in policies for way in self._ways(exchange, listing, policy))
+        if room:
+            allowed = any(row.uuid not in way.newest and way.one_stays(row.uuid, frozen) for way in ways)
+        else:
+            allowed = any(row.uuid not in way.newest and (way.enough or not row.successful) for way in ways)
+        self._hold("17", allowed, text, server)
+
+    def _ways(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> Iterator[Way]:
+        """What of a list is proven, by each that may be known of proofs, and of what may be half deleted."""
+        proofs, rotation, server = self._court.proofs, exchange.rotation, exchange.server or ""
+        assert proofs is not None
+        assert rotation is not None
+        good = self._judged(listing, policy, rotation).candidates
+        for known in self._witness.half_deleted(server, exchange.sent):
+            whole = [uuid for uuid in good if uuid not in known]
+            yield from proofs.ways(server, policy, whole, listing[0].sent)
+
+    def _proven_sets(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> Sequence[frozenset[str]]:
+        """What is proven by all that was known since the list was read."""
+        proofs = self._court.proofs
+        return [frozenset()] if proofs is None else proofs.proven_sets(exchange.server or "", policy, listing[0].sent)
+
+    def _none_is_copied(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> bool:
+        """Whether room may be made by an uncopied one, since no other that might make it is surely copied."""
+        first, rotation = self._court.copies_first, exchange.rotation
+        if first is None or rotation is None or policy.get("copy_before_delete_when_full") != "make-room":
+            return False
+        rows, server = merged(listing), exchange.server or ""
+        asked, tried = self._witness.half_deleted(server, exchange.sent)
+        by: dict[str, Any] = {"now": self._now_of(listing[0]), "complete": True, "asked": asked, "proven": ()}
+        room = self._to_go(rows, policy, exchange, **by)
+        others = set(room) - tried - _looked_for_in_vain(exchange) - {exchange.backup}
+        return all(first.may_wait(server, uuid, policy, listing[0].sent) for uuid in others)
 
     def _in_force(self, exchange: Exchange, listing: Sequence[Exchange]) -> list[Policy]:
         """The policies by which it may be decided on: in force when it leaves, or when it was about to."""
@@ -225,8 +296,9 @@ class Deletions:
 
         def deletes(there: Mapping[str, Row], complete: bool) -> bool:
             return any(
-                row.uuid in self._to_go(there, policy, exchange, now=now, complete=complete, asked=asked)
+                row.uuid in self._to_go(there, policy, exchange, now=now, complete=complete, asked=asked, proven=proven)
                 for policy in policies
+                for proven in self._proven_sets(exchange, listing, policy)
             )
 
         why = "to make room" if makes_room(exchange) else "by the rules"
@@ -247,24 +319,33 @@ class Deletions:
         now: datetime,
         complete: bool,
         asked: Collection[str],
+        proven: Collection[str],
     ) -> Sequence[str]:
         assert exchange.rotation is not None
         there, name = list(rows.values()), exchange.rotation.server
         if not makes_room(exchange):
-            return oracle.judge(there, policy, name, now, complete=complete, asked=asked).deletions
+            return oracle.judge(there, policy, name, now, complete=complete, asked=asked, proven=proven).deletions
         lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
         _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
         named = self.brake.surely_named_before(policy, exchange.rotation)
-        by: dict[str, Any] = {"complete": complete, "named": named, "lately": lately}
+        by: dict[str, Any] = {"complete": complete, "named": named, "lately": lately, "proven": proven}
         to_go: list[str] = []
         for open_still in self._open_still(exchange):
             tried_before = set(asked) - open_still
             passed_over = tried | _looked_for_in_vain(exchange)
             passed_over |= self.brake.perhaps_held(there, policy, exchange.rotation, now, asked=tried_before)
+            passed_over |= self._perhaps_waiting(exchange, policy, rows) | set(proven)
             for again in (False, True):
                 room = oracle.room(there, policy, name, now, again=again, asked=tried_before, **by)
                 to_go += [uuid for place, uuid in enumerate(room) if passed_over >= set(room[:place])]
         return to_go
+
+    def _perhaps_waiting(self, exchange: Exchange, policy: Policy, rows: Collection[str]) -> set[str]:
+        """The backups that may wait for a copy, so that room is made by another one."""
+        first, rotation = self._court.copies_first, exchange.rotation
+        if first is None or rotation is None or not first.named(policy):
+            return set()
+        return {uuid for uuid in rows if first.may_wait(rotation.uuid, uuid, policy, rotation.began)}
 
     def _open_still(self, exchange: Exchange) -> list[set[str]]:
         """The backup whose deletion was to make room so lately that it may still be done, or none: what may be known.
@@ -281,9 +362,11 @@ class Deletions:
             return [one]
         return [set()] if refused and self._court.at_work(before.process) else [set(), one]
 
-    def _judged(self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
-        rows, now = merged(listing), self._now_of(listing[0])
-        return oracle.judge(list(rows.values()), policy, rotation.server, now, complete=_complete(listing))
+    def _judged(
+        self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation, proven: Collection[str] = ()
+    ) -> oracle.Judgement:
+        rows, now, complete = list(merged(listing).values()), self._now_of(listing[0]), _complete(listing)
+        return oracle.judge(rows, policy, rotation.server, now, complete=complete, proven=proven)
 
     def _now_of(self, page: Exchange) -> datetime:
         """The panel's now, as an answer says it."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from daemon.sandbox.records import Backup, Server
 from tests.simulation import trouble
 from tests.simulation.clocks import SteppedLoop
+from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
+from tests.simulation.proofs.trouble import NothingToDoError as NothingToProveError
 from tests.simulation.recorder import Exchange, Rotation
 from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 from tests.simulation.stores.trouble import NothingToDoError as NothingToStoreError
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 
-SPELLS = {**trouble.KINDS, **STORE_KINDS}
+SPELLS = {**trouble.KINDS, **STORE_KINDS, **PROOF_KINDS}
 
 
 class Upsets:
@@ -51,7 +53,7 @@ class Upsets:
         if simulation.calm or simulation.stop.is_set() or server.uuid not in simulation.world.servers:
             return
         simulation.world.settle()
-        with suppress(trouble.NothingToDoError, NothingToStoreError):
+        with suppress(trouble.NothingToDoError, NothingToStoreError, NothingToProveError):
             act(simulation, server, rng)
             simulation.recorder.tell(f"trouble: {kind}", server.uuid)
             simulation.happened(kind)

@@ -44,6 +44,7 @@ class Ending:
         simulation.faults.on = False
         simulation.faults.undeletable.clear()
         simulation.upsets.end()
+        simulation.proofs.mend()
         for key in KEYS:
             world.add_key(key, simulation.user)
         world.settings.api_limit = max(world.settings.api_limit, 240)
@@ -51,7 +52,7 @@ class Ending:
             node.state, node.maintenance, node.error, node.answer_seconds = NodeState.UP, False, None, 0.0
         for server in world.servers.values():
             server.status, server.transferring, server.limit = self._status(), False, 400
-            server.subusers = {DAEMON: trouble.PERMISSIONS}
+            server.subusers = {DAEMON: trouble.GRANTED}
             server.coming.clear()
         known, policies = simulation.configuration.known, simulation.configuration.policies
         if None in policies.values():
@@ -148,6 +149,7 @@ class Ending:
                 self._look_at(name, spec, now)
         self._look_at_the_spared(now)
         simulation.stores.ending.look()
+        simulation.proofs.ending.look()
         if not simulation.recorder.mirror_is_true():
             raise AssertionError("the witness's mirror is wrong")
 

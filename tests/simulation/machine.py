@@ -22,7 +22,7 @@ from tests.leaks import known, stored
 from tests.simulation.checker import Checker
 from tests.simulation.clocks import HostClock
 from tests.simulation.configuration import HOOK, KEYS
-from tests.simulation.process import DiskJournal
+from tests.simulation.process import DiskJournal, WatchedCatalogue
 from tests.simulation.scenario import Scenario
 from tests.simulation.shortcuts import shortened
 
@@ -81,6 +81,7 @@ def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[
         shortened(),
         mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
         mock.patch.object(daemon.state.local.engine, "SqliteJournal", DiskJournal),
+        mock.patch.object(daemon.state.local.engine, "LocalCatalogue", WatchedCatalogue),
         mock.patch.object(daemon.state.memory, "SqliteJournal", DiskJournal),
         mock.patch.object(daemon.fleet.timekeeper, "TICK_SECONDS", scenario.tick),
         mock.patch.object(daemon.alerts.dispatcher, "LOOK_SECONDS", scenario.tick),

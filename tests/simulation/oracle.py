@@ -24,7 +24,10 @@ DEFAULTS: Mapping[str, Any] = {
     "max_deletions": 10,
     "max_share": 0.5,
 }
-RETENTION = ("timezone", "name", "also_own", "min_good", "total_size", "failed_after", "suspicious", "suspicious_for")
+RETENTION = (
+    *("timezone", "name", "also_own", "min_good", "total_size", "failed_after", "suspicious", "suspicious_for"),
+    "copy_before_delete",
+)
 SHAPES = {"{time}": r"\d{8}T\d{6}Z", "{id}": r"[0-9a-f]{8}"}
 TOO_FAR_AHEAD = timedelta(minutes=5)
 A_MONTH = timedelta(days=30)
@@ -97,9 +100,12 @@ def judge(
     earlier: Sequence[Row] = (),
     accepted: Collection[str] = (),
     asked: Collection[str] = (),
+    proven: Collection[str] = (),
     coming: Row | None = None,
 ) -> Judgement:
     """What the policy makes of these backups; a coming one is good. Earlier rows are a measure of sizes as well.
+
+    The newest of those that are `proven` stay, as many as the policy says.
 
     Those whose deletion was asked for already may have no file: the others are judged without them, and each of them as
     if it were the only one of these.
@@ -123,6 +129,8 @@ def judge(
         kept |= untouchable
         judged_now = there if doubtful is None else [doubtful]
         doomed |= {row.uuid for row in judged_now if row.uuid not in kept}
+    whole = [row.uuid for row in candidates if row.uuid in proven and row.uuid not in asked]
+    doomed -= set(whole[: policy.get("prove", {}).get("keep_proven", 0)])
     for row in newest_first:
         if states[row.uuid] == "failed" and not row.locked and row.uuid in in_scope and _overdue(row, policy, now):
             doomed.add(row.uuid)
@@ -155,6 +163,7 @@ def room(
     complete: bool = True,
     earlier: Sequence[Row] = (),
     asked: Collection[str] = (),
+    proven: Collection[str] = (),
     named: Collection[str] = (),
     lately: bool = False,
     again: bool = False,
@@ -165,7 +174,7 @@ def room(
     earlier plan `named` apart. Made `again`, before a backup turned good, it is a small one from inside its row.
     """
     before = judge(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked)
-    after = with_coming(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked)
+    after = with_coming(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked, proven=proven)
     none_at_all = setting(policy, "max_deletions") == 0
     small = () if none_at_all else before.spare
     own = [row for row in sorted(rows, key=_age) if owns(policy, server, row.name)]
@@ -211,10 +220,12 @@ def with_coming(
     complete: bool = True,
     earlier: Sequence[Row] = (),
     asked: Collection[str] = (),
+    proven: Collection[str] = (),
 ) -> Judgement:
     """What the policy makes of these backups once one more has turned good."""
     coming = Row("~coming", named(policy, server, now, 0), True, False, 0, now, now)
-    return judge(rows, policy, server, now, complete=complete, earlier=earlier, asked=asked, coming=coming)
+    known: Mapping[str, Any] = {"complete": complete, "earlier": earlier, "asked": asked, "proven": proven}
+    return judge(rows, policy, server, now, **known, coming=coming)
 
 
 def same_retention(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

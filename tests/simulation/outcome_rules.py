@@ -1,20 +1,23 @@
 """The rules of rotations: how many there are, how much they ask, and how they end."""
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from datetime import timedelta
 
+from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome, Result
 from tests.simulation import oracle
-from tests.simulation.brake import Brake
+from tests.simulation.brake import Brake, makes_room
 from tests.simulation.checker import Checker
 from tests.simulation.doubts import Doubts
-from tests.simulation.reading import last_passes
-from tests.simulation.recorder import Exchange, Rotation
+from tests.simulation.reading import last_passes, merged
+from tests.simulation.recorder import DAEMON, Exchange, Rotation
 from tests.simulation.scenario import DAY, HOUR, TIMEOUTS
 
 MOST_ROTATIONS = 8
 MOST_REQUESTS = 900
 """In an hour, of one process for one server."""
+DELETES = "backup.delete"
 LOOK = 300.0
 """Seconds between two looks at a backup that has been running for long."""
 ROUNDING = timedelta(seconds=3)
@@ -84,9 +87,53 @@ class Endings:
         for backup in outcome.deleted:
             text = f"{backup.name} is said to be deleted, and is not"
             self._hold("told", backup.uuid not in rows, text, rotation.uuid)
+        self._names_the_store(rotation, outcome)
         self._few_requests(rotation, calm=calm)
         if calm:
             self._for_a_reason(rotation, outcome)
+
+    def _names_the_store(self, rotation: Rotation, outcome: Outcome) -> None:
+        """At the limit, where nothing but a store's want of copies stands in the way of room, the refusal names it."""
+        first, policy, passes = self._court.copies_first, rotation.policy, last_passes(rotation)
+        if first is None or not first.named(policy) or policy["copy_before_delete_when_full"] != "refuse" or not passes:
+            return
+        limit = next((problem.text for problem in outcome.problems if problem.code == ProblemCode.LIMIT), None)
+        if limit is None or self._hinders_room(rotation) or not self._is_true(passes[-1], rotation):
+            return
+        there, name = merged(passes[-1]), rotation.server
+        rows, now = list(there.values()), passes[-1][0].date or self._witness.world.now()
+        room = oracle.room(rows, policy, name, now)
+        if not room or oracle.over(oracle.with_coming(rows, policy, name, now), policy):
+            return
+        lacking = [first.surely_lack(rotation.uuid, there[uuid], policy) for uuid in room]
+        if all(lacking):
+            self._hold(
+                "14", any(store in limit for store in lacking[0]), f"{lacking[0]}: not in “{limit}”", rotation.uuid
+            )
+
+    def _hinders_room(self, rotation: Rotation) -> bool:
+        """Whether something else may be in the way of room: a proof, a clock, a changed policy, a limit of nothing,
+        rights, or room that was made before.
+        """
+        server = self._witness.world.servers.get(rotation.uuid)
+        passes, rows = last_passes(rotation), self._witness.mirror[rotation.uuid]
+        those = (one for other in self._witness.rotations if other.uuid == rotation.uuid for one in other.exchanges)
+        deletions = [one for one in those if one.call == "delete"]
+        return (
+            "prove" in rotation.policy
+            or server is None
+            or not server.limit
+            or rotation.journal_failed
+            or self._doubts.perhaps(passes[-1][0])
+            or self._changed_lately(rotation)
+            or DELETES not in server.subusers.get(DAEMON, ())
+            or any(makes_room(one) or one.backup in rows for one in deletions)
+        )
+
+    def _is_true(self, listing: Sequence[Exchange], rotation: Rotation) -> bool:
+        """Whether a list showed all that was there, and nothing was changed since."""
+        truths = self._witness.truths(rotation.uuid, listing[0].sent)
+        return len(truths) == 1 and set(truths[0]) == set(merged(listing)) and not any(one.falsified for one in listing)
 
     def _few_requests(self, rotation: Rotation, *, calm: bool) -> None:
         asked = len(rotation.exchanges)
@@ -117,7 +164,32 @@ class Endings:
         judged, deleted = self._judged(rotation)
         if judged:
             wanted, done = [sorted(one.deletions) for one in judged], sorted(e.backup or "" for e in deleted)
-            self._hold("live", done in wanted, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
+            exact = any(self._all_went(those, done, rotation) for those in wanted)
+            self._hold("live", exact, f"to be deleted: {wanted}, deleted: {done}", rotation.uuid)
+
+    def _all_went(self, wanted: Sequence[str], done: Sequence[str], rotation: Rotation) -> bool:
+        """Whether what went is what was to go, without what may wait for a copy."""
+        left = set(wanted) - set(done)
+        return set(done) <= set(wanted) and all(self._may_wait(uuid, rotation) for uuid in left)
+
+    def _may_wait(self, backup: str, rotation: Rotation) -> bool:
+        """Whether a store that must have a backup first may not have been known to, when the list was read; or a proof
+        may have held it.
+        """
+        first, proofs, passes = self._court.copies_first, self._court.proofs, last_passes(rotation)
+        if first is None or proofs is None or not passes:
+            return False
+        since, candidates = passes[-1][0].sent, self._candidates(rotation, passes[-1])
+        ways = proofs.ways(rotation.uuid, rotation.policy, candidates, since)
+        by_proof = any(backup in way.newest or not way.enough for way in ways)
+        return by_proof or bool(first.may_wait(rotation.uuid, backup, rotation.policy, since))
+
+    def _candidates(self, rotation: Rotation, listing: Sequence[Exchange]) -> list[str]:
+        """The good backups that may be kept for their proofs, newest first, those that may be half deleted apart."""
+        rows, now = list(merged(listing).values()), listing[0].date or self._witness.world.now()
+        known, _ = self._witness.half_deleted(rotation.uuid, listing[0].sent)
+        judged = oracle.judge(rows, rotation.policy, rotation.server, now)
+        return [uuid for uuid in judged.candidates if uuid not in known]
 
     def _went_past(self, rotation: Rotation, outcome: Outcome) -> None:
         """The new backup was made, and all that was to go was asked for, but that one was not deleted."""
@@ -127,7 +199,8 @@ class Endings:
         for uuid in left:  # where no look at it was answered, no DELETE left
             wanted = [[one for one in those if one != uuid] for those in wanted]
         others = [uuid for uuid in asked if uuid not in left]
-        went_on = not judged or others in wanted or self._changed_lately(rotation)
+        went_on = not judged or self._changed_lately(rotation)
+        went_on |= any(self._all_went(those, others, rotation) for those in wanted)
         text = f"to be deleted besides {left}: {wanted}, asked for: {asked}"
         self._hold("past", outcome.created is not None and went_on, text, rotation.uuid)
         strangers = set(left) - set(self._court.undeletable())
@@ -135,8 +208,10 @@ class Endings:
 
     def _held(self, rotation: Rotation) -> bool:
         """Whether more is to be deleted than may be and nothing was, the policy was changed, or a clock is doubted."""
-        passes = last_passes(rotation)
+        passes, proofs = last_passes(rotation), self._court.proofs
         if passes and self._doubts.perhaps(passes[-1][0]):
+            return True
+        if proofs is not None and proofs.ever_frozen(rotation.uuid, rotation.began):
             return True
         judged, deleted = self._judged(rotation)
         if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):

@@ -10,33 +10,45 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from structlog.contextvars import get_contextvars
 
 from daemon.alerts import Alerts
 from daemon.config.values import Config, PanelConfig, keeping
+from daemon.copies.source import node_source
 from daemon.copying.entry import DaemonCopies
+from daemon.core.model import Backup
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.fleet import Fleet
+from daemon.log import get_logger
+from daemon.operations.operation import Operation
+from daemon.operations.restore import RestoreOptions, restore
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import PanelError
+from daemon.proof.sane import SanityCheck
+from daemon.proving.entry import DaemonProofs
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
-from daemon.rotation.run import RotationContext
+from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.setup import open_context
-from daemon.state import Runner, engine_for
+from daemon.state import ProofRecord, Runner, ShelfRecord, engine_for
+from daemon.state.local.catalogue import LocalCatalogue
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.runner import Inline, Result
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import Metrics
 from daemon.status.tracker import StatusTracker
+from daemon.transfer.expected import Expected
+from daemon.transfer.verify import VerifyResult, verify
 from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
+from tests.simulation.proofs.restores import Asked
 from tests.simulation.recorder import Rotation
 from tests.simulation.starts import latest_start
+from tests.simulation.stores.lockstep import in_thread
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -56,6 +68,7 @@ class DiskJournal(SqliteJournal):
     def __init__(self, path: Any, **options: Any) -> None:
         process = PROCESS.get()
         process.check_alive()
+        self._lasts, self._is_written = path is not None, False
         if path is not None and process.simulation.disk_full:
             process.journal_fails("disk full")
             raise OSError(28, "No space left on device")
@@ -73,6 +86,32 @@ class DiskJournal(SqliteJournal):
         recorder.to_be_asked[server_uuid].setdefault(backup_uuid, recorder.now())
         super().ask(server_uuid, backup_uuid, at)
 
+    def record_proof(self, record: ProofRecord) -> None:
+        """Record what a reading found."""
+        process = PROCESS.get()
+        with self._telling(lambda: process.simulation.proofs.rules.recorded(process.name, record)):
+            super().record_proof(record)
+
+    def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
+        """Record that an operator accepts what proofs found wrong."""
+        with self._telling(lambda: PROCESS.get().simulation.proofs.rules.accepted(server_uuid, backup_uuid)):
+            return super().accept_proof(server_uuid, backup_uuid, at)
+
+    def prove_bytes(self, day: date, size: int) -> None:
+        """Record that so many more bytes are read on that day."""
+        with self._telling(lambda: PROCESS.get().simulation.proofs.rules.spends(day, size)):
+            super().prove_bytes(day, size)
+
+    @contextmanager
+    def _telling(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Tell the judge what is written once it is on the disk, though the process may be killed right then."""
+        self._is_written = False
+        try:
+            yield
+        finally:
+            if self._is_written and self._lasts:
+                tell()
+
     @contextmanager
     def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
         process = PROCESS.get()
@@ -82,6 +121,7 @@ class DiskJournal(SqliteJournal):
             if process.simulation.disk_full:
                 process.journal_fails("disk full")
                 raise sqlite3.OperationalError(DISK_FULL)
+        self._is_written = True
         process.tick("after the journal was written")
 
     @contextmanager
@@ -92,6 +132,15 @@ class DiskJournal(SqliteJournal):
                 PROCESS.get().journal_fails("journal unreadable")
                 raise sqlite3.OperationalError("disk I/O error")
             yield connection
+
+
+class WatchedCatalogue(LocalCatalogue):
+    """The catalogue of copies, of which the judge is told when it was written."""
+
+    async def remember(self, record: ShelfRecord) -> None:
+        """Record what was seen of a server in a store."""
+        await super().remember(record)
+        PROCESS.get().simulation.stores.first.written(record.holding.store, record.holding.server_uuid)
 
 
 class SlowDisk(Inline):
@@ -224,8 +273,10 @@ class Process:
         if order.max_deletions is not None:
             policy = {**policy, "max_deletions": order.max_deletions, "max_share": 1, "lifted": True}
         uuid, began = simulation.uuid_of(name), simulation.clock.monotonic()
-        latest = None if order.trigger == "manual" else latest_start(policy, uuid, self.clock.now())
-        earlier = self._goes_on_with(order.trigger, uuid)
+        last = None if order.trigger == "manual" else latest_start(policy, uuid, self.clock.now())
+        once_more = last if self._is_once_more(order, uuid) else None
+        latest = None if once_more else last
+        earlier = None if once_more else self._goes_on_with(order.trigger, uuid)
         simulation.rotation_begins(
             Rotation(
                 process=self.name,
@@ -237,8 +288,16 @@ class Process:
                 due=earlier.due if earlier else began,
                 began=began,
                 policy=policy,
+                once_more=once_more,
             )
         )
+
+    def _is_once_more(self, order: Order, uuid: str) -> bool:
+        """Whether no start asks for that rotation, but a proof that failed; or it goes on with such a one."""
+        if order.start_at is not None or order.trigger not in {"resume", "retry"}:
+            return False
+        earlier = (one for one in reversed(self.simulation.recorder.rotations) if one.uuid == uuid)
+        return order.trigger == "retry" or next((one.once_more is not None for one in earlier), False)
 
     def _goes_on_with(self, trigger: str, uuid: str) -> Rotation | None:
         """The rotation before it, if it is for the same start."""
@@ -268,7 +327,8 @@ class Ends:
     async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         if self._daemon.alive:
-            self._daemon.simulation.told.ends(order.server.name, order.trigger, outcome, self._daemon.clock.now())
+            trigger = order.trigger if order.start_at else "once more"
+            self._daemon.simulation.told.ends(order.server.name, trigger, outcome, self._daemon.clock.now())
 
 
 class Daemon(Process):
@@ -277,6 +337,7 @@ class Daemon(Process):
     fleet: Fleet
     alerts: Alerts
     copying: DaemonCopies
+    proving: DaemonProofs
     tracker: StatusTracker
     up = False
 
@@ -300,10 +361,12 @@ class Daemon(Process):
         self.fleet.start()
         self.up = True
         self.copying = DaemonCopies(self.context, self.fleet.clients)
-        self.fleet.listen(self.copying)
-        self.copying.follow(config)
+        self.proving = DaemonProofs(self.context, self.fleet.clients, self.fleet.once_more)
+        for part in (self.copying, self.proving):
+            self.fleet.listen(part)
+            part.follow(config)
         await self.over.wait()
-        leaving = asyncio.create_task(self.copying.stop())
+        leaving = asyncio.create_task(self._stop_parts())
         if self.alive:
             left = await self.fleet.drain(DRAIN_SECONDS)
             await self.alerts.close(FLUSH_SECONDS)
@@ -312,6 +375,10 @@ class Daemon(Process):
         with suppress(asyncio.CancelledError):  # it is dead
             await leaving
         await self._bury()
+
+    async def _stop_parts(self) -> None:
+        await self.copying.stop()
+        await self.proving.stop()
 
     def reload(self, read: Callable[[], Config]) -> None:
         """What SIGHUP does; a daemon that is only just starting reads the new one anyway."""
@@ -323,7 +390,8 @@ class Daemon(Process):
             self.tracker.reload_failed()
             return
         with suppress(asyncio.CancelledError):  # it is killed in the midst of this
-            for obey in (self.tracker.follow, self.alerts.reload, self.fleet.reload, self.copying.follow):
+            parts = (self.copying.follow, self.proving.follow)
+            for obey in (self.tracker.follow, self.alerts.reload, self.fleet.reload, *parts):
                 self._context.run(obey, config)
 
     async def metrics(self) -> str:
@@ -386,3 +454,57 @@ class Hand(Process):
             await client.aclose()
             await context.close()
             self.simulation.forget(self.name)
+
+    async def accept_proof(self, config: Config, server: str) -> None:
+        """`prove accept SERVER latest`."""
+        PROCESS.set(self)
+        context, uuid = await self.open_context(config), self.simulation.uuid_of(server)
+        try:
+            with suppress(StateError):
+                bad = [one.proof for one in await context.journal.proofs(uuid) if one.proof.problems]
+                if bad:
+                    latest = max(bad, key=lambda one: one.made_at)
+                    await context.journal.accept_proof(uuid, latest.backup, self.clock.now())
+        finally:
+            await context.close()
+
+    async def restore(self, config: Config, server: str, asked: Asked) -> None:
+        """`backups restore SERVER BACKUP`, maybe with `--truncate`, `--unproven` and `--no-safety-backup`."""
+        PROCESS.set(self)
+        restores = self.simulation.proofs.restores
+        restores.asks(self.name, asked)
+        context = await self.open_context(config)
+        client = self.open_client(config.servers[server].panel)
+        operation = Operation(Run(Order(config.servers[server], "manual"), client, context, get_logger()), self._say)
+
+        async def read(backup: Backup) -> VerifyResult:
+            source = node_source(
+                client, config.servers[server].id, backup, clock=self.clock, listener=Unseen(), clear=True
+            )
+            return await in_thread(lambda: verify(source, Expected.of(backup), SanityCheck))
+
+        reads = read if asked.truncates and asked.reads else None
+        options = RestoreOptions(truncate=asked.truncates, safety=asked.safe, read=reads)
+        try:
+            backup = await client.backup(config.servers[server].id, asked.backup)
+            done = await restore(operation, backup, options)
+            self._say(f"{done.outcome.result.value}: {[problem.text for problem in done.outcome.problems]}")
+            restores.ended(self.name, done)
+        except PanelError as error:
+            self._say(error.text)
+        finally:
+            await client.aclose()
+            await context.close()
+
+    def _say(self, text: str) -> None:
+        self.simulation.recorder.tell(f"{self.name}: {text}")
+
+
+class Unseen:
+    """Nobody watches the transfer."""
+
+    def moved(self, size: int) -> None:
+        """Nothing is shown."""
+
+    def said(self, text: str) -> None:
+        """Nothing is shown."""

@@ -35,7 +35,8 @@ class Rotation:
 
     `policy` is the table in force when it began, `start_at` the start that it is for, None by hand, and `due` when the
     first rotation began for that. `made` is the backup that the panel made for it, and `told_held` whether it told that
-    something waits since the retention was changed.
+    something waits since the retention was changed. `once_more` is the last start before a rotation that no start asked
+    for, since the newest backup is bad.
     """
 
     process: str
@@ -52,6 +53,7 @@ class Rotation:
     journal_failed: bool = False
     reported: bool = False
     told_held: bool = False
+    once_more: datetime | None = None
     ended: float | None = None
     result: str | None = None
 
@@ -351,6 +353,8 @@ def _call(method: str, parts: list[str]) -> str:
         return "servers"
     if len(parts) == 2:
         return "server"
+    if len(parts) == 3 and parts[2] != "backups":
+        return parts[2]
     if len(parts) == 3:
         return "list" if method == "GET" else "create"
     if len(parts) == 4:

@@ -33,6 +33,9 @@ from tests.simulation.disturbances import Upsets
 from tests.simulation.ending import Ending
 from tests.simulation.machine import Ears, in_place, open_files
 from tests.simulation.process import Daemon, Hand, Process
+from tests.simulation.proofs.restores import Asked
+from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
+from tests.simulation.proofs.world import ProofWorld
 from tests.simulation.recorder import DAEMON, Event, Exchange, Recorder, Rotation
 from tests.simulation.rules import Rules
 from tests.simulation.scenario import DAY, HOUR, Scenario, Spec, draw
@@ -41,7 +44,7 @@ from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 from tests.simulation.stores.world import StoreWorld
 from tests.simulation.wire import Panel
 
-KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim", "slow disk", *STORE_KINDS)
+KINDS = (*call_faults.KINDS, *trouble.KINDS, *trouble.RACES, "one victim", "slow disk", *STORE_KINDS, *PROOF_KINDS)
 CIRCUMSTANCES = (
     "panel's and host's clocks differ",
     "the panel is a Pelican",
@@ -53,6 +56,9 @@ CIRCUMSTANCES = (
     "killed before the calm days",
     "a backup was copied",
     "a copy was pruned",
+    "an archive was proven",
+    "a damaged archive was read",
+    "a server was restored by hand",
 )
 """What a run may be in, besides the kinds of trouble that can be switched off."""
 DOWNTIMES = (0.0, 5.0, 300.0, 3 * HOUR, 1.5 * DAY)
@@ -91,7 +97,7 @@ def simulate(
 
     `without` switches kinds of trouble off, `insist` adds some with a rate of their own.
     """
-    scenario = draw(seed, KINDS, without=without, length=length, store_kinds=STORE_KINDS)
+    scenario = draw(seed, KINDS, without=without, length=length, store_kinds=STORE_KINDS, proof_kinds=PROOF_KINDS)
     scenario.kinds.update(insist)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
     with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=SteppedLoop) as runner:
@@ -145,6 +151,7 @@ class Simulation:
         self.checker.on_violation = self.stop.set
         self.rules = Rules(self.checker, scenario.backups_per_node)
         self.stores = StoreWorld(self)
+        self.proofs = ProofWorld(self)
         self.told = Told(self)
         self.upsets = Upsets(self)
         self.ending = Ending(self)
@@ -158,6 +165,7 @@ class Simulation:
         for key in KEYS:
             self.world.add_key(key, self.user)
         self._make_servers()
+        self.proofs.damage_some()
         if "one victim" in scenario.kinds and len(scenario.servers) > 1:
             self.faults.victim = self.uuid_of(scenario.servers[0].name)
             self.happened("one victim")
@@ -180,7 +188,7 @@ class Simulation:
         for spec in self.scenario.servers:
             server = self.world.add_server(spec.name, owner=owner, node=nodes[spec.node % len(nodes)], limit=spec.limit)
             server.work = Work(seconds=spec.work_seconds, size=spec.size)
-            server.subusers = {DAEMON: trouble.PERMISSIONS}
+            server.subusers = {DAEMON: trouble.GRANTED}
             self._uuids[spec.name] = server.uuid
             self._make_history(server, spec)
 
@@ -286,6 +294,16 @@ class Simulation:
         if self.configuration.policies[server.name] is not None:
             self._by_hand(lambda hand: hand.set_lock(self.read(), server.name, backup.uuid, wanted))
 
+    def accept_by_hand(self, name: str) -> None:
+        """Run `prove accept NAME latest` in another process."""
+        if self.configuration.policies[name] is not None:
+            self._by_hand(lambda hand: hand.accept_proof(self.read(), name))
+
+    def restore_by_hand(self, name: str, asked: Asked) -> None:
+        """Run `backups restore` in another process."""
+        if self.configuration.policies[name] is not None:
+            self._by_hand(lambda hand: hand.restore(self.read(), name, asked))
+
     def _by_hand(self, command: Callable[[Hand], Coroutine[Any, Any, None]]) -> None:
         self._commands += 1
         task = asyncio.create_task(command(Hand(self, f"hand{self._commands}")))
@@ -309,6 +327,7 @@ class Simulation:
         """A rotation begins."""
         self.recorder.began(rotation)
         self.rules.began(rotation)
+        self.proofs.once_more(rotation)
         self.upsets.rotation_begins(rotation)
 
     def rotation_ended(self, process: str, server: str, outcome: Outcome, words: str) -> None:

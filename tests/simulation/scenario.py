@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from daemon.sandbox.records import Digest, Kind
+from tests.simulation.proofs.scenario import Proofs, draw_proofs
 from tests.simulation.stores.scenario import Stores, draw_stores
 
 HOUR = 3600.0
@@ -96,6 +97,7 @@ class Scenario:
     tick: float
     kinds: dict[str, float] = field(default_factory=dict)
     stores: Stores = field(default_factory=Stores)
+    proofs: Proofs = field(default_factory=Proofs)
 
     def stream(self, purpose: str) -> random.Random:
         """The random stream of one purpose."""
@@ -109,10 +111,11 @@ def draw(
     without: Iterable[str] = (),
     length: float = 1.0,
     store_kinds: Iterable[str] = (),
+    proof_kinds: Iterable[str] = (),
 ) -> Scenario:
     """The scenario of a seed; `without` switches kinds off, `length` shortens the troubled time.
 
-    `store_kinds` are those that a world without stores does not know.
+    `store_kinds` are those that a world without stores does not know, `proof_kinds` those without proofs.
     """
     rng = random.Random(f"{seed}/scenario")
     schedules = rng.choice((SCHEDULES, SCHEDULES[2:6]))
@@ -130,11 +133,12 @@ def draw(
         reserve=rng.choice((0.0, 0.2, 0.5)),
         tick=rng.choice((60.0, 900.0, 900.0, 900.0, 1800.0, 1800.0, 1800.0, 1800.0)),
         stores=draw_stores(seed, len(servers)),
+        proofs=draw_proofs(seed, len(servers)),
     )
     for spec in servers:
-        if copies := scenario.stores.copies.get(spec.name):
-            spec.policy["copies"] = copies
-    scenario.kinds = _kinds(seed, kinds, set(without) | (set() if scenario.stores else set(store_kinds)))
+        spec.policy |= {**scenario.stores.of(spec.name), **scenario.proofs.of(spec.name)}
+    unknown = (set() if scenario.stores else set(store_kinds)) | (set() if scenario.proofs else set(proof_kinds))
+    scenario.kinds = _kinds(seed, kinds, set(without) | unknown)
     if altering := _altering(seed):
         scenario.panel |= altering
         # What was asked for while the journal could not be written is known by its name alone.
@@ -251,6 +255,8 @@ def toml(
     for name, table in policies.items():
         lines += [f"[policies.of-{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
         lines += [f"[servers.{name}]", f'id = "{ids[name]}"', f'policy = "of-{name}"']
+    if scenario.proofs:
+        lines += ["[proof]", *(f"{key} = {_value(value)}" for key, value in scenario.proofs.table.items())]
     for name, table in stores.items():
         lines += [f"[stores.{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
     return "\n".join(lines)

@@ -25,6 +25,8 @@ Spell = Callable[["Simulation", Server, random.Random], None]
 Race = Callable[["Simulation", Server, Backup, random.Random], None]
 
 PERMISSIONS = ("backup.read", "backup.create", "backup.delete", "backup.download", "backup.restore")
+GRANTED = (*PERMISSIONS, "activity.read")
+"""What the daemon's user may do; the log of activities is never withdrawn."""
 SOMEBODY = "somebody"
 BAD_FILES = (
     "state_dir = ",

@@ -1,13 +1,20 @@
 """Careless changes to what is copied to stores, and deleted from them."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import daemon.copies.one_pass
 import daemon.copies.prune
 import daemon.copies.run
+import daemon.core.copied
+import daemon.core.room
+import daemon.rotation.delete
+import daemon.rotation.judging
 from daemon.core.copies_wanted import Choice, Taken
+from daemon.core.plan import Refusal
+from daemon.errors import ProblemCode
 from daemon.stores.base import Store
 from tests.simulation.builds.registry import PATCH, broken, original
 
@@ -36,3 +43,34 @@ def _no_backfill() -> AbstractContextManager[Any]:
         return tuple(filter(None, (first, *(replace(one, taken=Taken.REFUSED) for one in rest))))
 
     return PATCH(daemon.copies.run, "choices", newest)
+
+
+@broken("a rotation asks no store for copies before it deletes", "14", insist={"store unreachable": 1})
+def _asks_no_store() -> AbstractContextManager[Any]:
+    async def copied_before(*_: Any, **__: Any) -> tuple[()]:
+        return ()
+
+    return PATCH(daemon.rotation.judging, "copied_before", copied_before)
+
+
+@broken("what was seen in a store once counts for ever", "14", insist={"store unreachable": 1})
+def _never_looks_again() -> AbstractContextManager[Any]:
+    return PATCH(daemon.core.copied, "SEEN_WITHIN", timedelta(days=3650))
+
+
+@broken("room is made by what is not copied yet", "14", insist={"limit lowered": 0.5, "store unreachable": 1})
+def _makes_room_by_uncopied_ones() -> AbstractContextManager[Any]:
+    stack = ExitStack()
+    stack.enter_context(PATCH(daemon.core.room, "_copied_first", lambda going, *_, **__: going))
+    stack.enter_context(PATCH(daemon.rotation.delete, "held_back", _nothing_waits))
+    return stack
+
+
+async def _nothing_waits(*_: Any) -> bool:
+    return False
+
+
+@broken("the refusal at the limit does not name the store", "14", insist={"limit lowered": 0.5, "store unreachable": 1})
+def _names_no_store() -> AbstractContextManager[Any]:
+    text = "no slot can be freed: backups wait for their copies"
+    return PATCH(daemon.core.room, "_waiting_for_copies", lambda *_: Refusal(ProblemCode.NOTHING_DELETABLE, text))

@@ -1,23 +1,24 @@
 """After calm days: each store has what its rules want of each server, and no more than they keep.
 
-The rules are worked out a second time from the words of `docs/stores.md`, as loops over plain rows.
+What its rules want is worked out a second time: see `wanted`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import oracle
 from tests.simulation.doubts import SLACK
 from tests.simulation.oracle import Row
-from tests.simulation.stores.rules import KEY
-from tests.simulation.stores.scenario import EVERY, HOUR
+from tests.simulation.scenario import DAY
+from tests.simulation.stores.before import FIRST
+from tests.simulation.stores.scenario import HOUR
+from tests.simulation.stores.wanted import KEY, age, backup_of, good_ones, keeps, wanted
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BOUND = timedelta(hours=26)
 """What was good for so long is copied: a store that was in trouble is asked again within that time."""
 PRUNED = timedelta(hours=38)
@@ -47,6 +48,9 @@ class StoreEnding:
                 continue
             for store in policy.get("copies", ()):
                 self._look_into(store, name, uuid, policy)
+            for store in policy.get(FIRST, ()):
+                ago = simulation.clock.monotonic() - simulation.stores.first.listed_at(store, uuid)
+                self._hold("14", ago <= DAY, f"{store} was last looked into {ago / HOUR:.0f} h ago", uuid)
 
     def _look_into(self, store: str, name: str, server: str, policy: Mapping[str, Any]) -> None:
         simulation = self._simulation
@@ -58,20 +62,21 @@ class StoreEnding:
         lacks = [row.name for row in missing if row.uuid not in there and row.uuid in lasting]
         self._hold("16", not lacks, f"{store} has no copy of {lacks}", server)
         now, calm = simulation.host_clock.now(), timedelta(seconds=simulation.clock.monotonic() - simulation.calm_since)
-        kept = simulation.stores.rules.keeps(policy, table)
+        kept = keeps(policy, table)
         judged = oracle.judge(copies, kept, name, now)
         # What was copied lately may have made another one superfluous.
         newest = max((bucket.objects[row.uuid].modified for row in copies), default=now)
         quiet = min(calm, simulation.clock.now() - newest)
         bound = PRUNED + HELD if self._rules_changed(store, name) else PRUNED
         over = oracle.over(judged, kept) or quiet < bound or self._doubts_clocks()
+        over |= simulation.proofs.rules.ever_frozen(server, simulation.clock.monotonic() - bound.total_seconds())
         self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
 
     def _rules_changed(self, store: str, server: str) -> bool:
         """Whether a store was ever to keep something else of a server, so that something may be held for a day."""
         configuration, now = self._simulation.configuration, self._simulation.clock.monotonic()
         each = [
-            self._simulation.stores.rules.keeps(policy, table)
+            keeps(policy, table)
             for policy in configuration.between(server, 0.0, now)
             for table in configuration.stores_between(store, 0.0, now)
             if policy is not None
@@ -94,78 +99,34 @@ class StoreEnding:
         """
         simulation = self._simulation
         table, policy = simulation.configuration.stores[store], simulation.configuration.known[name]
-        good = _good(list(simulation.recorder.mirror[server].values()), policy, name, simulation.world.now())
+        good = good_ones(list(simulation.recorder.mirror[server].values()), policy, name, simulation.world.now())
         lately = simulation.clock.monotonic() - BOUND.total_seconds()
         pruned = simulation.stores.rules.pruned_since(store, server, lately)
         half_deleted = simulation.recorder.half_deleted(server, simulation.clock.monotonic())
         each = [
-            self._wanted(
-                sorted((*(row for row in good if row.uuid not in asked), *gone), key=_age, reverse=True),
+            wanted(
+                sorted((*(row for row in good if row.uuid not in asked), *gone), key=age, reverse=True),
                 there,
                 table,
                 policy,
+                max(simulation.world.now(), simulation.host_clock.now()),
             )
             for asked in half_deleted
             for there in (copies, [*copies, *pruned])
             for gone in ([], self._elsewhere(store, server))
         ]
-        return [row for row in each[0] if all(row in wanted for wanted in each[1:])]
+        return [row for row in each[0] if all(row in those for those in each[1:])]
 
     def _elsewhere(self, store: str, server: str) -> list[Row]:
         """What other stores have of backups that the panel does not list any more."""
         stores, listed = self._simulation.stores, self._simulation.recorder.mirror[server]
         others = (bucket for name, bucket in stores.buckets.items() if name != store)
         copies = (row for bucket in others for row in stores.rules.whole(bucket, server))
-        found = {KEY.fullmatch(row.uuid)[3]: row for row in copies}  # type: ignore[index]  # they all are such keys
+        found = {backup_of(row): row for row in copies}
         return [replace(row, uuid=uuid) for uuid, row in found.items() if uuid not in listed]
 
     def _good_before(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
         """Those that were there and good so long ago already: one that is good since then waits for the next look."""
         simulation = self._simulation
         then = simulation.recorder.truths(server, simulation.clock.monotonic() - BOUND.total_seconds())[0]
-        return _good(list(then.values()), policy, name, simulation.world.now() - BOUND)
-
-    def _wanted(
-        self, good: Sequence[Row], copies: Sequence[Row], table: Mapping[str, Any], policy: Mapping[str, Any]
-    ) -> list[Row]:
-        """What a store lacks by its own rules: `every` and `backfill` first, then what it keeps."""
-        have = {KEY.fullmatch(row.uuid)[3] for row in copies}  # type: ignore[index]  # they all are such keys
-        first = min((row.created for row in copies), default=None)
-        taken = {self._period(row, table) for row in copies}
-        candidates = []
-        for place, row in enumerate(good):
-            since = first is not None and row.created > first
-            backfill = table["backfill"]
-            too_old = backfill != "all" and place >= (1 if backfill == "none" else int(backfill)) and not since
-            if row.uuid in have or self._period(row, table) in taken or too_old:
-                continue
-            candidates.append(row)
-            taken.add(self._period(row, table))
-        both = [_plain(row) for row in (*copies, *candidates)]
-        kept = {**self._simulation.stores.rules.keeps(policy, table), "suspicious": 0}
-        now = max(self._simulation.world.now(), self._simulation.host_clock.now())
-        going = oracle.judge(both, kept, "", now).deletions
-        return [row for row in candidates if row.uuid not in going]
-
-    @staticmethod
-    def _period(row: Row, table: Mapping[str, Any]) -> object:
-        """Of which only one is taken; each backup has its own where there is no `every`."""
-        if "every" not in table:
-            return row.uuid
-        return (row.created - EPOCH) // timedelta(seconds=EVERY[table["every"]])
-
-
-def _good(rows: Sequence[Row], policy: Mapping[str, Any], server: str, now: datetime) -> list[Row]:
-    """The good backups in scope, newest first."""
-    states = oracle.judge(rows, policy, server, now).states
-    mine = (row for row in rows if policy["scope"] == "all" or oracle.owns(policy, server, row.name))
-    return sorted((row for row in mine if states[row.uuid] == "good"), key=_age, reverse=True)
-
-
-def _age(row: Row) -> tuple[datetime, str]:
-    return (row.created, row.uuid)
-
-
-def _plain(row: Row) -> Row:
-    """A backup that is as good as its copy would be."""
-    return Row(row.uuid, row.name, True, False, max(1, row.bytes), row.created, row.created)
+        return good_ones(list(then.values()), policy, name, simulation.world.now() - BOUND)

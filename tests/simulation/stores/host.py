@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import SecretStr
 
 import daemon.copies.one_pass
+import daemon.copies.prove
 import daemon.copies.source
 import daemon.copying.copying
 import daemon.copying.process
+import daemon.proving.proving
 import daemon.transfer.receive
 from daemon.panel.download import HostError, LinkRefusedError, Stream
 from daemon.sandbox.links import read_token
@@ -32,17 +34,18 @@ WAY = 0.2
 class Host:
     """The host of a link: sends the whole file, whatever part of it is asked for."""
 
-    def __init__(self, simulation: "Simulation") -> None:
+    def __init__(self, simulation: "Simulation", process: str) -> None:
         self._simulation = simulation
+        self._process = process
 
     @contextmanager
     def open(self, link: SecretStr, *, start: int = 0, etag: str | None = None) -> Iterator[Stream]:
         """Redeem the link; called in a thread."""
-        data: bytes = Asked(self._redeemed(link), None).result()
-        yield Stream(0, None, None, False, True, self._pieces(data))
+        backup, data = Asked(self._redeemed(link), None).result()
+        yield Stream(0, None, None, False, True, self._pieces(backup, data))
 
-    async def _redeemed(self, link: SecretStr) -> bytes:
-        """The file, after its way."""
+    async def _redeemed(self, link: SecretStr) -> tuple[str, bytes]:
+        """The backup and its file, after its way."""
         world = self._simulation.world
         await self._simulation.clock.sleep(WAY)
         world.settle()
@@ -57,14 +60,16 @@ class Host:
         world.used_tokens.add(claims["unique_id"])
         if backup is None or not backup.successful or backup.file_gone:
             raise HostError("the node has no such file")
-        return b"".join(backup.archive.pieces())
+        return backup.uuid, b"".join(backup.archive.pieces())
 
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
+    def _pieces(self, backup: str, data: bytes) -> Iterator[bytes]:
         stores, half = self._simulation.stores, len(data) // 2
         yield data[:half]
         if stores.breaking:
             raise HostError("the connection broke")
-        yield bytes([data[half] ^ 1]) + data[half + 1 :] if stores.other_file else data[half:]
+        rest = bytes([data[half] ^ 1]) + data[half + 1 :] if stores.other_file else data[half:]
+        self._simulation.proofs.served[self._process, backup] = data[:half] + rest
+        yield rest
 
 
 @contextmanager
@@ -72,8 +77,10 @@ def downloads_in_place(simulation: "Simulation") -> Iterator[None]:
     """Downloads from this world, and threads that take turns with its loop."""
     with ExitStack() as placed:
         for module, name, instead in (
-            (daemon.copies.source, "FileHost", lambda **_: Host(simulation)),
+            (daemon.copies.source, "FileHost", lambda **_: Host(simulation, PROCESS.get().name)),
             (daemon.copies.one_pass, "in_thread", in_thread),
+            (daemon.copies.prove, "in_thread", in_thread),
+            (daemon.proving.proving, "GLANCE_SECONDS", simulation.scenario.tick),
             (daemon.transfer.receive, "WriterThread", SameThread),
             (daemon.copying.process, "ChildProcess", lambda **_: Worker(PROCESS.get())),
             (daemon.copying.copying, "GLANCE_SECONDS", simulation.scenario.tick),

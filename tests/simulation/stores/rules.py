@@ -5,7 +5,6 @@ Written from the design's words and the layout in `docs/stores.md`; not a line o
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,11 +18,11 @@ from tests.simulation import oracle
 from tests.simulation.oracle import Row
 from tests.simulation.stores.bucket import Bucket, Call
 from tests.simulation.stores.faults import Trouble
+from tests.simulation.stores.wanted import KEY, keeps
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
-KEY = re.compile(r"main/([0-9a-f-]{36})/(\d{8}T\d{6}Z)_([0-9a-f-]{36})\.tar\.gz(\.json)?")
 TWO_LOOKS = timedelta(hours=48)
 MANIFEST = ".json"
 
@@ -36,11 +35,15 @@ class Told:
     backup: str
     name: str
     created: datetime
-    bytes: int
+    size: int
     stored: int
     sha256: str
     checksum: str | None
     unverified: bool
+
+    def is_of(self, data: bytes) -> bool:
+        """Whether these are the bytes that it tells of."""
+        return (self.stored, self.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
 def read_manifest(text: bytes) -> Told | None:
@@ -74,6 +77,7 @@ class StoreRules:
         self._put: dict[tuple[str, str], str] = {}
         self._pruned: dict[tuple[str, str], tuple[float, Sequence[Row]]] = {}
         self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
+        self._visited: dict[str, float] = {}
         self.pruning: set[tuple[str, str]] = set()
         """The stores that are pruned just now, each with the server."""
 
@@ -112,22 +116,22 @@ class StoreRules:
         self._hold("13", there and told is not None, f"a manifest of {backup[:6]} without data", server)
         if told is None or data is None:
             return
-        agrees = (told.stored, told.sha256) == (len(data.sent), hashlib.sha256(data.sent).hexdigest())
-        self._hold("13", agrees, f"the manifest of {backup[:6]} tells of other bytes", server)
-        true = self._true(server, backup)
+        self._hold("13", told.is_of(data.sent), f"the manifest of {backup[:6]} tells of other bytes", server)
+        self._simulation.proofs.rules.walked_on_its_way(server, backup, bucket.name, data.sent)
+        true = self.true(server, backup)
         if true is not None:
             same = hashlib.sha256(data.sent).digest() == hashlib.sha256(true).digest()
-            alike = told.unverified and len(data.sent) == len(true) and self._was_not_told(server)
+            alike = told.unverified and len(data.sent) == len(true) and self.was_not_told(server)
             self._hold("13", same or alike, f"the copy of {backup[:6]} is not what the panel says", server)
 
-    def _was_not_told(self, server: str) -> bool:
+    def was_not_told(self, server: str) -> bool:
         """Whether a list lacked checksums since the copying may have begun: then size and archive have to do."""
         recorder = self._simulation.recorder
         lists = (e for e in reversed(recorder.exchanges) if (e.call, e.server) == ("list", server))
         lately = takewhile(lambda exchange: exchange.sent >= recorder.now() - 7200, lists)
         return any(exchange.fault == "optional fields missing" for exchange in lately)
 
-    def _true(self, server: str, backup: str) -> bytes | None:
+    def true(self, server: str, backup: str) -> bytes | None:
         """The backup's very bytes; None where the panel no longer has it."""
         there = self._simulation.world.servers.get(server)
         row = there.backups.get(backup) if there else None
@@ -188,12 +192,18 @@ class StoreRules:
         data = key.removesuffix(MANIFEST)
         if data in bucket.objects:
             rows = [row for row in self.whole(bucket, server) if row.uuid == data]
+            frozen = self._simulation.proofs.rules.frozen_ever_since(server, self._visited.get(server, 0.0))
+            self._hold("17", not frozen, f"{bucket.name} is pruned, though {frozen} froze the server", server)
             self._pruned[bucket.name, data] = self._simulation.clock.monotonic(), rows
             self._simulation.happened("a copy was pruned")
             self._by_the_rules(bucket, data, server)
         else:
             left = self._was_left(bucket.name, key)
             self._hold("13", left, f"{key} in {bucket.name} is deleted after one look", server)
+
+    def visits(self, server: str, moment: float) -> None:
+        """A daemon begins to look into a server's stores, to fill and to prune them."""
+        self._visited[server] = moment
 
     def _was_left(self, store: str, key: str) -> bool:
         """Whether two looks that were far enough apart, by the daemon's own clock, found it as it is."""
@@ -203,7 +213,7 @@ class StoreRules:
     def _by_the_rules(self, bucket: Bucket, data: str, server: str) -> None:
         """A copy is pruned: the store's own rules let it go, by what the store showed last, and so does the brake."""
         shown = self._shown.get((bucket.name, server), [])
-        rows = self._copies(bucket, shown)
+        rows = self.copies(bucket, shown)
         policies = self._policies(bucket.name, server)
         verdicts = [self._allowed(rows, policy, data, server, bucket.name) for policy in policies]
         text = f"{data.rpartition('/')[2]} in {bucket.name} is pruned, and the store's rules keep it"
@@ -221,28 +231,28 @@ class StoreRules:
 
     def _name(self, bucket: Bucket, server: str) -> None:
         """A pruning looks into a store: what its rules let go, and its brake lets through, is named from now on."""
-        rows, name = self._copies(bucket, self._shown[bucket.name, server]), self._simulation.stores.name_of(server)
+        rows, name = self.copies(bucket, self._shown[bucket.name, server]), self._simulation.stores.name_of(server)
         for policy in self._policies(bucket.name, server):
             judged = oracle.judge(rows, policy, name, self._simulation.host_clock.now())
             if judged.deletions and self._within(judged, policy, bucket.name, server):
                 self._named.setdefault((bucket.name, server), []).append((policy, set(judged.deletions)))
 
-    def _copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
+    def copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
         """The whole copies of our own in what was shown."""
         entries = {entry.key: entry for entry in shown}
         rows = []
         for key, entry in entries.items():
-            told = self._told(bucket, key) if key + MANIFEST in entries else None
+            told = self.told(bucket, key) if key + MANIFEST in entries else None
             if told is not None and told.stored == entry.size and told.installation == self._ours:
                 made = told.created.astimezone(UTC).replace(microsecond=0)
-                rows.append(Row(key, told.name, True, False, told.bytes, made, made))
+                rows.append(Row(key, told.name, True, False, told.size, made, made))
         return rows
 
     @property
     def _ours(self) -> str:
         return self._simulation.stores.installation
 
-    def _told(self, bucket: Bucket, key: str) -> Told | None:
+    def told(self, bucket: Bucket, key: str) -> Told | None:
         """What the manifest beside that key told, though it may have been deleted since the listing."""
         stands = bucket.objects.get(key + MANIFEST) or bucket.gone.get(key + MANIFEST)
         return read_manifest(stands.data) if stands else None
@@ -254,20 +264,10 @@ class StoreRules:
         name = simulation.stores.name_of(server)
         servers = [one for one in simulation.configuration.between(name, now - 7200, now) if one is not None]
         return [
-            self.keeps(policy, table)
+            keeps(policy, table)
             for policy in servers
             for table in simulation.configuration.stores_between(store, now - 7200, now)
         ]
-
-    def keeps(self, policy: Mapping[str, Any], table: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a store keeps of a server with that policy, as a policy."""
-        return {
-            **{key: value for key, value in policy.items() if key not in {"total_size", "keep"}},
-            "scope": "all",
-            "failed_after": "never",
-            "max_share": 0.5,
-            **{key: table.get(key, default) for key, default in DEFAULTS.items()},
-        }
 
     def pruned_since(self, store: str, server: str, since: float) -> Sequence[Row]:
         """The copies of a server that were pruned from a store since then."""
@@ -281,7 +281,4 @@ class StoreRules:
     def whole(self, bucket: Bucket, server: str) -> Sequence[Row]:
         """The whole copies of a server that really are in a store."""
         there = [Entry(key, len(one.data), one.modified) for key, one in sorted(bucket.objects.items())]
-        return self._copies(bucket, [entry for entry in there if f"/{server}/" in entry.key])
-
-
-DEFAULTS = {"keep": "all", "min_good": 1, "max_deletions": 10}
+        return self.copies(bucket, [entry for entry in there if f"/{server}/" in entry.key])

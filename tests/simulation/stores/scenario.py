@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SHARE = 0.2
+FIRST_SHARE = 0.6
 HOUR = 3600.0
 STORE_KEEPS: tuple[Any, ...] = (
     "all",
@@ -22,13 +23,21 @@ StoreTable = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Stores:
-    """The stores of a world by name, and the names that each server's policy has. None where there are no stores."""
+    """The stores of a world by name, the names that each server's policy has, and which of these must have a backup
+    `first`, before it is deleted. None where there are no stores.
+    """
 
     tables: dict[str, StoreTable] = field(default_factory=dict)
     copies: dict[str, list[str]] = field(default_factory=dict)
+    first: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.tables)
+
+    def of(self, server: str) -> Mapping[str, Any]:
+        """What a server's policy says of the stores."""
+        named = self.copies.get(server)
+        return {"copies": named, **self.first.get(server, {})} if named else {}
 
 
 def draw_stores(seed: int, servers: int) -> Stores:
@@ -39,7 +48,21 @@ def draw_stores(seed: int, servers: int) -> Stores:
     names = ["nas", "offsite"][: rng.choice((1, 2, 2))]
     copies = {f"s{number}": rng.choice((names, names, names[:1], names[-1:])) for number in range(servers)}
     copies["s0"] = names
-    return Stores({name: _table(name, rng) for name in names}, copies)
+    stores = Stores({name: _table(name, rng) for name in names}, copies)
+    _let_copies_come_first(stores, random.Random(f"{seed}/copies first"))
+    return stores
+
+
+def _let_copies_come_first(stores: Stores, rng: random.Random) -> None:
+    """In some worlds the stores, or one of them, must have a backup before it is deleted; those take what there is."""
+    if rng.random() >= FIRST_SHARE:
+        return
+    for server, names in stores.copies.items():
+        first = rng.choice((names, names, names[:1], names[-1:]))
+        full = rng.choice(("refuse", "refuse", "make-room"))
+        stores.first[server] = {"copy_before_delete": first, "copy_before_delete_when_full": full}
+        for name in first:
+            stores.tables[name] = {**stores.tables[name], "backfill": "all"}
 
 
 def _table(name: str, rng: random.Random) -> StoreTable:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Server
+from tests.simulation.stores.before import FIRST
 from tests.simulation.stores.bucket import Bucket, Stored
-from tests.simulation.stores.rules import KEY, MANIFEST, read_manifest
+from tests.simulation.stores.rules import MANIFEST, read_manifest
 from tests.simulation.stores.scenario import HOUR, STORE_KEEPS
+from tests.simulation.stores.wanted import KEY
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -100,6 +102,17 @@ def narrowed(sim: "Simulation", server: Server, rng: random.Random) -> None:
     sim.reload({}, f"what {name} keeps")
 
 
+def first_changed(sim: "Simulation", server: Server, rng: random.Random) -> None:
+    """A policy asks for other copies before it deletes, or for none, as far as the stores take what there is."""
+    policy = sim.configuration.policies[server.name]
+    able = [one for one in (policy or {}).get("copies", ()) if sim.configuration.stores[one]["backfill"] == "all"]
+    if policy is None or not able:
+        raise NothingToDoError
+    full = rng.choice(("refuse", "make-room"))
+    changed = {FIRST: rng.choice(([], able, able[:1])), f"{FIRST}_when_full": full}
+    sim.reload({server.name: {**policy, **changed}}, f"{FIRST} of {server.name}")
+
+
 KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "store unreachable": (_spell("unreachable", 60, 4 * DAY), 3600, False),
     "store slow": (_spell("slow", 600, DAY, 2.0, 60.0, 900.0), 3600, False),
@@ -113,6 +126,7 @@ KINDS: Mapping[str, tuple[Spell, float, bool]] = {
     "store damages an object": (damaged, 3600, False),
     "somebody writes into a store": (foreign, 3600, False),
     "store narrowed": (narrowed, 3600, False),
+    "other copies come first": (first_changed, 3600, True),
     "download breaks": (_of_downloads("breaking"), 3600, False),
     "download is another file": (_of_downloads("other_file"), 3600, False),
 }

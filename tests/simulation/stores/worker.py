@@ -5,11 +5,23 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from daemon.clock import Clock
-from daemon.copies.jobs import CopyListener, CopyResult, GiveLink, Job, PruneInputs, PruneResult
+from daemon.copies.errors import WorkerDiedError
+from daemon.copies.jobs import (
+    CopyListener,
+    CopyResult,
+    GiveLink,
+    Job,
+    LookResult,
+    ProofFound,
+    PruneInputs,
+    PruneResult,
+    ToProve,
+)
 from daemon.copies.work import OwnProcess
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
+from daemon.transfer.receive import ProgressListener
 from tests.simulation.stores.engine import MemoryStore
 
 if TYPE_CHECKING:
@@ -38,6 +50,27 @@ class Worker(OwnProcess):
         well = {name for name in job.stores if world.troubles[name].failed == failed[name]}
         world.rules.copied(self._process.name, job.server.uuid, backup, result, well)
         return result
+
+    async def look(self, job: Job) -> LookResult:
+        """Look into the stores; nothing is pruned of what a proof has frozen by then."""
+        world = self._process.simulation
+        world.stores.rules.visits(job.server.uuid, world.clock.monotonic())
+        return await super().look(job)
+
+    async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
+        """Read one backup or copy, unless its archive ends this process; let the judge hear what is said of it."""
+        process, proofs = self._process, self._process.simulation.proofs
+        proofs.rules.begins(job)
+        if what.backup in proofs.deadly:
+            await process.clock.sleep(1.0)
+            proofs.rules.died(process.name, job, what)
+            raise WorkerDiedError("the process that copies was killed by SIGKILL")
+        proofs.served.pop((process.name, what.backup), None)
+        before = proofs.stored(job, what) if what.store else None
+        found = await super().prove(job, what, link, listener)
+        data = proofs.stored(job, what) if what.store else proofs.served.get((process.name, what.backup))
+        proofs.rules.read(job, what, found, None if what.store and data != before else data)
+        return found
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Prune a store, and let the judge know that its listings are looked at for that."""

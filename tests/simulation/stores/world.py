@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tests.simulation.stores.before import CopiesFirst
 from tests.simulation.stores.bucket import Bucket
 from tests.simulation.stores.ending import StoreEnding
 from tests.simulation.stores.faults import Trouble
@@ -17,6 +18,7 @@ class StoreWorld:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self.rules = StoreRules(simulation)
+        self.first = simulation.checker.copies_first = CopiesFirst(simulation)
         self.ending = StoreEnding(simulation)
         self.buckets: dict[str, Bucket] = {}
         self.troubles: dict[str, Trouble] = {}
@@ -25,6 +27,7 @@ class StoreWorld:
             trouble = self.troubles[name] = Trouble(name, simulation.clock, simulation.scenario.stream(f"store {name}"))
             self.buckets[name] = Bucket(name, simulation.clock, trouble)
             self.rules.watch(self.buckets[name])
+            self.first.watch(self.buckets[name])
 
     @property
     def installation(self) -> str:
