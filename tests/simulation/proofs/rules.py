@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 from daemon.copies.jobs import Job, ProofFound, ToProve
 from daemon.state import ProofRecord
+from tests.simulation import oracle
 from tests.simulation.proofs.archives import is_sound
 from tests.simulation.proofs.known import Reading, Way, accepting, after, freezing, is_proven
 from tests.simulation.proofs.scenario import LEVELS
+from tests.simulation.recorder import Rotation
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -144,14 +146,17 @@ class ProofRules:
         begins, ends = map(time.fromisoformat, quiet.split("-"))
         return begins <= now.astimezone(ZoneInfo(policy["timezone"])).time() < ends
 
-    def made_once_more(self, server: str, start: datetime, *, created: bool) -> None:
-        """A rotation that no start asked for begins, or has made its backup: the newest one is bad, and the only one
-        that its start made.
+    def made_once_more(self, rotation: Rotation, start: datetime, *, created: bool) -> None:
+        """A rotation that no start asked for begins, or has made its backup: the policy's newest one is bad.
+
+        Newer ones may have come since that was found. It makes one backup for each start, no more.
         """
+        server, policy = rotation.uuid, rotation.policy
         rows = sorted(self._simulation.recorder.mirror[server].values(), key=lambda row: row.created, reverse=True)
-        bad = {one.backup for one in self._known(server) if one.bad and not one.place}
-        newest = [row.uuid for row in rows if row.successful][:3]
-        self._hold("17", bool(bad & set(newest)), "another backup is made, and the newest ones are not bad", server)
+        mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
+        bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
+        text = "another backup is made, and the newest ones are not bad"
+        self._hold("17", created or bool(bad & set(mine[:3])), text, server)
         self._once_more[server, start] += created
         many = self._once_more[server, start]
         again = self._simulation.checker.starts_may_come_again(None)
