@@ -141,9 +141,9 @@ class Proofs:
 
         It holds until a newer backup is proven in the same place, at least as deep, or until an operator accepts it.
         That the bad backup is gone ends nothing: the files that it was made of may be as bad. Of several, the newest
-        backup's.
+        backup's. One that was found wrong at two depths needs a newer one that is proven as deep as the deeper.
         """
-        bad = [one for one in self if one is self.failed(one.backup, one.store) and not self._made_good(one)]
+        bad = [one for one in self if one.problems and not one.accepted and not self._made_good(one)]
         return max(bad, key=lambda one: (one.made_at, one.at), default=None)
 
     def forgettable(self, present: Mapping[str, Collection[str]]) -> tuple[Proof, ...]:

@@ -271,7 +271,7 @@ class Proving:
     def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
         """Return whether the newest good backup is the bad one, and the only one that its start made."""
         mine = [one for one in seen.preview.plan.verdicts if one.own]
-        start = server.starts.latest(self._clock.now())
+        start = seen.preview.by_panel(server.starts.latest(self._clock.now()))
         since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= start]
         newest = next((one.backup.uuid for one in mine if one.whole), None)
         return what.store == PANEL and newest == what.backup and len(since) <= 1

@@ -33,7 +33,8 @@ class Preview:
     """One server as it stands: the panel's view, the listing, and the plan by the configuration.
 
     Operators `accepted` some backups as good; the deletion of others was `asked` for and not completed. `copied` is
-    what the stores hold that must have a backup before it is deleted, `proven` what is known of proofs.
+    what the stores hold that must have a backup before it is deleted, `proven` what is known of proofs. The panel's
+    clock is `panel_ahead` of ours.
     """
 
     config: ServerConfig
@@ -46,6 +47,11 @@ class Preview:
     plan: Plan
     copied: tuple[Copied, ...] = ()
     proven: Proven = NOTHING_KNOWN
+    panel_ahead: timedelta = timedelta(0)
+
+    def by_panel(self, moment: datetime) -> datetime:
+        """Return a moment of our clock by the panel's, or a little before, since dates are rounded down."""
+        return moment + self.panel_ahead - ROUNDING
 
     @property
     def backlog(self) -> Backlog | None:
@@ -99,7 +105,7 @@ async def preview(
         copied=copied,
         proven=proven,
     )
-    return Preview(config, server, listing, accepted, asked, brake, ownership, decided, copied, proven)
+    return Preview(config, server, listing, accepted, asked, brake, ownership, decided, copied, proven, ahead)
 
 
 def must_be_free(server: Server) -> None:

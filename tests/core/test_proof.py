@@ -106,6 +106,15 @@ def test_a_lighter_look_or_one_at_another_place_ends_no_freeze() -> None:
     assert Proofs([rotten, read(6, store="nas")]).freezes() is None
 
 
+def test_what_was_found_wrong_at_two_depths_freezes_until_a_newer_one_is_proven_as_deep_as_the_deeper() -> None:
+    """The later look was lighter: that it found something too makes the deeper one no less wrong."""
+    torn, cut = read(5, "torn"), read(5, "cut", asked=Level.WALKED, later=2)
+    light = read(6, asked=Level.WALKED)
+    assert Proofs([torn, cut, light]).freezes() == torn
+    assert Proofs([torn, cut, light, read(6)]).freezes() is None
+    assert Proofs([replace(torn, accepted=True), cut, light]).freezes() is None
+
+
 def test_what_an_operator_accepted_freezes_nothing_and_is_no_proof() -> None:
     """They know of it; that it can be restored nobody said."""
     known = Proofs([read(5, "torn", accepted=True)])

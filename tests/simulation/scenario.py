@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from daemon.sandbox.records import Digest, Kind
-from tests.simulation.proofs.scenario import Proofs, draw_proofs
+from tests.simulation.proofs.scenario import Proofs, draw_kinds, draw_proofs
 from tests.simulation.stores.scenario import Stores, draw_stores
 
 HOUR = 3600.0
@@ -137,8 +137,10 @@ def draw(
     )
     for spec in servers:
         spec.policy |= {**scenario.stores.of(spec.name), **scenario.proofs.of(spec.name)}
-    unknown = (set() if scenario.stores else set(store_kinds)) | (set() if scenario.proofs else set(proof_kinds))
+    unknown = (set() if scenario.stores else set(store_kinds)) | set(proof_kinds)
     scenario.kinds = _kinds(seed, kinds, set(without) | unknown)
+    if scenario.proofs:
+        scenario.kinds |= draw_kinds(seed, [kind for kind in proof_kinds if kind not in set(without)])
     if altering := _altering(seed):
         scenario.panel |= altering
         # What was asked for while the journal could not be written is known by its name alone.

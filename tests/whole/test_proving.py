@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -316,6 +317,15 @@ async def test_a_second_backup_is_made_once_a_start_if_the_newest_is_bad(proofs:
     async with proofs.running(proofs.configure()):
         await proofs.until(3, 12)
     assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:00", "02 05:01", "03 05:00", "03 05:01"]
+
+
+async def test_a_panel_whose_clock_is_slow_gets_one_second_backup_a_start_too(proofs: Proofs) -> None:
+    """By its dates the start's own backup was made before the start."""
+    proofs.worker.torn_from = "02"
+    proofs.daemons.world.settings.skew = timedelta(minutes=-15)
+    async with proofs.running(proofs.configure()):
+        await proofs.until(2, 12)
+    assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 04:45", "02 04:46"]
 
 
 async def test_a_newer_proven_backup_ends_the_freeze(proofs: Proofs) -> None:

@@ -2,13 +2,11 @@
 
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import daemon.copies.one_pass
 import daemon.copies.prune
 import daemon.copies.run
-import daemon.core.copied
 import daemon.core.room
 import daemon.rotation.delete
 import daemon.rotation.judging
@@ -45,7 +43,7 @@ def _no_backfill() -> AbstractContextManager[Any]:
     return PATCH(daemon.copies.run, "choices", newest)
 
 
-@broken("a rotation asks no store for copies before it deletes", "14", insist={"store unreachable": 1})
+@broken("a rotation asks no store for copies before it deletes", "14", insist={"store unreachable": 1}, first=257)
 def _asks_no_store() -> AbstractContextManager[Any]:
     async def copied_before(*_: Any, **__: Any) -> tuple[()]:
         return ()
@@ -53,12 +51,9 @@ def _asks_no_store() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.judging, "copied_before", copied_before)
 
 
-@broken("what was seen in a store once counts for ever", "14", insist={"store unreachable": 1})
-def _never_looks_again() -> AbstractContextManager[Any]:
-    return PATCH(daemon.core.copied, "SEEN_WITHIN", timedelta(days=3650))
-
-
-@broken("room is made by what is not copied yet", "14", insist={"limit lowered": 0.5, "store unreachable": 1})
+@broken(
+    "room is made by what is not copied yet", "14", insist={"limit lowered": 0.5, "store unreachable": 1}, first=257
+)
 def _makes_room_by_uncopied_ones() -> AbstractContextManager[Any]:
     stack = ExitStack()
     stack.enter_context(PATCH(daemon.core.room, "_copied_first", lambda going, *_, **__: going))
@@ -70,7 +65,12 @@ async def _nothing_waits(*_: Any) -> bool:
     return False
 
 
-@broken("the refusal at the limit does not name the store", "14", insist={"limit lowered": 0.5, "store unreachable": 1})
+@broken(
+    "the refusal at the limit does not name the store",
+    "14",
+    insist={"limit lowered": 0.5, "store unreachable": 1},
+    first=257,
+)
 def _names_no_store() -> AbstractContextManager[Any]:
     text = "no slot can be freed: backups wait for their copies"
     return PATCH(daemon.core.room, "_waiting_for_copies", lambda *_: Refusal(ProblemCode.NOTHING_DELETABLE, text))

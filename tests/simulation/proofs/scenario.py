@@ -1,13 +1,15 @@
 """Which worlds prove their backups, and what is configured of that; by a random stream of its own."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.sandbox.archive import Flavour
 
 SHARE = 0.12
+KINDS_SHARE = 0.6
+"""How many of the kinds of trouble with proofs a world has that proves anything: of such worlds there are few."""
 HOUR = 3600.0
 SPANS = {"2h": 2 * HOUR, "6h": 6 * HOUR, "1d": 24 * HOUR, "2d": 48 * HOUR}
 LEVELS = ("read", "walked", "sane", "restored")
@@ -41,6 +43,12 @@ def draw_proofs(seed: int, servers: int) -> Proofs:
     names = [f"s{number}" for number in range(servers) if number == 0 or rng.random() < 0.7]
     table = {"per_day": rng.choice(("off", "off", 700, 3000)), "quiet": rng.choice(("off", "off", "08:00-20:00"))}
     return Proofs({name: _prove(rng) for name in names}, table)
+
+
+def draw_kinds(seed: int, kinds: Iterable[str]) -> dict[str, float]:
+    """The kinds of trouble with proofs and restores that such a world has, and how often each comes."""
+    streams = {kind: random.Random(f"proof {seed}/{kind}") for kind in kinds}
+    return {kind: rng.choice((0.15, 0.4, 0.8)) for kind, rng in streams.items() if rng.random() < KINDS_SHARE}
 
 
 def _prove(rng: random.Random) -> Mapping[str, Any]:
