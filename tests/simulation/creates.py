@@ -105,7 +105,7 @@ class Creates:
         self._hold("6", not twice, f"{entry.name} was made twice", server)
         self._made_names[server, entry.name] = exchange
         if rotation is not None and rotation.once_more is not None and self._court.proofs is not None:
-            self._court.proofs.made_once_more(rotation, rotation.once_more, created=True)
+            self._court.proofs.made_once_more(server, rotation.once_more, entry.backup)
         if rotation is None or rotation.start_at is None:
             return
         made = self._made_for.setdefault((rotation.server, rotation.start_at), [])

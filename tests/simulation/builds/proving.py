@@ -50,7 +50,7 @@ def _forgets_what_was_wrong() -> AbstractContextManager[Any]:
     return PATCH(daemon.proving.proving, "record", record)
 
 
-@broken("any newer proof ends a freeze, however shallow", "17", insist={"archive damaged": 0.5})
+@broken("any newer proof ends a freeze, however shallow", "17", insist={"archive damaged": 0.5}, first=234)
 def _thaws_by_any_newer_one() -> AbstractContextManager[Any]:
     def made_good(proofs: Proofs, bad: Proof) -> bool:
         return any(one.made_at > bad.made_at for one in proofs)

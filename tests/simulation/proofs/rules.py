@@ -54,7 +54,7 @@ class ProofRules:
         self._versions: defaultdict[str, list[tuple[float, Known]]] = defaultdict(list)
         self._spent: Counter[date] = Counter()
         self._spent_at = 0.0
-        self._once_more: Counter[tuple[str, datetime]] = Counter()
+        self._once_more: defaultdict[tuple[str, datetime], list[str]] = defaultdict(list)
         self._sound_at: defaultdict[str, set[float]] = defaultdict(set)
 
     def _now(self) -> float:
@@ -146,19 +146,19 @@ class ProofRules:
         begins, ends = map(time.fromisoformat, quiet.split("-"))
         return begins <= now.astimezone(ZoneInfo(policy["timezone"])).time() < ends
 
-    def made_once_more(self, rotation: Rotation, start: datetime, *, created: bool) -> None:
-        """A rotation that no start asked for begins, or has made its backup: the policy's newest one is bad.
-
-        Newer ones may have come since that was found. It makes one backup for each start, no more.
-        """
+    def begins_once_more(self, rotation: Rotation) -> None:
+        """A rotation begins that no start asked for: the policy's newest backup is bad, or was when that was found."""
         server, policy = rotation.uuid, rotation.policy
         rows = sorted(self._simulation.recorder.mirror[server].values(), key=lambda row: row.created, reverse=True)
         mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
-        text = "another backup is made, and the newest ones are not bad"
-        self._hold("17", created or bool(bad & set(mine[:3])), text, server)
-        self._once_more[server, start] += created
-        many = self._once_more[server, start]
+        self._hold("17", bool(bad & set(mine[:3])), "another backup is made, and the newest ones are not bad", server)
+
+    def made_once_more(self, server: str, start: datetime, backup: str) -> None:
+        """Such a rotation has made its backup: of these a start gets one, those that failed apart."""
+        made = self._once_more[server, start]
+        made.append(backup)
+        many = sum(uuid not in self._simulation.recorder.once_failed for uuid in made)
         again = self._simulation.checker.starts_may_come_again(None)
         self._hold("17", many <= 1 or again, f"{many} more backups are made for the start of {start:%d %H:%M}", server)
 

@@ -44,7 +44,7 @@ class ProofWorld:
     def once_more(self, rotation: Rotation) -> None:
         """A rotation begins that may be one more for a bad backup."""
         if rotation.once_more is not None:
-            self.rules.made_once_more(rotation, rotation.once_more, created=False)
+            self.rules.begins_once_more(rotation)
 
     def stored(self, job: Job, what: ToProve) -> bytes | None:
         """The copy that is to be read, as it lies in its store; nothing of it where its manifest tells of other bytes.
