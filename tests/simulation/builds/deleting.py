@@ -33,7 +33,7 @@ from daemon.state.local.journal import SqliteJournal
 from tests.simulation.builds.registry import PATCH, broken, original
 
 
-@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=22)
+@broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=30)
 def _deletes_whatever_became_of_the_new_one() -> AbstractContextManager[Any]:
     async def look_at_created(run: Run, decided: Any) -> None:
         """Whatever it is."""

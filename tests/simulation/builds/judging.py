@@ -125,7 +125,7 @@ def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
     "a suspicious one lets room be made by a good one again",
     "3",
     insist={"world wiped": 0.4, "limit lowered": 1},
-    first=73,
+    first=77,
 )
 def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
     real = daemon.rotation.room._came_of

@@ -9,11 +9,10 @@ import daemon.core.proof
 import daemon.operations.restore
 import daemon.proving.proving
 import daemon.rotation.delete
-import daemon.rotation.judging
 from daemon.copies.jobs import ProofFound
 from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proof_due import Budget
-from daemon.core.proven import NO_RULE, Proven
+from daemon.core.proven import Proven
 from daemon.core.restores import RestoreEnd
 from daemon.operations.restore_log import RestoreLog
 from tests.simulation.builds.registry import PATCH, broken, original
@@ -22,11 +21,6 @@ from tests.simulation.builds.registry import PATCH, broken, original
 @broken("a rotation deletes though a proof has failed", "17", insist={"archive damaged": 0.5}, first=97)
 def _never_freezes() -> AbstractContextManager[Any]:
     return PATCH(Proven, "frozen", property(lambda _: None))
-
-
-@broken("the newest proven ones go by the rules alone", "17", insist={"backup's file is not found": 1})
-def _keeps_none_for_its_proof() -> AbstractContextManager[Any]:
-    return PATCH(daemon.rotation.judging, "proven_rule", lambda _: NO_RULE)
 
 
 @broken("what could not be read is recorded as proven", "17", insist={"backup's file is not found": 1}, first=3)
@@ -78,7 +72,7 @@ def _makes_one_after_the_other() -> AbstractContextManager[Any]:
     return PATCH(daemon.proving.proving.Proving, "_wants_another", lambda *_: True)
 
 
-@broken("a server is emptied for an archive that nobody read", "19", insist={"restored by hand": 1}, first=3)
+@broken("a server is emptied for an archive that nobody read", "19", insist={"restored by hand": 1}, first=5)
 def _empties_unread() -> AbstractContextManager[Any]:
     async def whole(*_: Any) -> None:
         return None

@@ -94,7 +94,7 @@ def _asks_all_the_time() -> AbstractContextManager[Any]:
     "whoever answers 404 means that the backup is gone",
     "told",
     insist={"404 page": 0.6, "error of the node": 0.3},
-    first=22,
+    first=42,
 )
 def _believes_every_404() -> AbstractContextManager[Any]:
     real = original(daemon.panel.transport, "refusal")

@@ -119,13 +119,13 @@ def _retries_for_another_start() -> AbstractContextManager[Any]:
     return PATCH(Fleet, "_again", lambda self, order, moment: real(self, replace(order, start_at=moment), moment))
 
 
-@broken("a retry waits for some seconds", "calm", insist={"502 page": 1.6}, first=3)
+@broken("a retry waits for some seconds", "calm", insist={"502 page": 1.6}, first=5)
 def _retries_at_once() -> AbstractContextManager[Any]:
     return PATCH(daemon.rotation.report, "retry_delay", lambda attempt: timedelta(seconds=20))
 
 
 @broken(
-    "a retry obeys the configuration of the first try", "6", insist={"configuration reloaded": 2, "503": 2}, first=3
+    "a retry obeys the configuration of the first try", "6", insist={"configuration reloaded": 2, "503": 2}, first=4
 )
 def _retries_by_the_old_configuration() -> AbstractContextManager[Any]:
     def again(self: Fleet, order: Order, moment: Any) -> None:
