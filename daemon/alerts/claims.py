@@ -3,14 +3,13 @@
 What could not be written is in this process alone, and is sent without a claim.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from daemon.alerts import memory
 from daemon.alerts.message import Message
 from daemon.alerts.receivers import Letter
-from daemon.alerts.sender import Failure
 from daemon.alerts.writing import Writing
+from daemon.core.alerting import Event
 from daemon.errors import StateError
 from daemon.log import get_logger
 
@@ -25,33 +24,47 @@ class Claims:
         self.unwritten: set[Letter] = set()
         """What the journal lacks of what waits."""
 
-        self._unclaimed: set[Letter] = set()
-        """What is in hand here without a claim. It may have been written since."""
+        self._unclaimed: dict[str, Collection[Message]] = {}
+        """What each receiver was last sent without a claim, though it may have been written meanwhile."""
 
         self._unforgotten: dict[Letter, bool] = {}
         """What the journal holds, although it does not wait any more, and whether it was claimed."""
 
-    async def claim(self, receiver: str, messages: Sequence[Message]) -> Sequence[Message] | Failure:
-        """Return those of the messages that may be sent from here now, or why nobody can say."""
-        ours, others = _parted(receiver, messages, self.unwritten)
-        self._unclaimed = (self._unclaimed | _letters(receiver, ours)) - _letters(receiver, others)
+    async def claim(self, receiver: str, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return those of the messages that may be sent from here now.
+
+        While the database of a cluster cannot be asked, what it holds is left to it, so that nothing that it lacks has
+        to wait behind that: who looks there next, here or on another member, queues it again.
+        """
+        ours = [one for one in messages if (receiver, one) in self.unwritten]
+        others = [one for one in messages if (receiver, one) not in self.unwritten]
+        self._unclaimed[receiver] = ours
         try:
             return [*ours, *await memory.claimed(self._writing.journal, receiver, others)]
         except StateError as error:
-            return Failure(error.text, passing=True)
+            log.info("alert_delayed", receiver=receiver, waiting=len(others), reason=error.text)
+            return ours
 
     async def arrived(self, receiver: str, messages: Sequence[Message]) -> None:
         """Record that a receiver has taken these messages."""
-        ours, others = _parted(receiver, messages, self._unclaimed)
-        await self._forget(receiver, others, claimed=True)
-        await self._forget(receiver, ours)  # it may be written by now, or the failed write was done all the same
+        if messages:
+            unclaimed = self._unclaimed.get(receiver, ())
+            self._gone({(receiver, one): one not in unclaimed for one in messages})
+            await self._forget()
+
+    def written(self, letters: Collection[Letter]) -> None:
+        """The journal holds these now, in the place of earlier ones of their kind: those are not to be forgotten."""
+        self.unwritten.difference_update(letters)
+        kinds = set(map(_kind, letters))
+        self._unforgotten = {one: claimed for one, claimed in self._unforgotten.items() if _kind(one) not in kinds}
 
     def lose(self, receiver: str, messages: Sequence[Message]) -> None:
         """Drop what waits for a receiver that is not configured any more."""
         if messages:
             reason = "this receiver is configured no more"
             log.warning("alert_lost", receiver=receiver, count=len(messages), reason=reason)
-            self._writing.later(self._forget(receiver, messages))
+            self._gone({(receiver, one): False for one in messages})
+            self._writing.later(self._forget())
 
     def still_waiting(self, found: Mapping[str, Iterable[Message]]) -> dict[str, list[Message]]:
         """Return what waits of what the journal holds, by receiver."""
@@ -60,31 +73,25 @@ class Claims:
         }
 
     async def catch_up(self) -> None:
-        """Forget what could not be forgotten, before what waits is written again; raises StateError."""
-        for (receiver, one), claimed in self._unforgotten.items():
-            await memory.arrived(self._writing.journal, receiver, [one], claimed=claimed)
-        self._unforgotten.clear()
+        """Forget what does not wait any more, before what waits is written again; raises StateError."""
+        for claimed in (True, False):
+            letters = [one for one, how in self._unforgotten.items() if how is claimed]
+            await memory.arrived(self._writing.journal, letters, claimed=claimed)
+            for one in letters:
+                self._unforgotten.pop(one, None)
 
-    async def _forget(self, receiver: str, messages: Sequence[Message], *, claimed: bool = False) -> None:
-        """Record that these messages do not wait any more, with `claimed` those that are in hand here."""
-        letters = _letters(receiver, messages)
+    def _gone(self, letters: Mapping[Letter, bool]) -> None:
+        """Note at once what does not wait any more, and whether it was claimed: nobody is to queue it again."""
+        self.unwritten -= letters.keys()
+        self._unforgotten |= letters
+
+    async def _forget(self) -> None:
         async with self._writing.one_at_a_time:
-            self.unwritten -= letters
-            self._unclaimed -= letters
-            self._unforgotten |= dict.fromkeys(letters, claimed)
             with self._writing.noticing():
-                await memory.arrived(self._writing.journal, receiver, messages, claimed=claimed)
-                for one in letters:
-                    self._unforgotten.pop(one, None)
+                await self.catch_up()
 
 
-def _letters(receiver: str, messages: Sequence[Message]) -> set[Letter]:
-    return {(receiver, one) for one in messages}
-
-
-def _parted(
-    receiver: str, messages: Sequence[Message], some: AbstractSet[Letter]
-) -> tuple[Sequence[Message], Sequence[Message]]:
-    """Return those of the messages that are among `some`, and the others."""
-    ours = [one for one in messages if (receiver, one) in some]
-    return ours, [one for one in messages if (receiver, one) not in some]
+def _kind(letter: Letter) -> tuple[str, str, Event]:
+    """Return what a newer letter replaces an earlier one by."""
+    receiver, message = letter
+    return receiver, message.server, message.news.event

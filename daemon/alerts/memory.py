@@ -76,9 +76,11 @@ async def claimed(journal: Journal, receiver: str, messages: Iterable[Message]) 
     return found
 
 
-async def arrived(journal: Journal, receiver: str, messages: Iterable[Message], *, claimed: bool = False) -> None:
-    """Record that these messages no longer wait, with `claimed` those that are in hand here; raises StateError."""
-    keys = [(receiver, message.server, message.news.event.value) for message in messages]
+async def arrived(journal: Journal, letters: Iterable[tuple[str, Message]], *, claimed: bool) -> None:
+    """Record that these messages to receivers no longer wait: with `claimed` those that are in hand here, without it
+    those that no other member has in hand. Raises StateError.
+    """
+    keys = [(receiver, message.server, message.news.event.value) for receiver, message in letters]
     if keys:
         await journal.alerts_sent(keys, claimed=claimed)
 

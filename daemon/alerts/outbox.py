@@ -38,8 +38,8 @@ _Letter = TypeVar("_Letter", bound=Delivery)
 Pick = Callable[[Sequence[_Letter], bool], Sequence[_Letter]]
 """Given what waits, oldest first, and whether the last was refused, return what is sent together next."""
 
-Claim = Callable[[Sequence[_Letter]], Awaitable[Sequence[_Letter] | Failure]]
-"""Return what of this may be sent now, or why that is not known."""
+Claim = Callable[[Sequence[_Letter]], Awaitable[Sequence[_Letter]]]
+"""Return what of this may be sent now."""
 
 
 class Outbox(Generic[_Letter]):
@@ -142,10 +142,7 @@ class Outbox(Generic[_Letter]):
         letters = picked
         try:
             if self._claim is not None:
-                claimed = await self._claim(picked)
-                if isinstance(claimed, Failure):
-                    return picked, claimed
-                letters = claimed
+                letters = await self._claim(picked)
                 self._keep(picked, letters)
             return letters, await self._send(letters) if letters else None
         except Exception as bug:  # noqa: BLE001 — a receiver's library may raise anything, with the address in it

@@ -55,7 +55,7 @@ class _Pinged:
 
 class Receiver:
     """One receiver. Neither `tell` nor `ping` waits for anything. `claim` returns those of some messages that may be
-    sent from here, or why that is not known; `taken` is called with those that arrived. `page` is the link in a digest.
+    sent from here; `taken` is called with those that arrived. `page` is the link in a digest.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Receiver:
         sender: Sender,
         clock: Clock,
         *,
-        claim: Callable[[Sequence[Message]], Awaitable[Sequence[Message] | Failure]],
+        claim: Callable[[Sequence[Message]], Awaitable[Sequence[Message]]],
         taken: Callable[[Sequence[Message]], Awaitable[None]],
         page: Callable[[], str] = str,
     ) -> None:
@@ -157,9 +157,8 @@ class Receiver:
         async with self._slots:
             return await self._poster.send(letters[0].post)
 
-    async def _claim(self, letters: Sequence[_Letter]) -> Sequence[_Letter] | Failure:
-        claimed = await self._claim_messages([letter.message for letter in letters])
-        return claimed if isinstance(claimed, Failure) else [*map(_Letter, claimed)]
+    async def _claim(self, letters: Sequence[_Letter]) -> Sequence[_Letter]:
+        return [*map(_Letter, await self._claim_messages([letter.message for letter in letters]))]
 
     async def _send(self, letters: Sequence[_Letter]) -> Failure | None:
         url = self.config.url.get_secret_value()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from daemon.alerts import by_apprise
 from daemon.alerts.message import Message
 from daemon.alerts.receiver import Receiver
-from daemon.alerts.sender import Failure, Sender
+from daemon.alerts.sender import Sender
 from daemon.clock import Clock
 from daemon.config.errors import ConfigError, ConfigIssue
 from daemon.config.values import AlertConfig, Config, ServerConfig
@@ -28,8 +28,8 @@ def refuse_unusable(config: Config) -> None:
 
 
 class Receivers:
-    """The receivers by name. `claim` returns those of some messages to one of them that may be sent from here, or why
-    that is not known; `taken` is called with what one has taken, and `lost` with what nobody can be sent any more.
+    """The receivers by name. `claim` returns those of some messages to one of them that may be sent from here; `taken`
+    is called with what one has taken, and `lost` with what nobody can be sent any more.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Receivers:
         sender: Sender,
         clock: Clock,
         *,
-        claim: Callable[[str, Sequence[Message]], Awaitable[Sequence[Message] | Failure]],
+        claim: Callable[[str, Sequence[Message]], Awaitable[Sequence[Message]]],
         taken: Callable[[str, Sequence[Message]], Awaitable[None]],
         lost: Callable[[str, Sequence[Message]], None],
     ) -> None:

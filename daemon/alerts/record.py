@@ -193,7 +193,7 @@ class Record:
                     if name in self.states or state is None
                 }
                 await memory.remember(self._writing.journal, known, letters, self._clock.now())
-                self._claims.unwritten.difference_update(letters)
+                self._claims.written(letters)
             self.receivers.tell(letters)
 
     def _standing(self, name: str) -> ServerHistory:

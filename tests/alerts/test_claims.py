@@ -5,18 +5,25 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from daemon.alerts import Alerts, outbox
+from daemon.alerts import Alerts, memory, outbox
+from daemon.alerts.claims import Claims
 from daemon.alerts.formats import Post
+from daemon.alerts.receiver import SINGLY
 from daemon.alerts.sender import Failure
+from daemon.alerts.writing import Writing
 from daemon.clock import SystemClock
 from daemon.config.values import ClusterConfig, Config
+from daemon.errors import StateError
 from daemon.fleet.sharing import Share
 from daemon.rotation.outcome import Result
+from daemon.rotation.run import RotationContext
 from daemon.state import Alert, Engine, Journal, engine_for
-from tests.alerts.build import NOON, alert, order, outcome, tracking_in
+from tests.alerts.build import NOON, alert, message, order, outcome, tracking_in
 from tests.alerts.receiver import Receiving, receiving
 from tests.config.support import loaded
 from tests.postgres import Postgres
@@ -98,6 +105,51 @@ async def test_a_newer_message_is_sent_in_its_own_words_and_outlasts_the_one_bef
         await one.alerts_sent(KEYS[:1], claimed=True)
         assert await one.claim_alerts([earlier]) == [newer]
         assert await two.claim_alerts([newer]) == []
+
+
+async def test_a_newer_one_is_not_forgotten_in_the_place_of_an_earlier_one_that_was_sent_without_a_claim(
+    tables: Tables, tmp_path: Path
+) -> None:
+    """Whether it is written before that one has arrived, or before it could be forgotten."""
+    survival = loaded(tmp_path).servers["survival"]
+    earlier, newer = message(survival), message(survival, text="worse")
+    async with tables.member("one") as (engine, journal):
+        claims = Claims(Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine))))
+
+        async def write() -> None:
+            await memory.remember(journal, {}, [("ops", newer)], NOON)
+            claims.written([("ops", newer)])
+
+        claims.unwritten.add(("ops", earlier))
+        assert await claims.claim("ops", [earlier]) == [earlier]
+        async with claims._writing.one_at_a_time:
+            arriving = asyncio.create_task(claims.arrived("ops", [earlier]))
+            await write()
+        await arriving
+        assert await claims.claim("ops", [newer]) == [newer]
+
+        claims.unwritten.add(("ops", earlier))
+        assert await claims.claim("ops", [earlier]) == [earlier]
+        tables.sql("ALTER TABLE alert RENAME TO away")
+        await claims.arrived("ops", [earlier])
+        tables.sql("ALTER TABLE away RENAME TO alert")
+        await write()
+        await claims.catch_up()
+        assert await claims.claim("ops", [newer]) == [newer]
+
+
+async def test_what_has_just_arrived_is_not_queued_again(tables: Tables, tmp_path: Path) -> None:
+    """A look reads its row while something else is being written, so that it could not be forgotten yet."""
+    one = message(loaded(tmp_path).servers["survival"])
+    async with tables.member("one") as (engine, journal):
+        claims = Claims(Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine))))
+        await memory.remember(journal, {}, [("ops", one)], NOON)
+        await claims.claim("ops", [one])
+        async with claims._writing.one_at_a_time:
+            arriving = asyncio.create_task(claims.arrived("ops", [one]))
+            assert claims.still_waiting(await memory.waiting(journal)) == {"ops": []}
+        await arriving
+        assert await memory.waiting(journal) == {}
 
 
 # The whole way -------------------------------------------------------------------------------------------------------
@@ -244,4 +296,52 @@ async def test_what_could_not_be_forgotten_is_not_sent_again(
         await one.alerts._record.agree()
         assert tables.sql("SELECT count(*) FROM alert") == "0"
         await one.look()
+        assert (len(receiver.requests), one.alerts._record.receivers.waiting) == (1, [])
+
+
+@pytest.mark.parametrize("count", [1, SINGLY + 1])
+async def test_what_the_database_lacks_does_not_wait_behind_what_it_holds(
+    tables: Tables, tmp_path: Path, receiver: Receiving, count: int
+) -> None:
+    """While it cannot be asked who sends that; once it can, that is sent too, alone or with others as one message."""
+    async with alerting(tables, tmp_path, receiver.url, "one") as (one,):
+        record, survival = one.alerts._record, one.config.servers["survival"]
+        held = [message(replace(survival, name=f"s{number}")) for number in range(count)]
+        await record.remember({}, [("ops", each) for each in held])
+        tables.sql("ALTER TABLE alert RENAME TO away")  # before anything was claimed
+        await one.failed()
+        await until(lambda: len(receiver.requests) == 1)
+        assert receiver.requests[0].document["server"] == "survival"
+        tables.sql("ALTER TABLE away RENAME TO alert")
+        await record.agree()
+        await one.look()
+        await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
+        assert len(receiver.requests) == 2
+
+
+async def test_what_was_written_though_its_answer_was_lost_is_not_sent_again(
+    tables: Tables, tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sent without a claim, and could not be forgotten at once."""
+    async with alerting(tables, tmp_path, receiver.url, "one") as (one,):
+        journal = one.alerts._record._writing.journal
+        watch, forget = journal.watch, journal.alerts_sent
+
+        async def answer_lost(*arguments: Any, **more: Any) -> None:
+            await watch(*arguments, **more)
+            raise StateError("the connection was lost")
+
+        async def lost(*_: Any, **__: Any) -> None:
+            monkeypatch.setattr(journal, "alerts_sent", forget)
+            raise StateError("the connection was lost")
+
+        monkeypatch.setattr(journal, "alerts_sent", lost)
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, "watch", answer_lost)
+            await one.failed()
+        await until(lambda: len(receiver.requests) == 1 and not one.alerts._record.receivers.waiting)
+        await until(lambda: journal.alerts_sent == forget)
+        await one.alerts._record.agree()
+        await one.look()
+        await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
         assert (len(receiver.requests), one.alerts._record.receivers.waiting) == (1, [])
