@@ -52,7 +52,7 @@ class Disagreement:
 AGREED = Disagreement()
 
 VERSIONS = "members of the cluster run versions that decide differently"
-UNCOMPARED = "it is not known whether the members of the cluster would decide alike, so nothing is deleted"
+UNCOMPARED = "the cluster's database did not say whether its members would decide alike, so nothing is deleted"
 CONFIGURATIONS = "members of the cluster have different configurations of"
 
 NAMED = 5

@@ -18,6 +18,19 @@ NODE = "node "
 """Before a panel's name and a node's."""
 
 
+LONGEST_NODE = 200
+"""Characters of a node's name; a longer one fits no index of the database."""
+
+
+def node_key(node: str) -> str:
+    """Return what the members call a node: its name, or a digest of one that the database may refuse, since the panel
+    that shows it is broken or hostile. What it returns stays the same if it is given again.
+    """
+    if len(node) <= LONGEST_NODE and node.isprintable():
+        return node
+    return f"node-{hashlib.blake2b(node.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
 def panel_part(panel: str) -> str:
     """Return the part of the servers of a panel whose node is not known."""
     return f"panel {panel}"
@@ -25,7 +38,7 @@ def panel_part(panel: str) -> str:
 
 def node_part(panel: str, node: str) -> str:
     """Return the part of the servers on a node."""
-    return f"{NODE}{panel}/{node}"
+    return f"{NODE}{panel}/{node_key(node)}"
 
 
 def shared_out(parts: Collection[str], members: Collection[Member], held: Mapping[str, Member]) -> dict[str, Member]:

@@ -8,6 +8,7 @@ from daemon.config.opinion import key_of, opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import (
     AGREED,
+    UNCOMPARED,
     Disagreement,
     Opinion,
     differing_on,
@@ -23,6 +24,10 @@ from daemon.state import SharesSeen
 log = get_logger()
 
 
+HEARD_SECONDS = 30.0
+"""After so long without a word of the others nothing is known of what they go by."""
+
+
 class Agreeing:
     """What this member goes by (`opinion`), and where others that act differ; `since` is None while they agree."""
 
@@ -31,6 +36,7 @@ class Agreeing:
         self._config: Config | None = None
         self._others: Mapping[Member, Opinion | None] = {}
         self._where: Disagreement = AGREED
+        self._heard_at = float("-inf")
         self.opinion = Opinion.of({})
         self.since: datetime | None = None
 
@@ -41,6 +47,7 @@ class Agreeing:
 
     def heard(self, seen: SharesSeen) -> None:
         """Take note of what the others go by now."""
+        self._heard_at = self._clock.monotonic()
         acting = of_those_that_act(seen.opinions, seen.members, seen.held)
         others = {one: said for one, said in acting.items() if one != seen.me}
         if others != self._others:
@@ -49,6 +56,8 @@ class Agreeing:
 
     def disputed(self, server: ServerConfig, /, *stores: str) -> str:
         """Return why nothing may be deleted on a server, or of it in these stores; empty if it may."""
+        if self._clock.monotonic() - self._heard_at > HEARD_SECONDS:
+            return UNCOMPARED
         return differing_on(self._where, key_of(server), *map(store_key, stores))
 
     def in_words(self) -> str:

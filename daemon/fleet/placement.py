@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from daemon.clock import Clock
 from daemon.config.values import Config, PanelConfig, ServerConfig
-from daemon.core.shares import FLEET, node_part, panel_part
+from daemon.core.shares import FLEET, node_key, node_part, panel_part
 from daemon.errors import StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
@@ -77,15 +77,26 @@ class Placement:
 
     def sighted(self, server: ServerConfig, node: str) -> None:
         """Take note of the node of a server that is about to be rotated."""
-        if self._nodes.get(_key(server)) != node:
-            self._sighted[server.name] = server, node
+        key = node_key(node)
+        if self._nodes.get(_key(server)) != key:
+            self._sighted[server.name] = server, key
 
     async def tell(self, under_way: Collection[str]) -> None:
-        """Let all members know where servers were seen, each after the rotation that saw it has ended."""
+        """Let all members know where servers were seen, each after the rotation that saw it has ended.
+
+        One that the database refuses holds no other up; raises StateError in the end.
+        """
+        refused: StateError | None = None
         for name in self._sighted.keys() - set(under_way):
             server, node = self._sighted[name]
-            await self._shares.place(server.panel.name, {server.id: node})
-            self._sighted.pop(name)
+            try:
+                await self._shares.place(server.panel.name, {server.id: node})
+                self._sighted.pop(name)
+                self.learn({_key(server): node})  # as the others do now
+            except StateError as error:
+                refused = error
+        if refused is not None:
+            raise refused
 
     def look(self, config: Config, mine: Collection[str]) -> None:
         """Now and then look for the servers of the panels whose parts are `mine`, one panel at a time."""
@@ -131,12 +142,12 @@ class Placement:
     async def _found(self, client: PanelClient, servers: Collection[ServerConfig]) -> dict[str, str]:
         """Return the node of each server, by its configured id. One that is not listed is viewed once."""
         listed = await client.servers()
-        nodes = {found: one.node for one in listed for found in (one.identifier.lower(), one.uuid.lower())}
+        nodes = {found: node_key(one.node) for one in listed for found in (one.identifier.lower(), one.uuid.lower())}
         found = {one.id: nodes[one.id.lower()] for one in servers if one.id.lower() in nodes}
         for one in servers:
             if one.id not in found and _key(one) not in self._nodes and _key(one) not in self._sought:
                 try:
-                    found[one.id] = (await client.server(one.id)).node
+                    found[one.id] = node_key((await client.server(one.id)).node)
                 except PanelError as error:
                     log.info("node_not_found", server=one.name, text=error.text)
         return found

@@ -13,6 +13,7 @@ A look comes every second, and there may be ten thousand servers: they are gone 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -186,16 +187,24 @@ class Sharing:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _look_once(self) -> None:
-        try:
-            await self._placement.tell(self._context.under_way.keys())
+        """Hear the others first: what cannot be told them must not keep us from that."""
+        before, self._trouble = self._trouble, ""
+        with self._noting():
             await self._shares.publish(self._agreeing.opinion)
             await self._agree(await self._shares.look())
+        with self._noting():
+            await self._placement.tell(self._context.under_way.keys())
+        self._pass_on()
+        if self._trouble not in {"", before}:
+            log.warning("shares_unknown", text=self._trouble, consequence="this member goes on with its own")
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what the database refuses, and go on after the block."""
+        try:
+            yield
         except StateError as error:
-            if error.text != self._trouble:
-                self._trouble = error.text
-                log.warning("shares_unknown", text=error.text, consequence="this member goes on with its own")
-        else:
-            self._trouble = ""
+            self._trouble = error.text
 
     async def _agree(self, seen: SharesSeen) -> None:
         """Take what is ours to take, and let go what another one is to hold."""
@@ -210,11 +219,12 @@ class Sharing:
         wanted = self._shared_out(parts, seen)
         mine = {part for part, one in seen.held.items() if one == seen.me}
         for part in self._takable(parts, wanted, seen):
-            if await self._shares.take(part):
-                log.info("part_taken", part=part)
-                mine.add(part)
-                if wanted.get(part) != seen.me:
-                    self._kept_until[part] = self._clock.monotonic() + KEEP_SECONDS
+            with self._noting():  # one that cannot be taken holds no other up
+                if await self._shares.take(part):
+                    log.info("part_taken", part=part)
+                    mine.add(part)
+                    if wanted.get(part) != seen.me:
+                        self._kept_until[part] = self._clock.monotonic() + KEEP_SECONDS
         given = self._to_give(mine, wanted, seen.me)
         self._mine = frozenset(mine.difference(given))
         self._pass_on()

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.shares import Member, node_part, panel_part, shared_out
+from daemon.core.shares import Member, node_key, node_part, panel_part, shared_out
 
 PARTS = st.sets(st.text("abcdef/ ", min_size=1, max_size=4), max_size=40)
 MEMBERS = st.sets(st.tuples(st.sampled_from("pqrst"), st.integers(1, 9)), min_size=1, max_size=6)
@@ -84,3 +85,16 @@ def test_without_members_nobody_holds_anything() -> None:
 def test_a_node_is_of_one_panel() -> None:
     """Two panels may name their nodes alike."""
     assert len({node_part("main", "n"), node_part("other", "n"), panel_part("main")}) == 3
+
+
+@pytest.mark.parametrize("node", ["n\0", "n\n", "n" * 201, "\ud800"])
+def test_a_node_that_no_database_takes_goes_by_a_digest(node: str) -> None:
+    """A broken panel shows it; it is short, and stays as it is when it comes back from the database."""
+    key = node_key(node)
+    assert (key.isprintable(), len(key) < 50, node_key(key)) == (True, True, key)
+    assert node_part("main", node) == node_part("main", key) != node_part("main", node_key(node + "\0"))
+
+
+def test_other_nodes_go_by_their_names() -> None:
+    """However long they may be."""
+    assert [node_key(one) for one in ("n", "", "Frankfurt 1 (ß)", "n" * 200)] == ["n", "", "Frankfurt 1 (ß)", "n" * 200]

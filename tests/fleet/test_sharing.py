@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from daemon.config.load import load
 from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
-from daemon.core.agreement import DECISIONS, Opinion
+from daemon.core.agreement import DECISIONS, UNCOMPARED, Opinion
 from daemon.core.model import Server
-from daemon.core.shares import Member, node_part
+from daemon.core.shares import Member, node_key, node_part
 from daemon.errors import StateError
 from daemon.fleet import sharing
 from daemon.fleet.clients import Clients
@@ -50,6 +50,9 @@ class Table:
     nodes: dict[tuple[str, str], str] = field(default_factory=dict)
     opinions: dict[Member, Opinion] = field(default_factory=dict)
     trouble: StateError | None = None
+    refused: set[str] = field(default_factory=set)
+    """Parts that cannot be taken, and servers that cannot be placed."""
+
     taken: int = 0
 
     def of(self, me: Member) -> "Shares":
@@ -91,6 +94,7 @@ class Shares:
     async def take(self, part: str) -> bool:
         """The first one has it."""
         self.table.taken += 1
+        self._must_fit(part)
         return self.table.held.setdefault(part, self.me) == self.me
 
     async def give(self, part: str) -> None:
@@ -99,7 +103,12 @@ class Shares:
 
     async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
         """Everybody learns of it."""
+        self._must_fit(*nodes)
         self.table.nodes.update({(panel, server): node for server, node in nodes.items()})
+
+    def _must_fit(self, *values: str) -> None:
+        if self.table.refused.intersection(values):
+            raise StateError("no row can hold this")
 
 
 class Panel:
@@ -352,6 +361,59 @@ async def test_a_member_that_cannot_ask_keeps_what_it_holds(fleet: Fleet) -> Non
     assert one.servers
     assert two.servers
     assert one.servers | two.servers == set("abcd")
+
+
+async def test_one_part_that_the_database_refuses_holds_no_other_up(fleet: Fleet) -> None:
+    """Whatever a panel calls its nodes; it is told once."""
+    fleet.table.refused = {node_part("main", "n1")}
+    configure("info", stream=StringIO())
+    with capture_logs() as lines:
+        one = fleet.join("one")
+        await fleet.later(30)
+    assert one.servers == set("cd")
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["shares_unknown"]
+
+
+async def test_a_member_that_cannot_tell_where_a_server_is_hears_the_others_and_tells_the_rest(fleet: Fleet) -> None:
+    """Otherwise it would go on to delete by what they said before."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    a, c = fleet.config.servers["a"], fleet.config.servers["c"]
+    fleet.table.refused = {a.id}
+    one.context.on_server(a, seen(a.id, "n8"))
+    one.context.on_server(c, seen(c.id, "n9"))
+    two = fleet.join("two")
+    two.sharing.follow(changed(fleet.config, "b"))
+    await fleet.later(5)
+    assert "different configurations of b" in one.sharing.notes()[0]
+    assert fleet.table.nodes["main", c.id] == "n9"
+
+
+async def test_a_node_whose_name_no_database_takes_is_shared_like_any_other(fleet: Fleet) -> None:
+    """By its digest, in the list of the panel and in a rotation alike."""
+    fleet.panel.nodes["0000000c"] = fleet.panel.nodes["0000000d"] = strange = "n\0" * 2000
+    one = fleet.join("one")
+    await fleet.later(5)
+    c = fleet.config.servers["c"]
+    one.context.on_server(c, seen(c.id, strange))
+    await fleet.later(5)
+    assert one.servers == set("abcd")
+    assert fleet.table.nodes["main", c.id] == node_key(strange)
+    assert node_part("main", strange) in fleet.table.held
+
+
+async def test_one_that_has_not_heard_of_the_others_for_long_deletes_nothing(fleet: Fleet) -> None:
+    """They may go by another configuration by now."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    fleet.table.trouble = StateError("gone")
+    await fleet.later(25)
+    assert one.disputed("a") == ""
+    await fleet.later(10)
+    assert one.disputed("a") == UNCOMPARED
+    fleet.table.trouble = None
+    await fleet.later(2)
+    assert one.disputed("a") == ""
 
 
 async def test_while_the_panel_does_not_answer_its_holder_acts_for_servers_of_unknown_nodes(fleet: Fleet) -> None:
