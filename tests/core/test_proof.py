@@ -23,6 +23,13 @@ def read(
     )
 
 
+def test_a_reading_that_tells_no_more_is_of_the_panels_backup_and_found_nothing_wrong() -> None:
+    """What it holds is not known then."""
+    told = Proof("b1", "auto-1", NOW, NOW, Level.READ, Level.READ)
+    assert (told.store, told.problems, told.files, told.bytes) == (PANEL, (), None, None)
+    assert (told.worlds, told.accepted) == ((), False)
+
+
 @pytest.mark.parametrize(
     ("walked", "games", "level"),
     [
