@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from daemon.core.shares import node_part
+from daemon.errors import StateError
 from daemon.fleet.busy_nodes import node_is_busy
 from daemon.rotation.run import RotationContext
 from daemon.rotation.slots import NodeSlots
@@ -28,6 +29,8 @@ class Shares:
 
     async def at_work(self, part: str) -> bool:
         """Whether it is one of them."""
+        if not part.startswith("node main/"):
+            raise StateError("the database is gone")
         return part in self.parts
 
 
@@ -40,6 +43,11 @@ async def test_a_node_is_busy_while_a_rotation_of_ours_has_a_place_there(shares:
     assert await node_is_busy(context, "main", "n1")
     slot.release()
     assert not await node_is_busy(context, "main", "n1")
+
+
+async def test_while_nobody_can_say_a_node_counts_as_busy() -> None:
+    """What is read can wait for the database."""
+    assert await node_is_busy(made(Shares()), "unknown", "n1")
 
 
 async def test_a_node_is_busy_while_another_member_works_there() -> None:
