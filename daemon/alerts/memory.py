@@ -48,13 +48,17 @@ async def remember(
         await journal.watch(watches, at, alerts, whole=whole)
 
 
-async def waiting(journal: Journal) -> Mapping[str, Sequence[Message]]:
-    """Return the messages that wait for each receiver, oldest first; drop what cannot be read. Raises StateError."""
+async def waiting(journal: Journal, *, alone: bool) -> Mapping[str, Sequence[Message]]:
+    """Return the messages that wait for each receiver, oldest first. A daemon that is `alone` drops what cannot be
+    read; in a cluster a member of a newer version wrote it, and will send it. Raises StateError.
+    """
     found, senseless = defaultdict(list), []
     for alert in await journal.alerts():
         try:
             found[alert.receiver].append(from_json(alert.message))
         except (KeyError, TypeError, ValueError):  # it was not written here
+            if not alone:
+                continue
             log.warning(
                 "alert_lost", receiver=alert.receiver, count=1, reason="what the journal holds of it makes no sense"
             )

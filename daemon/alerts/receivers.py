@@ -70,10 +70,14 @@ class Receivers:
         for receiver in self.by_name.values():
             receiver.follow(servers)
 
+    def takes_messages(self, name: str) -> bool:
+        """Return whether there is such a receiver, and it takes messages."""
+        return name in self.by_name and self.by_name[name].config.type != "ping"
+
     def recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon could not deliver, by receiver."""
         for name, messages in waiting.items():
-            if name in self.by_name and self.by_name[name].config.type != "ping":
+            if self.takes_messages(name):
                 self.by_name[name].recall(messages)
             else:
                 self._lost(name, messages)

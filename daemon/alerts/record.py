@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from datetime import timedelta
 
 from daemon.alerts import memory
 from daemon.alerts.claims import Claims
@@ -26,6 +27,9 @@ from daemon.status.history import ServerHistory
 from daemon.status.tracker import StatusTracker
 
 log = get_logger()
+
+UNKNOWN_RECEIVER = timedelta(days=7)
+"""So long a message waits in a cluster for a receiver that the member who looks after the fleet does not know."""
 
 Changes = Mapping[str, AlertState | None]
 """The new states of some servers and stores, or of the cluster; None for one that is gone."""
@@ -75,7 +79,7 @@ class Record:
             journal = self._writing.journal
             if journal is not self._read:
                 try:
-                    waiting = await memory.waiting(journal)
+                    waiting = await memory.waiting(journal, alone=self._writing.is_alone)
                 except StateError as error:
                     log.warning("alerts_not_recalled", text=error.text)
                     return
@@ -95,7 +99,7 @@ class Record:
         """In a cluster, queue what waits of ours since a member died, or let go of it, while it had it in hand."""
         if not self._writing.is_alone:
             with suppress(StateError):
-                self._recall(await memory.waiting(self._writing.journal))
+                self._recall(await memory.waiting(self._writing.journal, alone=False))
 
     async def remember(self, changes: Changes, letters: Sequence[Letter] = ()) -> None:
         """Take in the new states of some servers, and send these letters; the journal is written first.
@@ -127,7 +131,7 @@ class Record:
             with self._writing.noticing():
                 await self._tracker.took_over(names)
                 recalled = await memory.recalled(self._writing.journal)
-                waiting = await memory.waiting(self._writing.journal)
+                waiting = await memory.waiting(self._writing.journal, alone=self._writing.is_alone)
                 fresh = {name for name in names if self.states.get(name) == AlertState()}
                 self.states |= {name: recalled[name] for name in fresh & recalled.keys()}
                 kept = self.scope.servers.keys() - names
@@ -152,10 +156,20 @@ class Record:
         """Queue what an earlier daemon, or another member, could not deliver."""
         self.receivers.recall(
             {
-                name: [one for one in found if self.scope.has(one.server)]
+                name: [one for one in found if self._may_recall(name, one)]
                 for name, found in self._claims.still_waiting(waiting).items()
             }
         )
+
+    def _may_recall(self, receiver: str, one: Message) -> bool:
+        """Return whether it is for us to send a message, or to drop it.
+
+        A receiver that is not known here may have come with a configuration that other members have already: one member
+        drops what waits for it, and not before it is old.
+        """
+        known = self._writing.is_alone or self.receivers.takes_messages(receiver)
+        old = self.scope.fleet and self._clock.now() - one.at >= UNKNOWN_RECEIVER
+        return self.scope.has(one.server) and (known or old)
 
     async def _write_all(self, journal: Journal) -> None:
         """Write everything again; the failure itself was logged when it happened."""

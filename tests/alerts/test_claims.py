@@ -147,9 +147,9 @@ async def test_what_has_just_arrived_is_not_queued_again(tables: Tables, tmp_pat
         await claims.claim("ops", [one])
         async with claims._writing.one_at_a_time:
             arriving = asyncio.create_task(claims.arrived("ops", [one]))
-            assert claims.still_waiting(await memory.waiting(journal)) == {"ops": []}
+            assert claims.still_waiting(await memory.waiting(journal, alone=False)) == {"ops": []}
         await arriving
-        assert await memory.waiting(journal) == {}
+        assert await memory.waiting(journal, alone=False) == {}
 
 
 # The whole way -------------------------------------------------------------------------------------------------------

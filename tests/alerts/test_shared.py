@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.alerts import Alerts, memory
 from daemon.config.values import Config
 from daemon.core.copies_queue import CopyQueue
 from daemon.fleet.sharing import Share
 from daemon.rotation.outcome import Outcome, Result
+from daemon.state import Alert
 from daemon.state.local.journal import SqliteJournal
 from tests.alerts.build import alert, message, order, outcome, tracking
 from tests.alerts.test_dispatcher import HOOK, Told
@@ -184,5 +186,41 @@ async def test_one_of_a_cluster_writes_nothing_of_others_away(tmp_path: Path) ->
     await memory.remember(one._writing.journal, {}, [("ops", other)], members.clock.now())
     one._writing.behind = True
     await one.agree()
-    assert [found.server for found in (await memory.waiting(one._writing.journal))["ops"]] == ["other"]
+    assert [found.server for found in (await memory.waiting(one._writing.journal, alone=False))["ops"]] == ["other"]
+    await members.close()
+
+
+async def test_what_waits_for_a_receiver_of_a_newer_configuration_stays_until_it_is_old(tmp_path: Path) -> None:
+    """A member that was reloaded already sends it; the one that looks after the fleet was not, and drops it at last."""
+    members = Members(tmp_path)
+    cast("Any", members.alerts["one"]._tracker.context.engine.leadership).shares = object()
+    await members.start()
+    new = replace(members.config.servers["survival"], name="new")
+    told = message(new, at=members.clock.now())
+    await memory.remember(members.alerts["one"]._record._writing.journal, {}, [("ops2", told)], members.clock.now())
+    with capture_logs() as lines:
+        await members.clock.sleep(6 * 86400)
+        assert [one.receiver for one in members.journal.alerts()] == ["ops2"]
+        assert "alert_lost" not in [line["event"] for line in lines]
+        await members.clock.sleep(2 * 86400)
+    assert members.journal.alerts() == []
+    assert [line["receiver"] for line in lines if line["event"] == "alert_lost"] == ["ops2"]
+    await members.close()
+
+
+async def test_what_a_newer_version_alerts_on_stays_for_it(tmp_path: Path) -> None:
+    """During an upgrade an older member cannot read it; a daemon that is alone says so, and drops it."""
+    members = Members(tmp_path)
+    unheard_of = Alert("ops", "survival", "unheard-of", {"event": "unheard-of"})
+    members.journal.watch({}, members.clock.now(), [unheard_of])
+    cast("Any", members.alerts["one"]._tracker.context.engine.leadership).shares = object()
+    one = members.alerts["one"]._record
+    await members.alerts["one"].start()
+    await members.clock.sleep(3600)
+    assert members.journal.alerts() == [unheard_of]
+    cast("Any", one._tracker.context.engine.leadership).shares = None
+    with capture_logs() as lines:
+        await members.alerts["two"].start()
+    assert members.journal.alerts() == []
+    assert [line["event"] for line in lines] == ["alert_lost"]
     await members.close()
