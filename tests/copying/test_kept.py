@@ -174,7 +174,7 @@ async def test_a_backup_that_is_made_while_the_queue_is_read_is_copied_next(jour
     made = outcome(Result.DONE, good=True)
     meanwhile(journal, "copy_queue", lambda: copying.rotated("survival", made))
     copying._looked_at = context.clock.monotonic()
-    copying._make = AsyncMock()  # type: ignore[method-assign]
+    copying._make = AsyncMock()  # type: ignore[method-assign]  # it is not followed further
     await copying._step()
     assert copying.queue.waiting["survival", "nas"].fresh
 
