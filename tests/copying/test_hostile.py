@@ -108,6 +108,7 @@ async def test_whatever_it_reads_it_tells_what_is_wrong_and_stays_small(rig: Rig
         (gzipped(many("l", 200_001, tarfile.SYMTYPE, "x"), END, level=1), "more than 200000 links"),
         (gzipped(many("/" + "d" * 72 + "/session.lock", 51_000), END, level=1), "more than 50000 worlds"),
         (gzipped(*level_dats(), END, level=1), "neither gzip"),
+        (gzipped(many("f", 50_000), END, level=1), ""),
         (gzipped(entry("data.db", large_database(15 * MIB)), END, level=0), ""),
         (gzipped(entry("data.db", greedy_database()), END), ""),
     ]
