@@ -112,4 +112,4 @@ class Way:
 
     def one_stays(self, gone: str, frozen: str) -> bool:
         """Whether a proven one is left once that is gone, or none has to be."""
-        return set(self.proven) > {gone} or not (frozen or self.number)
+        return bool(set(self.proven) - {gone}) or not (frozen or self.number)

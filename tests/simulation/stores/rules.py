@@ -104,6 +104,7 @@ class StoreRules:
             self._whole(bucket, key.removesuffix(MANIFEST), data, found[1], found[3])
         else:
             self._put[bucket.name, key] = self._process()
+            self._simulation.proofs.rules.walked_on_its_way(found[1], found[3], bucket.name, data)
 
     def _process(self) -> str:
         daemon = self._simulation.daemon
@@ -117,7 +118,6 @@ class StoreRules:
         if told is None or data is None:
             return
         self._hold("13", told.is_of(data.sent), f"the manifest of {backup[:6]} tells of other bytes", server)
-        self._simulation.proofs.rules.walked_on_its_way(server, backup, bucket.name, data.sent)
         true = self.true(server, backup)
         if true is not None:
             same = hashlib.sha256(data.sent).digest() == hashlib.sha256(true).digest()
