@@ -6,13 +6,21 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from textwrap import indent
 
+from pydantic import SecretStr
+
+from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
 from daemon.state import Engine, Journal, Rotation, Runner, Worker, engine_for
 from daemon.state.local.store import FILE_NAME
 from daemon.state.runner import Inline
+from tests.postgres import Postgres
+from tests.simulation.cluster.engine import Link, ModelEngine
+from tests.simulation.cluster.tables import Tables
 
 Opened = tuple[Engine, Journal]
 
@@ -100,15 +108,56 @@ class Local(Place):
         return True
 
 
-class Shared(Place):
-    """In a database of a real PostgreSQL."""
+class Clustered(Place):
+    """In a database that the members of a cluster share."""
 
-    def __init__(self, cluster: ClusterConfig) -> None:
-        self.cluster = cluster
+    @abstractmethod
+    def member(self, name: str) -> Engine:
+        """The engine of the member of that name."""
+
+    @abstractmethod
+    def expire(self, name: str) -> None:
+        """Let that member's time be over."""
 
     def make(self) -> Engine:
         """An engine on the database."""
-        return engine_for(self.cluster)
+        return self.member("backup-1")
+
+
+class Modelled(Clustered):
+    """In the model of a database that the simulation has."""
+
+    def __init__(self, _: Path) -> None:
+        self._tables = Tables(since_boot)
+
+    def member(self, name: str) -> Engine:
+        """An engine over the model."""
+        cluster = ClusterConfig(SecretStr("postgresql://localhost/model"), name, timedelta(seconds=30))
+        return ModelEngine(Link(self._tables), cluster, since_boot)
+
+    def expire(self, name: str) -> None:
+        """Let it have lived until a second ago."""
+        for row in self._tables.members.values():
+            if row.name == name:
+                row.until = since_boot() - 1
+
+
+class Shared(Clustered):
+    """In a database of a real PostgreSQL."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self.cluster = server.new()
+
+    def member(self, name: str) -> Engine:
+        """An engine on the database."""
+        return engine_for(replace(self.cluster, member=name))
+
+    def expire(self, name: str) -> None:
+        """Let it have lived until a second ago."""
+        schema = self.cluster.url.get_secret_value().rpartition("=")[2]
+        over = f"SET until = clock_timestamp() - interval '1 second' WHERE name = '{name}'"
+        self._server.psql(f"SET search_path = {schema}; UPDATE member {over}")
 
     def killed(self, code: str) -> Sequence[Rotation]:
         """Run the code in a process of its own."""
@@ -152,6 +201,7 @@ ENGINES: dict[str, Callable[[Path], Place]] = {
     "memory": Memory,
     "local, at once": lambda folder: Local(folder, Inline),
     "local, in a thread": lambda folder: Local(folder, Worker),
+    "the model of a cluster's": Modelled,
 }
 
 KINDS = (*ENGINES, "postgres")

@@ -36,7 +36,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where an engine keeps its state."""
     if request.param == "postgres":
         server: Postgres = request.getfixturevalue("postgres_server")
-        return Shared(server.new())
+        return Shared(server)
     return ENGINES[request.param](tmp_path)
 
 

@@ -13,10 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
-from daemon.core.applied import AppliedRetention
-from daemon.core.proof import Level, Proof
 from daemon.errors import JournalBusyError, StateError
-from daemon.state import Engine, Holding, Journal, ProofRecord, ShelfRecord, engine_for
+from daemon.state import Engine, Holding, Journal, ShelfRecord, engine_for
 from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
@@ -25,11 +23,7 @@ from tests.state.wire import as_a_pooler_does, wire
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
-OTHER = "2b8df008-36ac-463f-9c5f-dfdd575253db"
 HOLDING = Holding("nas", "main", SERVER, AT, 1, 10, AT)
-BAD = ProofRecord(
-    "survival", SERVER, Proof("b1", "auto-1", AT, AT, Level.WALKED, None, problems=("torn",), files=None, bytes=None)
-)
 OVER = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = '{}'"
 
 pytestmark = pytest.mark.anyio
@@ -68,86 +62,21 @@ def sql(server: Postgres, cluster: ClusterConfig, statement: str) -> str:
 # Who acts ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_member_whose_time_is_over_is_replaced_and_announces_nothing_more(
+async def test_a_member_that_was_replaced_sees_no_copies_any_more(
     cluster: ClusterConfig, postgres_server: Postgres
 ) -> None:
-    """It learns that by its next announcement, and then no write of its leaves any more."""
+    """Another one may have deleted them since."""
     async with member(cluster, "one") as one, member(cluster, "two") as two:
         await one.leadership.join()
-        journal = await one.open()
-        number = await begin(journal)
-        async with one.locks.held(SERVER):
-            await journal.announce(number, "create", AT)
-            assert one.leadership.hindrance(creates=False) == ""
-            sql(postgres_server, cluster, OVER.format("one"))
-            async with two.locks.held(SERVER):
-                with pytest.raises(StateError, match="another member of the cluster has taken over"):
-                    await journal.announce(number, "delete", AT)
-        assert [one.leadership.hindrance(creates=creates) != "" for creates in (True, False)] == [True, True]
-        await asyncio.wait_for(one.leadership.lost(), 5)
-        assert [step.name for step in (await journal.running())[0].steps] == ["create"]
-        await journal.close()
-
-
-async def test_a_member_that_was_replaced_frees_nothing_more_to_be_deleted(
-    cluster: ClusterConfig, postgres_server: Postgres
-) -> None:
-    """It proves nothing, says of no half deleted backup that it is whole, and sees no copies: another one may have
-    deleted them since, or found out otherwise.
-    """
-    async with member(cluster, "one") as one, member(cluster, "two") as two:
-        await one.leadership.join()
-        journal = await one.open()
         before, after = ShelfRecord(HOLDING, "before"), ShelfRecord(HOLDING, "after")
-        await journal.record_proof(BAD)
-        await journal.ask(SERVER, BAD.proof.backup, AT)
         await one.catalogue.remember(before)
         sql(postgres_server, cluster, OVER.format("one"))
         async with two.locks.held(SERVER):
             pass
-        right = replace(BAD, proof=replace(BAD.proof, problems=(), reached=Level.WALKED))
-        for freeing in (
-            journal.record_proof(right),
-            journal.forget_proofs(SERVER, [BAD.proof]),
-            journal.asked_no_more(SERVER, BAD.proof.backup),
-            journal.apply(SERVER, AppliedRetention("last=1")),
-            journal.apply(SERVER, AppliedRetention("last=1"), "nas"),
-            one.catalogue.remember(after),
-            one.catalogue.replace("nas", []),
-        ):
+        for seeing in (one.catalogue.remember(after), one.catalogue.replace("nas", [])):
             with pytest.raises(StateError, match="another member of the cluster has taken over"):
-                await freeing
-        assert await journal.proofs(SERVER) == [BAD]
-        assert await journal.asked(SERVER) == {BAD.proof.backup}
-        assert (await journal.applied(SERVER), await journal.applied(SERVER, "nas")) == (None, None)
+                await seeing
         assert await two.catalogue.shelf("nas", "main", SERVER) == before
-        await journal.close()
-
-
-async def test_a_member_whose_time_is_over_goes_on_if_nobody_took_over(
-    cluster: ClusterConfig, postgres_server: Postgres
-) -> None:
-    """Nobody else has acted since; its announcement makes it live again."""
-    async with member(cluster) as one:
-        await one.leadership.join()
-        journal = await one.open()
-        async with one.locks.held(SERVER):
-            sql(postgres_server, cluster, OVER.format("one"))
-            await journal.announce(await begin(journal), "create", AT)
-        assert sql(postgres_server, cluster, "SELECT until > clock_timestamp() FROM member") == "t"
-        await journal.close()
-
-
-async def test_what_a_dead_member_held_is_free_for_the_next(cluster: ClusterConfig, postgres_server: Postgres) -> None:
-    """A command by hand was killed while it held a server."""
-    async with member(cluster, "one") as one, member(cluster, "two") as two:
-        async with one.locks.held(SERVER):
-            with pytest.raises(StateError, match=r"already by process \d+ of member one$"):
-                await two.locks.held(SERVER).__aenter__()
-            sql(postgres_server, cluster, OVER.format("one"))
-            async with two.locks.held(SERVER):
-                assert await one.locks.is_held(SERVER)
-        assert not await two.locks.is_held(SERVER)
 
 
 async def test_no_write_leaves_near_the_end_of_a_lease_but_a_backup_if_the_database_is_out_of_reach(
@@ -198,20 +127,6 @@ async def test_a_member_that_only_renews_learns_as_well_that_another_took_over(
         with pytest.raises(StateError, match="has taken over"):
             await members.held("another").__aenter__()
     members.terminate()
-
-
-async def test_a_member_that_was_replaced_can_come_again(cluster: ClusterConfig, postgres_server: Postgres) -> None:
-    """Under another epoch, and behind the one that took over."""
-    async with member(cluster, "one") as one, member(cluster, "two") as two:
-        await one.leadership.join()
-        sql(postgres_server, cluster, OVER.format("one"))
-        await two.leadership.join()
-        async with two.locks.held(SERVER):
-            with pytest.raises(StateError, match="has taken over"):
-                await one.locks.held(OTHER).__aenter__()
-        await one.leadership.join()
-        assert one.leadership.hindrance(creates=False) == ""
-        assert [each.name for each in await two.leadership.members()] == ["two", "one"]
 
 
 # The tables ----------------------------------------------------------------------------------------------------------

@@ -1,40 +1,32 @@
-"""How the daemons of a cluster share the fleet: by what a real database says of them."""
+"""How the daemons of a cluster share the fleet: by what a real database says of them, and the simulation's model."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from daemon.config.values import ClusterConfig
 from daemon.copies.alone import alone
 from daemon.core.agreement import Opinion
 from daemon.errors import ElsewhereError, StateError, TakenOverError
-from daemon.state import Engine, Shares, SharesSeen, engine_for
+from daemon.state import Engine, Shares, SharesSeen
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from tests.postgres import Postgres
+from tests.state.engines import Clustered, Shared
 
 pytestmark = pytest.mark.anyio
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
 NODE = "node main/one"
-DEAD = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = 'one'"
-
-
-@pytest.fixture
-def cluster(postgres_server: Postgres) -> ClusterConfig:
-    """Tables of their own."""
-    return postgres_server.new()
 
 
 @asynccontextmanager
-async def daemon(cluster: ClusterConfig, name: str) -> AsyncIterator[Engine]:
+async def daemon(cluster: Clustered, name: str) -> AsyncIterator[Engine]:
     """A daemon of the cluster."""
-    engine = engine_for(replace(cluster, member=name))
+    engine = cluster.member(name)
     async with AsyncExitStack() as held:
         held.callback(engine.close)
         held.push_async_callback(engine.leadership.give_up)
@@ -54,15 +46,10 @@ def names(seen: SharesSeen) -> dict[str, str]:
     return {part: name for part, (name, _) in seen.held.items()}
 
 
-def sql(server: Postgres, cluster: ClusterConfig, statement: str) -> None:
-    """Run a statement on the cluster's tables."""
-    server.psql(f"SET search_path = {cluster.url.get_secret_value().rpartition('=')[2]}; {statement}")
-
-
-async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: ClusterConfig) -> None:
+async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: Clustered) -> None:
     """All see the same; commands by hand are no daemons."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
-        command = engine_for(replace(cluster, member="three"))
+        command = cluster.member("three")
         async with command.locks.held("another"):
             assert await shares(one).take(NODE)
             assert not await shares(two).take(NODE)
@@ -76,20 +63,18 @@ async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: Clu
         command.close()
 
 
-async def test_what_a_dead_member_held_is_free_and_it_is_no_member_any_more(
-    cluster: ClusterConfig, postgres_server: Postgres
-) -> None:
+async def test_what_a_dead_member_held_is_free_and_it_is_no_member_any_more(cluster: Clustered) -> None:
     """Its own leases end with it, whatever it still believes."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         assert await shares(one).take(NODE)
-        sql(postgres_server, cluster, DEAD)
+        cluster.expire("one")
         assert names(await shares(two).look()) == {}
         assert await shares(two).take(NODE)
         with pytest.raises(StateError, match="has taken over"):
             await shares(one).take("another")
 
 
-async def test_a_server_is_locked_within_its_part_alone_and_loses_the_lock_with_it(cluster: ClusterConfig) -> None:
+async def test_a_server_is_locked_within_its_part_alone_and_loses_the_lock_with_it(cluster: Clustered) -> None:
     """So nothing is announced for a node that another member holds; the member itself goes on."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         with pytest.raises(ElsewhereError, match="no member acts yet"):
@@ -112,7 +97,7 @@ async def test_a_server_is_locked_within_its_part_alone_and_loses_the_lock_with_
         await journal.close()
 
 
-async def test_all_see_where_a_server_is_rotated_or_copied(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+async def test_all_see_where_a_server_is_rotated_or_copied(cluster: Clustered) -> None:
     """By its lock within that part, until the member that holds it is dead. Its copies are made within the part too."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         assert await shares(one).take(NODE)
@@ -124,11 +109,11 @@ async def test_all_see_where_a_server_is_rotated_or_copied(cluster: ClusterConfi
         with pytest.raises(ElsewhereError, match="member one acts"):
             await alone(two.locks, SERVER, NODE).__aenter__()
         async with one.locks.held(SERVER, NODE):
-            sql(postgres_server, cluster, DEAD)
+            cluster.expire("one")
             assert not await shares(two).at_work(NODE)
 
 
-async def test_all_learn_of_the_nodes_and_of_rotations_that_ended(cluster: ClusterConfig) -> None:
+async def test_all_learn_of_the_nodes_and_of_rotations_that_ended(cluster: Clustered) -> None:
     """Each once; who comes later learns of all nodes, and of no rotation that is over."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         await shares(two).look()
@@ -150,9 +135,9 @@ async def test_all_learn_of_the_nodes_and_of_rotations_that_ended(cluster: Clust
         await journal.close()
 
 
-async def test_one_that_joins_anew_learns_of_all_nodes_again(cluster: ClusterConfig) -> None:
+async def test_one_that_joins_anew_learns_of_all_nodes_again(cluster: Clustered) -> None:
     """Its daemon begins anew, and knows none."""
-    engine = engine_for(cluster)
+    engine = cluster.member("one")
     await engine.leadership.join()
     await shares(engine).place("main", {"a": "n1"})
     for _ in range(2):
@@ -163,9 +148,9 @@ async def test_one_that_joins_anew_learns_of_all_nodes_again(cluster: ClusterCon
     engine.close()
 
 
-async def test_who_joined_counts_among_those_that_share_at_once(cluster: ClusterConfig) -> None:
+async def test_who_joined_counts_among_those_that_share_at_once(cluster: Clustered) -> None:
     """Whatever fails afterwards: it takes parts, and uses the API limit."""
-    engine = engine_for(replace(cluster, member="one"))
+    engine = cluster.member("one")
     await engine.leadership.join()
     async with daemon(cluster, "two") as two:
         assert {name for name, _ in (await shares(two).look()).members} == {"one", "two"}
@@ -173,7 +158,7 @@ async def test_who_joined_counts_among_those_that_share_at_once(cluster: Cluster
     engine.close()
 
 
-async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_again(cluster: ClusterConfig) -> None:
+async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_again(cluster: Clustered) -> None:
     """By its name, until it is called back; it keeps what it holds until it gives that."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         assert await shares(one).take(NODE)
@@ -194,10 +179,10 @@ async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_
 
 
 async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_back_as_one_that_is_out(
-    cluster: ClusterConfig,
+    cluster: Clustered,
 ) -> None:
     """What it announced last is in the journal for the next holder."""
-    one = engine_for(replace(cluster, member="one"))
+    one = cluster.member("one")
     async with daemon(cluster, "two") as two:
         await one.leadership.join()
         journal = await one.open()
@@ -230,7 +215,7 @@ async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_ba
     one.close()
 
 
-async def test_what_each_goes_by_is_known_to_all_and_read_only_where_it_differs(cluster: ClusterConfig) -> None:
+async def test_what_each_goes_by_is_known_to_all_and_read_only_where_it_differs(cluster: Clustered) -> None:
     """Each look shows what each says by then; who has said nothing yet is not there."""
     same, other = Opinion.of({"a": "x", "b": "y"}), Opinion.of({"a": "x", "b": "z"}, 7)
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
@@ -250,9 +235,9 @@ async def test_what_each_goes_by_is_known_to_all_and_read_only_where_it_differs(
         assert (await shares(two).look()).opinions == {}, "it ends with its member"
 
 
-async def test_one_that_joins_anew_says_again_what_it_goes_by(cluster: ClusterConfig) -> None:
+async def test_one_that_joins_anew_says_again_what_it_goes_by(cluster: Clustered) -> None:
     """Under its new epoch; the old one is gone."""
-    engine = engine_for(cluster)
+    engine = cluster.member("one")
     for _ in range(2):
         await engine.leadership.join()
         await shares(engine).publish(Opinion.of({"a": "x"}))
@@ -262,10 +247,9 @@ async def test_one_that_joins_anew_says_again_what_it_goes_by(cluster: ClusterCo
     engine.close()
 
 
-async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(
-    cluster: ClusterConfig, postgres_server: Postgres
-) -> None:
+async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(postgres_server: Postgres) -> None:
     """One is just being renewed, and would wait for the other as well."""
+    cluster = Shared(postgres_server)
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
 
         async def meanwhile(connection: Connection) -> bool:
@@ -274,8 +258,8 @@ async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(
                 return await asyncio.wait_for(shares(two).take(NODE), 10)
 
         await shares(one).take("another")
-        sql(postgres_server, cluster, DEAD)
-        database = Database(cluster.url)
+        cluster.expire("one")
+        database = Database(cluster.cluster.url)
         database.use()
         assert await database.run(meanwhile)
         await database.leave()

@@ -8,7 +8,7 @@ hundreds of rotations would wait one after the other.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -98,7 +98,7 @@ class Database:
         if self._failure is not None and now < self._again_at:
             raise self._failure
         try:
-            self._connection = await connect(self._url, self.title)
+            self._connection = await self._connect()
             with translated(f"{self.title} cannot be used"):
                 await notice(self._connection, self.title)
         except StateError as error:
@@ -109,6 +109,9 @@ class Database:
             raise
         self._failures, self._failure = 0, None
         return self._connection
+
+    async def _connect(self) -> Connection:
+        return await connect(self._url, self.title)
 
     def _forget_a_lost_one(self) -> None:
         """After a statement without an answer nobody knows what the connection does."""
@@ -121,6 +124,14 @@ class Database:
             connection, self._connection = self._connection, None
             with suppress(StateError), translated(self.title):
                 await connection.close(timeout=CLOSE_SECONDS)
+
+
+class MakeDatabase(Protocol):
+    """Makes what stands for one connection to a database."""
+
+    def __call__(self, url: SecretStr, *, longest_pause: float = ...) -> Database:
+        """Return it; nothing is connected yet."""
+        ...
 
 
 def _seen(task: asyncio.Task[Result]) -> None:

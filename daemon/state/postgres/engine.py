@@ -1,15 +1,16 @@
 """The engine on a database that the members of a cluster share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
 from daemon.errors import ServerBusyError, StateError
 from daemon.state.base import Catalogue, Leadership, Locks, Membership, Presence, Shares
 from daemon.state.journal import Journal
 from daemon.state.postgres.catalogue import PostgresCatalogue
 from daemon.state.postgres.connect import Connection
-from daemon.state.postgres.database import Database
+from daemon.state.postgres.database import Database, MakeDatabase
 from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import SERVER, Members
 from daemon.state.postgres.membership import PostgresMembership, members_of
@@ -17,6 +18,9 @@ from daemon.state.postgres.notes import notes_of
 from daemon.state.postgres.schema import version_of
 from daemon.state.postgres.shares import PostgresShares
 from daemon.state.values import Member, StateNote
+
+_THERE = "SELECT to_regclass('member')"
+_ACTING = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() ORDER BY epoch"
 
 
 class PostgresLocks:
@@ -107,9 +111,15 @@ class PostgresLeadership:
 class PostgresEngine:
     """State in one database, shared by all members of a cluster."""
 
-    def __init__(self, cluster: ClusterConfig) -> None:
-        self._database = Database(cluster.url)
-        self._members = Members(self._database, cluster)
+    def __init__(
+        self,
+        cluster: ClusterConfig,
+        *,
+        now: Callable[[], float] = since_boot,
+        make_database: MakeDatabase = Database,
+    ) -> None:
+        self._database = make_database(cluster.url)
+        self._members = Members(self._database, cluster, now, make_database)
         self.locks: Locks = PostgresLocks(self._database, self._members)
         self.presence: Presence = PostgresPresence(self._database, self._members)
         self.catalogue: Catalogue = PostgresCatalogue(self._database, self._members)
@@ -150,8 +160,7 @@ class PostgresEngine:
 
 
 async def _acting(connection: Connection) -> int | None:
-    if await connection.fetchval("SELECT to_regclass('member')") is None:
+    if await connection.fetchval(_THERE) is None:
         return None
-    query = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() ORDER BY epoch"
-    process = await connection.fetchval(query)
+    process = await connection.fetchval(_ACTING)
     return None if process is None else int(process)

@@ -21,7 +21,7 @@ from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
 from daemon.errors import ElsewhereError, StateError
 from daemon.state.postgres.connect import Connection
-from daemon.state.postgres.database import Database
+from daemon.state.postgres.database import Database, MakeDatabase
 from daemon.state.postgres.promotion import PROMOTED, WRITE_SECONDS
 
 RENEWALS = 3
@@ -67,9 +67,15 @@ class Holder:
 class Members:
     """This process as a member, from when it first holds something until it holds nothing any more."""
 
-    def __init__(self, database: Database, cluster: ClusterConfig, now: Callable[[], float] = since_boot) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cluster: ClusterConfig,
+        now: Callable[[], float] = since_boot,
+        make_database: MakeDatabase = Database,
+    ) -> None:
         self._database = database
-        self._renewals = Database(cluster.url, longest_pause=2.0)
+        self._renewals = make_database(cluster.url, longest_pause=2.0)
         self._cluster = cluster
         self._now = now
         self._lease = cluster.lease.total_seconds()

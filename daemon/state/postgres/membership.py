@@ -19,6 +19,15 @@ _SEND_OUT = (
 )
 _CALL_BACK = "DELETE FROM sent_out WHERE name = $1 RETURNING name"
 _EVICT = "DELETE FROM member WHERE name = $1 RETURNING epoch"
+_MEMBERS = (
+    "SELECT *, extract(epoch FROM until - clock_timestamp())::float8 AS left, ARRAY("  # noqa: S608 — constants alone
+    f"SELECT what FROM lease WHERE epoch = member.epoch AND what !~ '^{SERVER}' ORDER BY what"
+    ") AS holds FROM member ORDER BY epoch"
+)
+_PROMOTED = "SELECT promoted_at FROM home"
+_OUT = "SELECT * FROM sent_out ORDER BY name"
+_OPINIONS = "SELECT * FROM opinion"
+_IS_THERE = "SELECT to_regclass($1)"
 
 
 class PostgresMembership:
@@ -54,9 +63,7 @@ async def members_of(connection: Connection) -> tuple[Member, ...]:
     """Return all members, the oldest first."""
     if not await _is_there(connection, "member"):
         return ()
-    left = "extract(epoch FROM until - clock_timestamp())::float8 AS left"
-    parts = f"SELECT what FROM lease WHERE epoch = member.epoch AND what !~ '^{SERVER}' ORDER BY what"  # noqa: S608
-    rows = await connection.fetch(f"SELECT *, {left}, ARRAY({parts}) AS holds FROM member ORDER BY epoch")  # noqa: S608 — constants alone
+    rows = await connection.fetch(_MEMBERS)
     return tuple(
         Member(row["name"], row["process"], row["epoch"], row["role"], row["since"], row["left"], tuple(row["holds"]))
         for row in rows
@@ -66,24 +73,21 @@ async def members_of(connection: Connection) -> tuple[Member, ...]:
 async def promoted_at(connection: Connection) -> datetime | None:
     """Return when it was noticed last that the database is another server than before; None if it never was."""
     there = await _is_there(connection, "home")
-    return await connection.fetchval("SELECT promoted_at FROM home") if there else None
+    return await connection.fetchval(_PROMOTED) if there else None
 
 
 async def _seen(connection: Connection) -> ClusterSeen:
     members, promoted = await members_of(connection), await promoted_at(connection)
     if not await _is_there(connection, "opinion"):
         return ClusterSeen(members, promoted_at=promoted)
-    out = [
-        SentOut(row["name"], row["since"], row["sent_by"], row["evicted"])
-        for row in await connection.fetch("SELECT * FROM sent_out ORDER BY name")
-    ]
+    out = [SentOut(row["name"], row["since"], row["sent_by"], row["evicted"]) for row in await connection.fetch(_OUT)]
     opinions = {
         row["epoch"]: Opinion(row["decisions"], json.loads(row["rules"]), row["digest"])
-        for row in await connection.fetch("SELECT * FROM opinion")
+        for row in await connection.fetch(_OPINIONS)
     }
     return ClusterSeen(members, tuple(out), opinions, promoted)
 
 
 async def _is_there(connection: Connection, table: str) -> bool:
     """Return whether a table is there: an earlier version may have made fewer of them, or nobody any yet."""
-    return await connection.fetchval("SELECT to_regclass($1)", table) is not None
+    return await connection.fetchval(_IS_THERE, table) is not None

@@ -21,11 +21,13 @@ EPOCHS = 1_000_000
 
 PROMOTED = "the cluster's database was promoted or restored a moment ago, and may lack what was announced before"
 
+_THERE = "SELECT to_regclass('home')"
 _HERE = (
     "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system, CASE WHEN pg_is_in_recovery() THEN ''"
     " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
 )
 _KNOWN = "SELECT system, timeline FROM home"
+_LOCKED = f"{_KNOWN} FOR UPDATE"
 _FIRST = "INSERT INTO home (system, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _NOW_HERE = "UPDATE home SET system = $1, timeline = $2, promoted_at = clock_timestamp()"
 _VOID = "DELETE FROM member"
@@ -45,7 +47,7 @@ async def notice(connection: Connection, title: str) -> None:
     if here is None or await _is_known(connection, here, _KNOWN):
         return
     async with connection.transaction():
-        if await _is_known(connection, here, f"{_KNOWN} FOR UPDATE"):
+        if await _is_known(connection, here, _LOCKED):
             return
         await connection.execute(_VOID)
         await connection.execute(_RAISE)
@@ -55,7 +57,7 @@ async def notice(connection: Connection, title: str) -> None:
 
 async def _here(connection: Connection, title: str) -> tuple[str, str] | None:
     """Return the server's identifier and its timeline; None if they, or our tables, cannot be seen."""
-    if await connection.fetchval("SELECT to_regclass('home')") is None:
+    if await connection.fetchval(_THERE) is None:
         return None
     try:
         system, timeline = await connection.fetchrow(_HERE)

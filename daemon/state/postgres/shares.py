@@ -35,6 +35,7 @@ _BEGUN = "SELECT id FROM rotation WHERE id > $1"
 _ENDED = "SELECT id, server FROM rotation WHERE id = ANY($1) AND ended_at IS NOT NULL"
 _NEWEST = "SELECT coalesce(max(id), 0) FROM rotation"
 _OPEN = "SELECT id FROM rotation WHERE ended_at IS NULL"
+_LOCK = "LOCK TABLE placement IN SHARE ROW EXCLUSIVE MODE"
 _PLACE = (
     "INSERT INTO placement (panel, server, node) VALUES ($1, $2, $3) ON CONFLICT (panel, server)"
     " DO UPDATE SET node = excluded.node, change = excluded.change WHERE placement.node <> excluded.node"
@@ -92,7 +93,7 @@ class PostgresShares:
 
         async def place(connection: Connection) -> None:
             async with connection.transaction():
-                await connection.execute("LOCK TABLE placement IN SHARE ROW EXCLUSIVE MODE")
+                await connection.execute(_LOCK)
                 await connection.executemany(_PLACE, rows)
 
         await self._database.run(place)

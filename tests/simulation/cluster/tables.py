@@ -1,0 +1,312 @@
+"""The database of a cluster as a model: who is a member, what each holds, where servers are, and one journal.
+
+Each statement that `daemon/state/postgres` makes about members, leases and shares is a function here. They are called
+by the very text of the statement, so that all of the daemon's own code above them runs; the model reads no SQL, and a
+statement that nobody taught it is an error. `tests/state` holds it against a real PostgreSQL.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from json import loads
+from typing import Any
+
+from daemon.state.local.journal import SqliteJournal
+from daemon.state.memory import MemoryCatalogue
+from daemon.state.postgres import engine, members, membership, promotion, shares
+
+Rows = list[dict[str, Any]]
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class MemberRow:
+    """One member, which lives `until` a moment of the database's clock."""
+
+    epoch: int
+    name: str
+    process: int
+    role: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """Who holds something, and within which part of the fleet."""
+
+    epoch: int
+    part: str | None
+
+
+class Tables:
+    """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.made = False
+        self.timeline = 1
+        self.journal = SqliteJournal.memory()
+        self.catalogue = MemoryCatalogue()
+        self.members: dict[int, MemberRow] = {}
+        self.leases: dict[str, LeaseRow] = {}
+        self._opinions: dict[int, dict[str, Any]] = {}
+        self._out: dict[str, dict[str, Any]] = {}
+        self._epoch = 0
+        self._home: tuple[str, str] | None = None
+        self._promoted_at: float | None = None
+        self._placed: dict[tuple[str, str], tuple[str, int]] = {}
+        self._changes = 0
+
+    def close(self) -> None:
+        """Forget all."""
+        self.journal.close()
+
+    def run(self, statement: str, values: Sequence[Any]) -> Rows:
+        """Do what a statement says, and return the rows that it returns."""
+        return list(_STATEMENTS[statement](self, *values))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Undo what was done in the block if it raises. Nobody else does anything meanwhile."""
+        before = {name: copy(value) for name, value in vars(self).items() if isinstance(value, dict)}
+        renewed = {epoch: row.until for epoch, row in self.members.items()}
+        try:
+            yield
+        except BaseException:
+            vars(self).update(before)
+            for epoch, until in renewed.items():
+                self.members[epoch].until = until
+            raise
+
+    def lives(self, epoch: int | None) -> bool:
+        """Return whether nobody has taken over from the member of that epoch."""
+        return epoch in self.members
+
+    def holds(self, epoch: int | None, what: str) -> bool:
+        """Return whether the member of that epoch holds something."""
+        return what in self.leases and self.leases[what].epoch == epoch
+
+    # Members ---------------------------------------------------------------------------------------------------------
+
+    def _alive(self, epoch: int) -> bool:
+        return self.members[epoch].until > self.now()
+
+    def _remove(self, epochs: Sequence[int]) -> None:
+        for epoch in epochs:
+            self.members.pop(epoch, None)
+        self.leases = {what: row for what, row in self.leases.items() if row.epoch in self.members}
+        self._opinions = {epoch: row for epoch, row in self._opinions.items() if epoch in self.members}
+
+    def _evict(self, own: int) -> Rows:
+        self._remove([epoch for epoch in self.members if epoch != own and not self._alive(epoch)])
+        return []
+
+    def _join(self, name: str, process: int, lease: timedelta, role: str) -> Rows:
+        self._epoch += 1
+        now = self.now()
+        self.members[self._epoch] = MemberRow(self._epoch, name, process, role, now, now + lease.total_seconds())
+        ago = None if self._promoted_at is None else now - self._promoted_at
+        return [{"epoch": self._epoch, "promoted": ago}]
+
+    def _renew(self, epoch: int, lease: timedelta) -> Rows:
+        if epoch not in self.members:
+            return []
+        self.members[epoch].until = self.now() + lease.total_seconds()
+        return [{"epoch": epoch}]
+
+    def _leave(self, epoch: int) -> Rows:
+        self._remove([epoch])
+        return []
+
+    def _take(self, what: str, epoch: int, part: str | None) -> Rows:
+        if what in self.leases:
+            return []
+        assert self.lives(epoch)
+        assert part is None or self.holds(epoch, part)
+        self.leases[what] = LeaseRow(epoch, part)
+        return [{"epoch": epoch}]
+
+    def _hold_fast(self, what: str, epoch: int) -> Rows:
+        return [{"epoch": epoch}] if self.holds(epoch, what) else []
+
+    def _holder(self, what: str) -> Rows:
+        row = self.leases.get(what)
+        return [_as_row(self.members[row.epoch])] if row is not None and self._alive(row.epoch) else []
+
+    def _free(self, what: str, epoch: int) -> Rows:
+        if self.holds(epoch, what):
+            within = {what, *(one for one, row in self.leases.items() if row.part == what)}
+            self.leases = {one: row for one, row in self.leases.items() if one not in within}
+        return []
+
+    def _acting(self) -> Rows:
+        rows = (row for row in self.members.values() if row.role == "acts" and self._alive(row.epoch))
+        return [{"process": row.process} for row in rows]
+
+    def _all(self) -> Rows:
+        return [
+            _as_row(row)
+            | {
+                "since": _moment(row.since),
+                "left": row.until - self.now(),
+                "holds": sorted(what for what in self._parts() if self.leases[what].epoch == row.epoch),
+            }
+            for row in self.members.values()
+        ]
+
+    def _send_out(self, name: str, by: str, evicted: bool) -> Rows:
+        row = self._out.get(name, {"name": name, "since": _moment(self.now()), "sent_by": by, "evicted": False})
+        self._out[name] = row | {"evicted": row["evicted"] or evicted}
+        return []
+
+    def _call_back(self, name: str) -> Rows:
+        return [{"name": name}] if self._out.pop(name, None) else []
+
+    def _evict_by_name(self, name: str) -> Rows:
+        epochs = [row.epoch for row in self.members.values() if row.name == name]
+        self._remove(epochs)
+        return [{"epoch": epoch} for epoch in epochs]
+
+    def _publish(self, epoch: int, decisions: int, digest: str, rules: str) -> Rows:
+        if epoch in self.members:
+            self._opinions[epoch] = {"epoch": epoch, "decisions": decisions, "digest": digest, "rules": rules}
+        return []
+
+    def _promoted(self) -> Rows:
+        at = self._promoted_at
+        return [{"promoted_at": None if at is None else _moment(at)}] if self._home else []
+
+    # Steps -----------------------------------------------------------------------------------------------------------
+
+    def _step(self, rotation: int, at: str, name: str, detail: str) -> Rows:
+        self.journal.step(rotation, name, datetime.fromisoformat(at), **loads(detail))
+        return [{"id": rotation}]
+
+    def _fenced_step(self, epoch: int, lease: timedelta, rotation: int, *step: str) -> Rows:
+        if not self._renew(epoch, lease):
+            return []
+        servers = self._query("SELECT server_uuid FROM rotation WHERE id = ?", rotation)
+        held = any(self.holds(epoch, f"{members.SERVER}{row['server_uuid']}") for row in servers)
+        return self._step(rotation, *step) if held else []
+
+    # Shares ----------------------------------------------------------------------------------------------------------
+
+    def _parts(self) -> list[str]:
+        return [what for what in self.leases if not what.startswith(members.SERVER)]
+
+    def _live(self, own: int) -> Rows:
+        acting = (row for row in self.members.values() if row.role == "acts" or row.epoch == own)
+        promoted = {"promoted_at": next((row["promoted_at"] for row in self._promoted()), None)}
+        return [
+            _as_row(row)
+            | {"out": row.name in self._out, "digest": self._opinions.get(row.epoch, {}).get("digest")}
+            | promoted
+            for row in acting
+            if row.epoch == own or self._alive(row.epoch)
+        ]
+
+    def _held(self, own: int, _: str) -> Rows:
+        held = ((what, self.leases[what].epoch) for what in self._parts())
+        return [_as_row(self.members[e]) | {"what": what} for what, e in held if e == own or self._alive(e)]
+
+    def _at_work(self, part: str, _: str) -> Rows:
+        return [{"?": any(row.part == part and self._alive(row.epoch) for row in self.leases.values())}]
+
+    def _place(self, panel: str, server: str, node: str) -> Rows:
+        if self._placed.get((panel, server), ("", 0))[0] != node:
+            self._changes += 1
+            self._placed[panel, server] = node, self._changes
+        return []
+
+    def _placed_since(self, change: int) -> Rows:
+        return [
+            {"panel": panel, "server": server, "node": node, "change": changed}
+            for (panel, server), (node, changed) in self._placed.items()
+            if changed > change
+        ]
+
+    def _ended(self, numbers: Sequence[int]) -> Rows:
+        ended = self._query("SELECT id, server FROM rotation WHERE ended_at IS NOT NULL")
+        return [row for row in ended if row["id"] in numbers] if numbers else []
+
+    def _query(self, query: str, *values: object) -> Rows:
+        """Return what the journal's own tables say."""
+        with self.journal.raw() as connection:
+            return [dict(row) for row in connection.execute(query, values).fetchall()]
+
+    # Promotions ------------------------------------------------------------------------------------------------------
+
+    def _known(self) -> Rows:
+        return [dict(zip(("system", "timeline"), self._home, strict=True))] if self._home else []
+
+    def _first(self, *here: str) -> Rows:
+        self._home = self._home or (here[0], here[1])
+        return []
+
+    def _now_here(self, *here: str) -> Rows:
+        self._home, self._promoted_at = (here[0], here[1]), self.now()
+        return []
+
+    def _void(self) -> Rows:
+        self._remove(list(self.members))
+        return []
+
+    def _raise(self) -> Rows:
+        self._epoch += promotion.EPOCHS
+        return []
+
+
+def _moment(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def _as_row(row: MemberRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("epoch", "name", "process", "role")}
+
+
+_STATEMENTS: Mapping[str, Callable[..., Rows]] = {
+    "SELECT 1": lambda _: [{"?": 1}],
+    engine._THERE: lambda tables: [{"?": "member" if tables.made else None}],
+    engine._ACTING: Tables._acting,
+    membership._MEMBERS: Tables._all,
+    membership._IS_THERE: lambda tables, name: [{"?": name if tables.made else None}],
+    membership._SEND_OUT: Tables._send_out,
+    membership._CALL_BACK: Tables._call_back,
+    membership._EVICT: Tables._evict_by_name,
+    membership._PROMOTED: Tables._promoted,
+    membership._OUT: lambda tables: [tables._out[name] for name in sorted(tables._out)],
+    membership._OPINIONS: lambda tables: list(tables._opinions.values()),
+    members._EVICT: Tables._evict,
+    members._JOIN: Tables._join,
+    members._RENEW: Tables._renew,
+    members._TAKE: Tables._take,
+    members._HOLD_FAST: Tables._hold_fast,
+    members._HOLDER: Tables._holder,
+    members._FREE: Tables._free,
+    members._STEP: Tables._step,
+    members._FENCED_STEP: Tables._fenced_step,
+    members._LEAVE: Tables._leave,
+    shares._LIVE: Tables._live,
+    shares._PUBLISH: Tables._publish,
+    shares._OPINIONS: lambda tables, epochs: [tables._opinions[one] for one in epochs if one in tables._opinions],
+    shares._HELD: Tables._held,
+    shares._AT_WORK: Tables._at_work,
+    shares._PLACE: Tables._place,
+    shares._PLACED: Tables._placed_since,
+    shares._BEGUN: lambda tables, number: tables._query("SELECT id FROM rotation WHERE id > ?", number),
+    shares._ENDED: Tables._ended,
+    shares._NEWEST: lambda tables: tables._query(shares._NEWEST),
+    shares._OPEN: lambda tables: tables._query(shares._OPEN),
+    shares._LOCK: lambda _: [],
+    promotion._HERE: lambda tables: [{"system": "1", "timeline": f"{tables.timeline:08X}"}],
+    promotion._KNOWN: Tables._known,
+    promotion._LOCKED: Tables._known,
+    promotion._FIRST: Tables._first,
+    promotion._NOW_HERE: Tables._now_here,
+    promotion._VOID: Tables._void,
+    promotion._RAISE: Tables._raise,
+    promotion._THERE: lambda tables: [{"?": "home" if tables.made else None}],
+}

@@ -1,0 +1,127 @@
+"""What a member of a cluster may do, until another one has taken over: in a real database, and in the model of one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from daemon.core.applied import AppliedRetention
+from daemon.core.proof import Level, Proof
+from daemon.errors import StateError
+from daemon.state import Engine, Journal, ProofRecord
+from tests.state.engines import Clustered
+
+AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
+SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+OTHER = "2b8df008-36ac-463f-9c5f-dfdd575253db"
+BAD = ProofRecord(
+    "survival", SERVER, Proof("b1", "auto-1", AT, AT, Level.WALKED, None, problems=("torn",), files=None, bytes=None)
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def member(cluster: Clustered, name: str) -> AsyncIterator[Engine]:
+    """A member of the cluster."""
+    engine = cluster.member(name)
+    try:
+        yield engine
+    finally:
+        await engine.leadership.give_up()
+        engine.close()
+
+
+async def begin(journal: Journal) -> int:
+    """Begin a rotation of which nothing matters."""
+    return await journal.begin(
+        server_uuid=SERVER, server="survival", panel="main", policy="p", trigger="manual", start_at=None, at=AT
+    )
+
+
+async def test_a_member_whose_time_is_over_is_replaced_and_announces_nothing_more(cluster: Clustered) -> None:
+    """It learns that by its next announcement, and then no write of its leaves any more."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        await one.leadership.join()
+        journal = await one.open()
+        number = await begin(journal)
+        async with one.locks.held(SERVER):
+            await journal.announce(number, "create", AT)
+            assert one.leadership.hindrance(creates=False) == ""
+            cluster.expire("one")
+            async with two.locks.held(SERVER):
+                with pytest.raises(StateError, match="another member of the cluster has taken over"):
+                    await journal.announce(number, "delete", AT)
+        assert [one.leadership.hindrance(creates=creates) != "" for creates in (True, False)] == [True, True]
+        await asyncio.wait_for(one.leadership.lost(), 5)
+        assert [step.name for step in (await journal.running())[0].steps] == ["create"]
+        await journal.close()
+
+
+async def test_a_member_that_was_replaced_frees_nothing_more_to_be_deleted(cluster: Clustered) -> None:
+    """It proves nothing, and says of no half deleted backup that it is whole: another one may have deleted it since, or
+    found out otherwise.
+    """
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        await one.leadership.join()
+        journal = await one.open()
+        await journal.record_proof(BAD)
+        await journal.ask(SERVER, BAD.proof.backup, AT)
+        cluster.expire("one")
+        async with two.locks.held(SERVER):
+            pass
+        right = replace(BAD, proof=replace(BAD.proof, problems=(), reached=Level.WALKED))
+        for freeing in (
+            journal.record_proof(right),
+            journal.forget_proofs(SERVER, [BAD.proof]),
+            journal.asked_no_more(SERVER, BAD.proof.backup),
+            journal.apply(SERVER, AppliedRetention("last=1")),
+            journal.apply(SERVER, AppliedRetention("last=1"), "nas"),
+        ):
+            with pytest.raises(StateError, match="another member of the cluster has taken over"):
+                await freeing
+        assert await journal.proofs(SERVER) == [BAD]
+        assert await journal.asked(SERVER) == {BAD.proof.backup}
+        assert (await journal.applied(SERVER), await journal.applied(SERVER, "nas")) == (None, None)
+        await journal.close()
+
+
+async def test_a_member_whose_time_is_over_goes_on_if_nobody_took_over(cluster: Clustered) -> None:
+    """Nobody else has acted since; its announcement makes it live again."""
+    async with member(cluster, "one") as one:
+        await one.leadership.join()
+        journal = await one.open()
+        async with one.locks.held(SERVER):
+            cluster.expire("one")
+            await journal.announce(await begin(journal), "create", AT)
+        assert [each.left > 0 for each in await one.leadership.members()] == [True]
+        await journal.close()
+
+
+async def test_what_a_dead_member_held_is_free_for_the_next(cluster: Clustered) -> None:
+    """A command by hand was killed while it held a server."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        async with one.locks.held(SERVER):
+            with pytest.raises(StateError, match=r"already by process \d+ of member one$"):
+                await two.locks.held(SERVER).__aenter__()
+            cluster.expire("one")
+            async with two.locks.held(SERVER):
+                assert await one.locks.is_held(SERVER)
+        assert not await two.locks.is_held(SERVER)
+
+
+async def test_a_member_that_was_replaced_can_come_again(cluster: Clustered) -> None:
+    """Under another epoch, and behind the one that took over."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        await one.leadership.join()
+        cluster.expire("one")
+        await two.leadership.join()
+        async with two.locks.held(SERVER):
+            with pytest.raises(StateError, match="has taken over"):
+                await one.locks.held(OTHER).__aenter__()
+        await one.leadership.join()
+        assert one.leadership.hindrance(creates=False) == ""
+        assert [each.name for each in await two.leadership.members()] == ["two", "one"]
