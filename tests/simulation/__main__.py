@@ -14,15 +14,19 @@ from itertools import islice
 from daemon.clock import SystemClock
 from tests.simulation.checker import TITLES, Violation
 from tests.simulation.chosen import CHOSEN
-from tests.simulation.run import CIRCUMSTANCES, KINDS, Report, simulate
+from tests.simulation.cluster.trouble import OF_CLUSTERS
+from tests.simulation.cluster.world import KINDS as CLUSTER_KINDS
+from tests.simulation.run import CIRCUMSTANCES, KINDS, Report
 from tests.simulation.story import Cut, shrink, told
 
-OCCURRENCES = (*KINDS, *CIRCUMSTANCES)
+OCCURRENCES = (*KINDS, *OF_CLUSTERS, *CIRCUMSTANCES)
 CLOCK = SystemClock()
 AHEAD = 4
 """Seeds that wait for each worker."""
 FRESH = 40
 """How many seeds `--check` plays that nobody has seen, after those that are always the same."""
+CLUSTERS, FRESH_CLUSTERS = 6, 1
+"""And how many clusters: too few to meet each kind of trouble, which is not asked of them."""
 EVERY_SECONDS = 10.0
 SHORT_SECONDS = 10.0  # what is told with its tenths
 
@@ -45,13 +49,16 @@ def main(words: list[str] | None = None) -> int:
     if asked.check:
         return _check(first, asked.workers)
     runs = asked.runs or (1 if asked.seed is not None else 200)
+    kinds = CLUSTER_KINDS if asked.cluster else KINDS
+    if unknown := set(asked.without) - {*kinds}:
+        raise SystemExit(f"no such kinds here: {', '.join(sorted(unknown))}; there are: {'; '.join(kinds)}")
     if runs > 1 and (asked.without or asked.length != 1.0):
         raise SystemExit("--without and --length are for one seed: name it with --seed")
     if runs == 1:
-        return _one(Cut(first, tuple(asked.without), asked.length), verbose=asked.verbose)
+        return _one(Cut(first, tuple(asked.without), asked.length, asked.cluster), verbose=asked.verbose)
     say(f"seeds {first} to {first + runs - 1}, {asked.workers} workers")
     totals = Totals()
-    _play(range(first, first + runs), asked.workers, totals, keep_going=asked.keep_going)
+    _play(_seeds(first, runs, cluster=asked.cluster), asked.workers, totals, keep_going=asked.keep_going)
     say(totals.table())
     return 1 if totals.failures else 0
 
@@ -65,11 +72,11 @@ def _arguments() -> argparse.ArgumentParser:
         "--without",
         action="append",
         default=[],
-        choices=KINDS,
         metavar="KIND",
-        help=f"switch it off; one of: {'; '.join(KINDS)}",
+        help=f"switch it off; one of: {'; '.join(KINDS)}; and in a cluster also: {'; '.join(OF_CLUSTERS)}",
     )
     parser.add_argument("--length", type=float, default=1.0, help="how much of the troubled time to play (1.0)")
+    parser.add_argument("--cluster", action="store_true", help="play worlds of two or three members on one database")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
     parser.add_argument("--check", action="store_true", help=f"play {len(CHOSEN)} chosen seeds and {FRESH} fresh ones")
     parser.add_argument("--verbose", action="store_true", help="tell the whole story of one seed")
@@ -78,16 +85,22 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _check(fresh: int, workers: int) -> int:
     """What every change has to pass; in the chosen seeds each trouble and each rule must occur."""
-    say(f"{counted(len(CHOSEN), 'chosen seed')}, and {fresh} to {fresh + FRESH - 1}")
+    clusters = f"as clusters 0 to {CLUSTERS - 1}, and {fresh}"
+    say(f"{counted(len(CHOSEN), 'chosen seed')}, and {fresh} to {fresh + FRESH - 1}; {clusters}")
     totals = Totals()
-    _play(CHOSEN, workers, totals, keep_going=False)
+    _play([*map(Cut, CHOSEN), *_seeds(0, CLUSTERS, cluster=True)], workers, totals, keep_going=False)
     missing = [] if totals.failures else totals.never_occurred()
     if not totals.failures:
-        _play(range(fresh, fresh + FRESH), workers, totals, keep_going=False)
+        seeds = [*_seeds(fresh, FRESH), *_seeds(fresh, FRESH_CLUSTERS, cluster=True)]
+        _play(seeds, workers, totals, keep_going=False)
     say(totals.table())
     if missing:
         say(f"the chosen seeds never met: {', '.join(missing)}")
     return 1 if totals.failures or missing else 0
+
+
+def _seeds(first: int, count: int, *, cluster: bool = False) -> list[Cut]:
+    return [Cut(seed, cluster=cluster) for seed in range(first, first + count)]
 
 
 def _one(cut: Cut, *, verbose: bool) -> int:
@@ -106,7 +119,7 @@ def _one(cut: Cut, *, verbose: bool) -> int:
     return 1
 
 
-def _play(seeds: Sequence[int], workers: int, totals: "Totals", *, keep_going: bool) -> None:
+def _play(seeds: Sequence[Cut], workers: int, totals: "Totals", *, keep_going: bool) -> None:
     """Play and count them, tell the story of each that fails, and now and then how far it is."""
     told_at = CLOCK.monotonic()
     for number, (report, story) in enumerate(_reports(seeds, workers), start=1):
@@ -124,7 +137,7 @@ Played = tuple[Report, str]
 """What came of a seed, and its story where it fails."""
 
 
-def _reports(seeds: Iterable[int], workers: int) -> Iterator[Played]:
+def _reports(seeds: Iterable[Cut], workers: int) -> Iterator[Played]:
     """The reports as they come; never many more seeds in the queue than are worked at."""
     if workers <= 1:
         yield from map(_played, seeds)
@@ -141,9 +154,9 @@ def _reports(seeds: Iterable[int], workers: int) -> Iterator[Played]:
             pool.shutdown(cancel_futures=True)
 
 
-def _played(seed: int) -> Played:
+def _played(seed: Cut) -> Played:
     """Play a seed, and cut it down where it fails: in the worker, so that the others go on. Its events stay there."""
-    report = simulate(seed)
+    report = seed.play()
     story = ""
     if report.violation is not None:
         cut, shorter = shrink(report)
@@ -159,7 +172,7 @@ class Totals:
         self.began = CLOCK.monotonic()
         self.runs = self.rotations = self.requests = self.deletions = 0
         self.days = 0.0
-        self.failures: list[tuple[int, Violation]] = []
+        self.failures: list[tuple[str, Violation]] = []
         self.happened: Counter[str] = Counter()
         self.runs_with: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
@@ -172,7 +185,7 @@ class Totals:
         self.deletions += report.deletions
         self.days += report.virtual_seconds / 86400
         if report.violation is not None:
-            self.failures.append((report.seed, report.violation))
+            self.failures.append((f"{report.seed}{' as a cluster' if report.cluster else ''}", report.violation))
         self.happened.update(report.happened)
         self.runs_with.update(report.happened.keys())
         self.checked.update(report.checked)

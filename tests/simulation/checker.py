@@ -41,6 +41,7 @@ TITLES = {
     "16": "a store in trouble keeps no copy from another; after calm days each has what its rules want",
     "17": "what is proven was read, and found right; a failed proof freezes; the newest n proven survive",
     "19": "a server is emptied only for an archive that was read and is right; how a restore ended is known",
+    "20": "who writes to a server of a cluster holds it, and nobody else writes there",
     "live": "after calm days every server has a fresh good backup, and exactly what retention says",
     "calm": "rotations and requests are bounded, no task and no file stays open, no bug is logged",
 }
@@ -63,8 +64,8 @@ class Checker:
     """Holds what is asked of it against the rules. `policies_between` gives every policy of a server, by its configured
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
     `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began,
-    `begun` when each process did, `undeletable` which backups the panel does not delete, and `host_set` and
-    `panel_set` by how many seconds a clock was set when.
+    `begun` when each process did, `may_act` whether no other one has taken over from it, `undeletable` which backups
+    the panel does not delete, and `host_set` and `panel_set` by how many seconds a clock was set when.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Checker:
         self.violation: Violation | None = None
         self.broken: set[str] = set()
         self.on_violation: Callable[[], None] = lambda: None
+        self.may_act: Callable[[str], bool] = lambda _: True
         self.undeletable: Callable[[], Collection[str]] = lambda: ()
         self._starts_come_again: list[tuple[float, float]] = []
         self._journal_failed_at = -1.0

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 from daemon.sandbox.records import Backup, Server
 from tests.simulation import trouble
 from tests.simulation.clocks import SteppedLoop
-from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
 from tests.simulation.proofs.trouble import NothingToDoError as NothingToProveError
 from tests.simulation.recorder import Exchange, Rotation
-from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 from tests.simulation.stores.trouble import NothingToDoError as NothingToStoreError
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
-
-
-SPELLS = {**trouble.KINDS, **STORE_KINDS, **PROOF_KINDS}
 
 
 class Upsets:
@@ -39,9 +34,9 @@ class Upsets:
         if simulation.calm or server is None:
             return
         for kind, rate in self._rates.items():
-            if kind not in SPELLS:
+            if kind not in simulation.spells:
                 continue
-            act, delay, for_one = SPELLS[kind]
+            act, delay, for_one = simulation.spells[kind]
             rng, victim = self._streams[kind], simulation.faults.victim
             hit, wait = rng.random() < rate, rng.random() * delay
             spared = victim is not None and (not for_one or rotation.uuid != victim)

@@ -135,6 +135,7 @@ class Ending:
             + max(TIMEOUTS[policy["timeout"]], spec.work_seconds * 1.6)
             + queue
             + 900
+            + simulation.slack
         )
 
     # Looking at the end ----------------------------------------------------------------------------------------------

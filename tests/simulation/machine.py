@@ -20,7 +20,6 @@ import daemon.state.local.engine
 import daemon.state.memory
 from tests.leaks import known, stored
 from tests.simulation.checker import Checker
-from tests.simulation.clocks import HostClock
 from tests.simulation.configuration import HOOK, KEYS
 from tests.simulation.process import DiskJournal, WatchedCatalogue
 from tests.simulation.scenario import Scenario
@@ -67,13 +66,13 @@ class Ears:
 
 
 @contextmanager
-def in_place(scenario: Scenario, host_clock: HostClock, ears: Ears) -> Iterator[None]:
+def in_place(scenario: Scenario, machine_now: Callable[[], datetime], ears: Ears) -> Iterator[None]:
     """Virtual time for APScheduler, a disk that can be full, small pages, and ears for what is logged."""
 
     class Moment(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # which is to return Moment
-            return host_clock.now().astimezone(tz)
+            return machine_now().astimezone(tz)
 
     with (
         _heard_by(ears),

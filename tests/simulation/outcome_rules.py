@@ -52,7 +52,7 @@ class Endings:
         count = self._in_the_last_hour(self._sent[exchange.process, exchange.server])
         self._hold("calm", count <= MOST_REQUESTS, f"{count} requests of one server within an hour", exchange.server)
         rotation = exchange.rotation
-        if rotation is not None and exchange.call == "list":
+        if rotation is not None and exchange.call == "list" and self._court.may_act(exchange.process):
             self._alone(rotation)
 
     def _in_the_last_hour(self, moments: deque[float]) -> int:

@@ -34,7 +34,7 @@ from daemon.rotation.outcome import Outcome
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.setup import open_context
-from daemon.state import ProofRecord, Runner, ShelfRecord, engine_for
+from daemon.state import ProofRecord, ShelfRecord
 from daemon.state.local.catalogue import LocalCatalogue
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.runner import Inline, Result
@@ -209,8 +209,7 @@ class Process:
 
     async def open_context(self, config: Config) -> RotationContext:
         """What its rotations share."""
-        disk: Runner = SlowDisk(self) if "slow disk" in self.simulation.scenario.kinds else Inline()
-        engine = engine_for(config.state_dir, disk)
+        engine = self.simulation.engine(self, config)
         context = await open_context(engine, self.clock, config.servers.get, self.names())
         self.simulation.context[self.name] = context
         return context
@@ -239,6 +238,9 @@ class Process:
         self.simulation.recorder.tell(f"{self.name} is KILLED when {where}")
         self.over.set()
 
+    def announced(self) -> None:
+        """What it announced to a database is there."""
+
     def journal_fails(self, kind: str) -> None:
         """A read or a write of the journal fails, in a rotation of this process or elsewhere in it."""
         self.simulation.journal_fails(kind, self.name, get_contextvars().get("server"))
@@ -249,7 +251,7 @@ class Process:
         if rotation is not None:
             rotation.reported = True
 
-    def open_client(self, panel: PanelConfig) -> PanelClient:
+    def open_client(self, panel: PanelConfig, **options: Any) -> PanelClient:
         """A client of this process."""
         self._clients += 1
         return PanelClient(
@@ -260,6 +262,7 @@ class Process:
             reserve=panel.reserve,
             transport=Wire(self.simulation.panel, self, url=panel.url, key=panel.api_key.get_secret_value()),
             randomness=self.simulation.scenario.stream(f"jitter of {self.name} {self._clients}"),
+            **options,
         )
 
     def names(self) -> random.Random:
@@ -318,7 +321,7 @@ class Ends:
     last listener hears.
     """
 
-    def __init__(self, daemon: "Daemon") -> None:
+    def __init__(self, daemon: Process) -> None:
         self._daemon = daemon
 
     async def began(self, order: Order) -> None:
@@ -445,7 +448,7 @@ class Hand(Process):
         """One rotation, then it ends; `most` is its `--max-deletions`."""
         PROCESS.set(self)
         context = await self.open_context(config)
-        client = self.open_client(config.servers[server].panel)
+        client = self.open_client(config.servers[server].panel, hindrance=context.engine.leadership.hindrance)
         order = Order(config.servers[server], "manual", max_deletions=most)
         self.rotation_begins(order)
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from daemon.config.values import Config
@@ -23,6 +23,8 @@ from daemon.rotation.run import RotationContext
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.records import Backup, Kind, Server, Settings, State, User, Work
 from daemon.sandbox.world import World
+from daemon.state import Engine, Runner, engine_for
+from daemon.state.runner import Inline
 from tests.simulation import call_faults, oracle, trouble
 from tests.simulation.alert_checks import Told
 from tests.simulation.call_faults import RandomFaults
@@ -32,7 +34,7 @@ from tests.simulation.configuration import KEYS, Configuration, Policy
 from tests.simulation.disturbances import Upsets
 from tests.simulation.ending import Ending
 from tests.simulation.machine import Ears, in_place, open_files
-from tests.simulation.process import Daemon, Hand, Process
+from tests.simulation.process import Daemon, Hand, Process, SlowDisk
 from tests.simulation.proofs.restores import Asked
 from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
 from tests.simulation.proofs.world import ProofWorld
@@ -88,6 +90,7 @@ class Report:
     requests: int
     deletions: int
     names: Mapping[str, str] = field(default_factory=dict)
+    cluster: bool = False
 
 
 def simulate(
@@ -99,10 +102,15 @@ def simulate(
     """
     scenario = draw(seed, KINDS, without=without, length=length, store_kinds=STORE_KINDS, proof_kinds=PROOF_KINDS)
     scenario.kinds.update(insist)
+    return played(scenario, Simulation)
+
+
+def played(scenario: Scenario, make: "Callable[[Scenario, Path], Simulation]") -> Report:
+    """Play a scenario in the simulation that is made for it."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
     with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        simulation, files = Simulation(scenario, Path(folder)), open_files()
-        with in_place(scenario, simulation.host_clock, simulation.ears), downloads_in_place(simulation):
+        simulation, files = make(scenario, Path(folder)), open_files()
+        with in_place(scenario, simulation.machine_now, simulation.ears), downloads_in_place(simulation):
             runner.run(simulation.play())
             runner.run(_settled())
         runner.run(simulation.look_back(files))
@@ -115,7 +123,16 @@ async def _settled() -> None:
 
 
 class Simulation:
-    """The run itself: what there is, and what can be done to it."""
+    """The run itself: what there is, and what can be done to it. `spells` are the kinds of trouble that come by
+    themselves, `slack` is by how many seconds a backup may be later than one daemon would make it.
+    """
+
+    spells: ClassVar[Mapping[str, tuple[Callable[..., None], float, bool]]] = {
+        **trouble.KINDS,
+        **STORE_KINDS,
+        **PROOF_KINDS,
+    }
+    slack = 0.0
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         self.scenario = scenario
@@ -312,6 +329,15 @@ class Simulation:
 
     # What is seen of the processes -----------------------------------------------------------------------------------
 
+    def machine_now(self) -> datetime:
+        """What the clock of the machine shows whose code runs."""
+        return self.host_clock.now()
+
+    def engine(self, process: Process, config: Config) -> Engine:
+        """Where a process keeps its state."""
+        disk: Runner = SlowDisk(process) if "slow disk" in self.scenario.kinds else Inline()
+        return engine_for(config.state_dir, disk)
+
     def _is_at_work(self, process: str) -> bool:
         return self.processes[process].at_work
 
@@ -351,15 +377,13 @@ class Simulation:
         life = asyncio.create_task(self._lives())
         await self._pass(self.scenario.chaos_seconds)
         if not self.stop.is_set():
-            self.ending.mend()
+            self._calm_begins()
             await self._pass(self.ending.seconds())
         if not self.stop.is_set():
             self.ending.look()
-            if self.daemon is not None and self.daemon.up and self.daemon.alive:
-                await self.told.look_at_the_end(self.daemon)
+            await self._look_at_what_is_told()
         self.finished = True
-        if self.daemon is not None:
-            self.daemon.over.set()
+        self._end_processes()
         await life
         for task in list(self._hands):
             task.cancel()
@@ -368,6 +392,17 @@ class Simulation:
         await self.clock.sleep(REST)
         if self.checker.violation is None:
             self.ending.look_for_what_is_left()
+
+    def _calm_begins(self) -> None:
+        self.ending.mend()
+
+    async def _look_at_what_is_told(self) -> None:
+        if self.daemon is not None and self.daemon.up and self.daemon.alive:
+            await self.told.look_at_the_end(self.daemon)
+
+    def _end_processes(self) -> None:
+        if self.daemon is not None:
+            self.daemon.over.set()
 
     async def _pass(self, seconds: float) -> None:
         with suppress(TimeoutError):

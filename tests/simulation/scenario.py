@@ -119,7 +119,7 @@ def draw(
     """
     rng = random.Random(f"{seed}/scenario")
     schedules = rng.choice((SCHEDULES, SCHEDULES[2:6]))
-    servers = [_spec(rng, number, schedules) for number in range(rng.choice((1, 1, 2, 2, 3, 4)))]
+    servers = [draw_server(rng, number, schedules) for number in range(rng.choice((1, 1, 2, 2, 3, 4)))]
     longest = max(spec.longest_interval for spec in servers)
     scenario = Scenario(
         seed=seed,
@@ -195,7 +195,8 @@ def _pelican(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def _spec(rng: random.Random, number: int, schedules: tuple[tuple[str, float], ...]) -> Spec:
+def draw_server(rng: random.Random, number: int, schedules: tuple[tuple[str, float], ...]) -> Spec:
+    """A server and its policy."""
     schedule, longest = rng.choice(schedules)
     return Spec(
         name=f"s{number}",

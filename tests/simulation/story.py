@@ -2,11 +2,12 @@
 
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from tests.simulation.checker import TITLES
+from tests.simulation.cluster.world import simulate_cluster
 from tests.simulation.run import Report, simulate
 
 ROOT = Path(__file__).parents[2]
@@ -16,19 +17,21 @@ FEWEST_HALVINGS = 6
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A seed with the kinds that are switched off and the length of its troubled time."""
+    """A seed with the kinds that are switched off and the length of its troubled time: of one daemon, or a cluster."""
 
     seed: int
     without: tuple[str, ...] = ()
     length: float = 1.0
+    cluster: bool = False
 
     def play(self) -> Report:
         """Play it."""
-        return simulate(self.seed, without=self.without, length=self.length)
+        play = simulate_cluster if self.cluster else simulate
+        return play(self.seed, without=self.without, length=self.length)
 
     def command(self) -> str:
         """How to play it again."""
-        words = ["./scripts/simulate", f"--seed {self.seed}"]
+        words = ["./scripts/simulate", *(["--cluster"] if self.cluster else []), f"--seed {self.seed}"]
         if self.length != 1.0:
             words.append(f"--length {self.length}")
         words += [f'--without "{kind}"' for kind in self.without]
@@ -40,7 +43,7 @@ def shrink(report: Report, say: Callable[[str], None] = lambda _: None) -> tuple
     broken = report.violation
     if broken is None:
         raise ValueError(f"seed {report.seed} breaks no rule")
-    best, told = Cut(report.seed), report
+    best, told = Cut(report.seed, cluster=report.cluster), report
 
     def tried(cut: Cut) -> bool:
         nonlocal best, told
@@ -51,9 +54,9 @@ def shrink(report: Report, say: Callable[[str], None] = lambda _: None) -> tuple
         return True
 
     for kind in sorted(report.kinds):
-        tried(Cut(best.seed, (*best.without, kind), best.length))
+        tried(replace(best, without=(*best.without, kind)))
     for _ in range(FEWEST_HALVINGS):
-        if not tried(Cut(best.seed, best.without, best.length / 2)):
+        if not tried(replace(best, length=best.length / 2)):
             break
     say(f"cut down from {len(report.story)} to {len(told.story)} events")
     return best, told

@@ -7,7 +7,6 @@ import pytest
 
 from tests.simulation.builds import BREAKS
 from tests.simulation.checker import TITLES
-from tests.simulation.run import simulate
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -21,7 +20,7 @@ def test_the_simulation_finds_a_broken_daemon(title: str) -> None:
     met = []
     with found.make():
         for seed in range(found.first, found.first + MOST):
-            report = simulate(seed, insist=found.insist)
+            report = found.play(seed, insist=found.insist)
             if report.broken & found.rules:
                 return
             met.append(report.violation)

@@ -7,6 +7,7 @@ asked for though the one who asked has given up or is dead, as a real one does.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -66,6 +67,15 @@ class Panel:
         self.on_sent: Answered = lambda _exchange: None
         self.working: set[asyncio.Future[Reply]] = set()
         self.leaks: list[str] = []
+        self._context = copy_context()
+
+    def asked(self, exchange: Exchange, request: httpx.Request, body: bytes) -> "asyncio.Task[Reply]":
+        """Begin to do what is asked: the panel's own work, whatever becomes of the process that asks."""
+        served = self.serve(exchange, request, body)
+        working = asyncio.get_running_loop().create_task(served, context=self._context.copy())
+        self.working.add(working)
+        working.add_done_callback(self.working.discard)
+        return working
 
     async def serve(self, exchange: Exchange, request: httpx.Request, body: bytes) -> Reply:
         """Do what is asked, after its way here; the answer has its own way back."""
@@ -131,9 +141,7 @@ class Wire(httpx.AsyncBaseTransport):
         if request.url.host != self._host or exchange.key != self._key:
             self._panel.leaks.append(f"a request for {self._host} went to {request.url.host}, or had another key")
         self._panel.on_sent(exchange)
-        answer = asyncio.ensure_future(self._panel.serve(exchange, request, body))
-        self._panel.working.add(answer)
-        answer.add_done_callback(self._panel.working.discard)
+        answer = self._panel.asked(exchange, request, body)
         caller.tick("a request left")
         try:
             status, headers, content, loss = await asyncio.wait_for(

@@ -7,6 +7,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 from unittest import mock
 
+from tests.simulation.cluster.world import simulate_cluster
+from tests.simulation.run import Report, simulate
+
 PATCH = mock.patch.object
 
 Make = Callable[[], AbstractContextManager[Any]]
@@ -17,13 +20,20 @@ BREAKS: dict[str, "Break"] = {}
 class Break:
     """What makes it, the rules that may catch it, and the trouble that it takes, where that is rare.
 
-    `first` is the first seed that is tried: near one that is known to show it, where few do.
+    `first` is the first seed that is tried: near one that is known to show it, where few do. A break of a `cluster` is
+    looked for in worlds of several members.
     """
 
     make: Make
     rules: frozenset[str]
     insist: Mapping[str, float]
     first: int
+    cluster: bool = False
+
+    @property
+    def play(self) -> Callable[..., Report]:
+        """What plays its worlds."""
+        return simulate_cluster if self.cluster else simulate
 
 
 def original(module: ModuleType, name: str) -> Any:
@@ -32,12 +42,16 @@ def original(module: ModuleType, name: str) -> Any:
 
 
 def broken(
-    title: str, *rules: str, insist: Mapping[str, float] = MappingProxyType({}), first: int = 0
+    title: str,
+    *rules: str,
+    insist: Mapping[str, float] = MappingProxyType({}),
+    first: int = 0,
+    cluster: bool = False,
 ) -> Callable[[Make], Make]:
     """Register a break under its title."""
 
     def register(make: Make) -> Make:
-        BREAKS[title] = Break(make, frozenset(rules), insist, first)
+        BREAKS[title] = Break(make, frozenset(rules), insist, first, cluster)
         return make
 
     return register

@@ -4,6 +4,7 @@ Those of the journal are SQLite's, on the one journal that all members share. Wh
 another one has replaced goes through the daemon's fence, as in PostgreSQL.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -16,10 +17,12 @@ from daemon.core.proof import Proof
 from daemon.errors import StateError
 from daemon.state import Journal, ProofRecord
 from daemon.state.local.engine import AwaitedJournal
+from daemon.state.postgres.connect import CONNECT_SECONDS
 from daemon.state.postgres.database import Database, Work
 from daemon.state.postgres.engine import PostgresEngine
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.rotations import Rotations
+from daemon.state.postgres.trouble import translated
 from daemon.state.values import StateNote
 from tests.simulation.cluster.tables import Rows, Tables
 
@@ -121,7 +124,9 @@ class ModelDatabase(Database):
         return on_tables
 
     async def _connect(self) -> Connection:
-        return await self._link.connect()
+        with translated(f"{self.title} is out of reach"):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await self._link.connect()
 
 
 class ModelEngine(PostgresEngine):
@@ -143,6 +148,10 @@ class ModelEngine(PostgresEngine):
     async def open(self) -> Journal:
         """Open the journal, making the tables."""
         await self._database.run(lambda connection: connection.fetchval("SELECT 1"))
+        return self.journal()
+
+    def journal(self) -> Journal:
+        """Return its journal."""
         return ModelJournal(Rotations(self._database, self._members), self._members, self.tables)
 
     async def look(self) -> Journal | None:

@@ -42,7 +42,9 @@ class LeaseRow:
 
 
 class Tables:
-    """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion."""
+    """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion, and
+    `announced` counts what members have announced.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
@@ -54,6 +56,7 @@ class Tables:
         self.leases: dict[str, LeaseRow] = {}
         self._opinions: dict[int, dict[str, Any]] = {}
         self._out: dict[str, dict[str, Any]] = {}
+        self.announced = 0
         self._epoch = 0
         self._home: tuple[str, str] | None = None
         self._promoted_at: float | None = None
@@ -190,7 +193,13 @@ class Tables:
             return []
         servers = self._query("SELECT server_uuid FROM rotation WHERE id = ?", rotation)
         held = any(self.holds(epoch, f"{members.SERVER}{row['server_uuid']}") for row in servers)
+        self.announced += held
         return self._step(rotation, *step) if held else []
+
+    def knows_of(self, server: str, step: str, about: str) -> bool:
+        """Return whether the journal has such a step of a server, which says something of that backup."""
+        query = "SELECT detail FROM step JOIN rotation ON rotation.id = rotation WHERE server_uuid = ? AND name = ?"
+        return any(about in loads(row["detail"]).values() for row in self._query(query, server, step))
 
     # Shares ----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,176 @@
+"""A member of a cluster as a process: the daemon's whole life, with the model in place of its database."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest import mock
+
+import daemon.fleet.sharing
+import daemon.service.assembly
+import daemon.service.gc_policy
+import daemon.service.life
+import daemon.service.standby
+import daemon.state.postgres.members
+from daemon.alerts import Alerts
+from daemon.config.values import Config
+from daemon.fleet.sharing import Share
+from daemon.rotation.order import Order
+from daemon.rotation.outcome import Outcome
+from daemon.rotation.run import RotationContext
+from daemon.rotation.setup import open_context
+from daemon.service.assembly import Assembly, assembled
+from daemon.service.life import Service
+from daemon.service.systemd import Notifier
+from daemon.state import Engine
+from daemon.state.runner import Inline
+from daemon.status.tracker import StatusTracker
+from tests.simulation.alert_checks import Mailbox
+from tests.simulation.cluster.engine import ModelEngine
+from tests.simulation.cluster.stopping import Stoppable
+from tests.simulation.process import PROCESS, Ends
+from tests.simulation.scenario import HOUR
+
+if TYPE_CHECKING:
+    from tests.simulation.cluster.world import Cluster, Machine
+
+Result = TypeVar("Result")
+
+
+class WithoutSignals(Service):
+    """The daemon's life in a process that shares its signals with others: they come by `tell`."""
+
+    def _listen(self) -> None:
+        """Hear nothing from the kernel."""
+
+    def tell(self, number: signal.Signals) -> None:
+        """Be sent a signal."""
+        self._events.put_nowait(number)
+
+
+class Member(Stoppable):
+    """One life of a member, on a machine that lives on."""
+
+    simulation: "Cluster"
+    engine: ModelEngine
+    parts: Assembly | None = None
+
+    def __init__(self, simulation: "Cluster", machine: "Machine") -> None:
+        super().__init__(simulation, f"{machine.name}.{machine.lives}")
+        self.machine = machine
+        self.clock = machine.clock_of(self)
+        self.service = WithoutSignals(
+            simulation.read, self.clock, Notifier({}, self.clock), aside=_at_once, runner=Inline()
+        )
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is neither dead nor ending, nor has another member taken over from it."""
+        return super().at_work and self.simulation.tables.lives(self.engine.epoch)
+
+    async def live(self) -> None:
+        """Run until killed or told to stop."""
+        PROCESS.set(self)
+        if not self.alive:
+            return
+        self.simulation.recorder.tell(f"{self.name} starts")
+        life = asyncio.create_task(self.service.run())
+        end = asyncio.create_task(self.over.wait())
+        await asyncio.wait({life, end}, return_when=asyncio.FIRST_COMPLETED)
+        if not life.done() and self.alive:
+            self.service.tell(signal.SIGTERM)
+            await asyncio.wait({life})
+        if self.alive:
+            self.simulation.recorder.tell(f"{self.name} has stopped")
+            life.result()
+        self.alive = False
+        if self.parts is not None and self.parts.fleet._scheduler.running:
+            self.parts.fleet._scheduler.stop()
+        with suppress(asyncio.CancelledError):
+            await self.bury()
+        self.simulation.forget(self.name)
+
+    def reload(self) -> None:
+        """Be sent SIGHUP."""
+        self.service.tell(signal.SIGHUP)
+
+    def announced(self) -> None:
+        """Stand still, now and then, between what is announced and what is then asked for."""
+        self.simulation.announced(self)
+
+    # What the service is made of -------------------------------------------------------------------------------------
+
+    def make_engine(self) -> Engine:
+        """Its engine, over its way to the database."""
+        self.engine = self.simulation.engine_of(self, self.machine)
+        return self.engine
+
+    async def open(self, engine: Engine, current_config: Callable[[str], Any]) -> RotationContext:
+        """What its rotations share."""
+        context = await open_context(engine, self.clock, current_config, self.names())
+        self.simulation.context[self.name] = context
+        return context
+
+    def assemble(self, config: Config, context: RotationContext) -> Assembly:
+        """Its parts, and the witness among those that hear of rotations, first and last."""
+        self.simulation.forget(self.name)  # what ran before its lease was lost
+        parts = self.parts = assembled(config, context)
+        parts.fleet._listeners.insert(0, Ends(self))
+        parts.fleet.listen(self)
+        return parts
+
+    async def began(self, order: Order) -> None:
+        """The fleet tells that a rotation begins."""
+        if self.alive:
+            self.rotation_begins(order)
+
+    async def ended(self, order: Order, outcome: Outcome) -> None:
+        """The fleet tells that a rotation ended."""
+        if self.alive:
+            self.rotation_ended(order.server.name, outcome)
+            self.simulation.told.ended(order.server.name, outcome, self.clock.now())
+
+
+async def _at_once(work: Callable[[], Result]) -> Result:
+    return work()
+
+
+def _ours() -> Member:
+    process = PROCESS.get()
+    assert isinstance(process, Member)
+    return process
+
+
+async def _open_context(engine: Engine, _: Any, current_config: Any, __: random.Random) -> RotationContext:
+    return await _ours().open(engine, current_config)
+
+
+def _alerts(config: Config, tracker: StatusTracker, *, share: Share) -> Alerts:
+    return Alerts(config, tracker, Mailbox(_ours()), share)
+
+
+@contextmanager
+def members_in_place(lease: float, look: float) -> Iterator[None]:
+    """Let the service be made of what the simulation has. Members look at each other so often; all that is short beside
+    a real lease is as short beside this one, and nothing is done often for its own sake.
+    """
+    moment = lease / 30
+    with ExitStack() as placed:
+        for module, name, instead in (
+            (daemon.service.life, "engine_for", lambda *_: _ours().make_engine()),
+            (daemon.service.life, "open_context", _open_context),
+            (daemon.service.life, "assembled", lambda config, context: _ours().assemble(config, context)),
+            (daemon.service.gc_policy, "settled", nullcontext),
+            (daemon.service.assembly, "open_client", lambda panel, _, **how: _ours().open_client(panel, **how)),
+            (daemon.service.assembly, "Alerts", _alerts),
+            (daemon.service.life, "STATUS_SECONDS", HOUR),
+            (daemon.fleet.sharing, "PLACE_SECONDS", 2 * HOUR),
+            (daemon.service.standby, "LOOK_SECONDS", look),
+            (daemon.state.postgres.members, "LOOK_SECONDS", moment),
+            (daemon.fleet.sharing, "LOOK_SECONDS", look),
+            (daemon.fleet.sharing, "FREE_SECONDS", 15 * moment),
+        ):
+            placed.enter_context(mock.patch.object(module, name, instead))
+        yield

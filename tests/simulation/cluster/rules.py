@@ -1,0 +1,69 @@
+"""The rule of a cluster: who writes to a server holds its lock at the database, and has announced it (invariant 20)."""
+
+from typing import TYPE_CHECKING
+
+from daemon.core.shares import node_part
+from daemon.state.postgres.members import SERVER
+from tests.simulation.recorder import Exchange
+
+if TYPE_CHECKING:
+    from tests.simulation.cluster.world import Cluster
+
+STEPS = {"create": ("create",), "delete": ("delete", "room")}
+"""The steps that announce each write."""
+KNOWN_SECONDS = 20.0
+"""So long a member does not ask again after the database did not answer."""
+WRITE_SECONDS = 100.0
+"""So long a write may still leave that was announced before the database's clock was set."""
+
+
+class Fencing:
+    """Holds every write that a rotation sends against what the database says at that moment."""
+
+    def __init__(self, simulation: "Cluster") -> None:
+        self._simulation = simulation
+        self._hold = simulation.checker.hold
+        self._sent: dict[str, Exchange] = {}
+
+    def sent(self, exchange: Exchange) -> None:
+        """A request leaves."""
+        if exchange.call not in STEPS or exchange.rotation is None or exchange.server is None:
+            return
+        self._alone(exchange, exchange.server)
+        lacks_database = self._simulation.failed_since(exchange.process, exchange.rotation.began - KNOWN_SECONDS)
+        if exchange.call == "delete" or not lacks_database:
+            self._announced(exchange, exchange.server)
+            self._held(exchange, exchange.server)
+
+    def _alone(self, exchange: Exchange, server: str) -> None:
+        """No other process that is at work waits for the answer to a write there."""
+        before, self._sent[server] = self._sent.get(server), exchange
+        if before is None or before.process == exchange.process or before.received or before.given_up:
+            return
+        text = f"{exchange.process} writes while {before.process} does"
+        self._hold("20", not self._simulation.checker.at_work(before.process), text, server)
+
+    def _announced(self, exchange: Exchange, server: str) -> None:
+        """The database has it that this is about to be asked for."""
+        about = exchange.name if exchange.call == "create" else exchange.backup
+        known = any(self._simulation.tables.knows_of(server, step, about or "") for step in STEPS[exchange.call])
+        self._hold("20", known, f"{exchange.process} sends a {exchange.call} that nobody announced", server)
+
+    def _held(self, exchange: Exchange, server: str) -> None:
+        """Nobody has taken over from the process: it holds the server's lock, and the node that the server is on.
+
+        After the database's clock was set, what was announced before may still leave.
+        """
+        simulation, rotation = self._simulation, exchange.rotation
+        assert rotation is not None
+        if exchange.sent - simulation.database_set_at < WRITE_SECONDS:
+            return
+        epoch, tables = simulation.epoch_of(exchange.process), simulation.tables
+        held = tables.holds(epoch, f"{SERVER}{server}")
+        self._hold("20", held, f"{exchange.process} sends a {exchange.call} without the server's lock", server)
+        node = simulation.recorder.node_of(server, rotation.began)
+        if node is not None and rotation.trigger != "manual":
+            ours = tables.holds(epoch, node_part("main", node))
+            self._hold(
+                "20", ours, f"{exchange.process} sends a {exchange.call} to {node}, which it does not hold", server
+            )

@@ -1,0 +1,83 @@
+"""Processes that stand still, as after SIGSTOP: none of their code runs, while their clocks and all others go on.
+
+Whatever the event loop would run for such a process is kept, timers and answers alike, and run in its order once the
+process goes on. It then finds itself minutes later in the midst of what it did.
+"""
+
+import asyncio
+from asyncio import Handle
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any
+from unittest import mock
+
+from tests.simulation.process import PROCESS, Process
+
+
+class Stoppable(Process):
+    """A process whose tasks are known, and that can stand still."""
+
+    stands_still = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._kept: list[Handle] = []
+
+    def keep(self, handle: Handle) -> None:
+        """Run this later."""
+        self._kept.append(handle)
+
+    def stand_still(self) -> None:
+        """Run nothing from now on."""
+        self.simulation.recorder.tell(f"{self.name} STANDS STILL")
+        self.stands_still = True
+
+    def go_on(self) -> None:
+        """Run what has come meanwhile."""
+        if self.stands_still:
+            self.simulation.recorder.tell(f"{self.name} goes on")
+            self.stands_still = False
+            asyncio.get_running_loop()._ready.extend(self._kept)  # type: ignore[attr-defined]
+            self._kept.clear()
+
+    async def bury(self) -> None:
+        """End all of its tasks; none of this can have an effect any more."""
+        self.go_on()
+        for _ in range(100):
+            for task in self.tasks - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
+
+
+@contextmanager
+def processes_can_stand_still() -> Iterator[None]:
+    """Look at each step of the loop for whose it is."""
+    run = Handle._run
+
+    def run_or_keep(handle: Handle) -> None:
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
+        if isinstance(process, Stoppable) and process.stands_still:
+            process.keep(handle)
+        else:
+            run(handle)
+
+    with mock.patch.object(Handle, "_run", run_or_keep):
+        yield
+
+
+def know_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Let each process know its tasks."""
+
+    def make(
+        loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        task = asyncio.Task(coro, loop=loop, context=context)
+        process = PROCESS.get(None) if context is None else context.get(PROCESS)
+        if isinstance(process, Stoppable):
+            process.tasks.add(task)
+            task.add_done_callback(process.tasks.discard)
+        return task
+
+    loop.set_task_factory(make)  # type: ignore[arg-type]

@@ -1,0 +1,208 @@
+"""One run of a cluster: several members on one simulated database, each on a machine of its own."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import copy_context
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from pydantic import SecretStr
+
+from daemon.config.values import ClusterConfig, Config
+from daemon.state import Engine
+from tests.simulation.call_faults import KINDS as CALL_FAULTS
+from tests.simulation.clocks import HostClock, ProcessClock
+from tests.simulation.cluster import trouble
+from tests.simulation.cluster.engine import ModelEngine
+from tests.simulation.cluster.journal import MemberEngine
+from tests.simulation.cluster.member import Member, members_in_place
+from tests.simulation.cluster.network import Network, Roads
+from tests.simulation.cluster.rules import Fencing
+from tests.simulation.cluster.scenario import Shape, draw_cluster
+from tests.simulation.cluster.stopping import know_tasks, processes_can_stand_still
+from tests.simulation.cluster.tables import Tables
+from tests.simulation.configuration import Policy
+from tests.simulation.process import PROCESS, Process
+from tests.simulation.recorder import Exchange, Rotation
+from tests.simulation.run import Report, Simulation, played
+from tests.simulation.scenario import Scenario
+
+KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS)
+DOWNTIMES = (0.0, 5.0, 60.0, 900.0, 7200.0)
+URL = SecretStr("postgresql://database.example.com/backupd")
+
+
+def simulate_cluster(
+    seed: int, *, without: Collection[str] = (), length: float = 1.0, insist: Mapping[str, float] = MappingProxyType({})
+) -> Report:
+    """Play one seed to its end, or to the first rule that is broken; as `simulate` does for one daemon."""
+    scenario, shape = draw_cluster(seed, KINDS, without=without, length=length)
+    scenario.kinds.update(insist)
+    with processes_can_stand_still(), members_in_place(shape.lease.total_seconds(), shape.look):
+        return replace(played(scenario, lambda drawn, folder: Cluster(drawn, folder, shape)), cluster=True)
+
+
+class Machine:
+    """A machine that one member runs on, life after life: its clock, and its way to the database."""
+
+    def __init__(self, name: str, clock: HostClock, roads: Roads) -> None:
+        self.name = name
+        self.clock = clock
+        self.roads = roads
+        self.member: Member | None = None
+        self.lives = 0
+        self.gone = False
+
+    def clock_of(self, process: Process) -> ProcessClock:
+        """The clock as a process has it."""
+        return ProcessClock(self.clock, process.check_alive)
+
+
+class Cluster(Simulation):
+    """The run itself, for several members."""
+
+    spells: ClassVar = {**trouble.OF_ONE_DAEMON, **trouble.KINDS}
+
+    def __init__(self, scenario: Scenario, folder: Path, shape: Shape) -> None:
+        super().__init__(scenario, folder)
+        self.shape = shape
+        self.database_ahead = 0.0
+        self.database_set_at = float("-inf")
+        self.machines: list[Machine] = []
+        self.engines: dict[str, ModelEngine] = {}
+        self.roads: dict[str, Roads] = {}
+        self.slack = 3 * self.lease
+
+    @property
+    def lease(self) -> float:
+        """Seconds for which a member lives unheard of."""
+        return self.shape.lease.total_seconds()
+
+    def set_up(self) -> None:
+        """Make the database and the machines as well."""
+        super().set_up()
+        know_tasks(asyncio.get_running_loop())
+        self._outside = copy_context()
+        self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead)
+        self.fencing = Fencing(self)
+        self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
+        self.checker.may_act = lambda process: self.processes[process].at_work
+        for number, skew in enumerate(self.shape.skews, start=1):
+            clock = HostClock(self.scenario.begins)
+            clock.ahead = timedelta(seconds=skew)
+            name = f"member{number}"
+            self.machines.append(Machine(name, clock, Roads(self.scenario.stream(f"way of {name}"))))
+
+    def machine_now(self) -> datetime:
+        """What the clock of the machine shows whose code runs."""
+        process = PROCESS.get(None)
+        return process.now() if process is not None else self.host_clock.now()
+
+    def engine(self, process: Process, config: Config) -> Engine:
+        """The engine of a command by hand, on the first machine."""
+        return self.engine_of(process, self.machines[0])
+
+    def engine_of(self, process: Process, machine: Machine) -> ModelEngine:
+        """The engine of a process on a machine."""
+        cluster = ClusterConfig(URL, machine.name, self.shape.lease)
+        network = Network(self.tables, machine.roads, process)
+        self.roads[process.name] = machine.roads
+        engine = self.engines[process.name] = MemberEngine(network, cluster, self.clock.monotonic)
+        return engine
+
+    def epoch_of(self, process: str) -> int | None:
+        """The epoch under which a process acts."""
+        return self.engines[process].epoch
+
+    @property
+    def members(self) -> Iterator[Member]:
+        """Those that are alive."""
+        return (one.member for one in self.machines if one.member is not None and one.member.alive)
+
+    # What happens ----------------------------------------------------------------------------------------------------
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something later, whatever becomes of the process whose code runs now."""
+        asyncio.get_running_loop().call_later(seconds, act, context=self._outside.copy())
+
+    def reload(
+        self, policies: Mapping[str, Policy | None], what: str, *, key: str | None = None, url: str | None = None
+    ) -> None:
+        """Change the file, and tell every member."""
+        super().reload(policies, what, key=key, url=url)
+        for member in self.members:
+            member.reload()
+
+    def set_clock(self, machine: Machine, seconds: float) -> None:
+        """Set the clock of a member's machine."""
+        machine.clock.ahead += timedelta(seconds=seconds)
+        self.recorder.tell(f"the clock of {machine.name} jumps by {seconds:.0f} s")
+        self.checker.host_clock_set(seconds)
+
+    def set_database_clock(self, seconds: float) -> None:
+        """Set the clock by which leases end."""
+        self.database_ahead += seconds
+        self.database_set_at = self.clock.monotonic()
+        self.recorder.tell(f"the clock of the database jumps by {seconds:.0f} s")
+
+    def rotation_begins(self, rotation: Rotation) -> None:
+        """A rotation begins; what follows from it in the world is not the member's."""
+        self._outside.copy().run(super().rotation_begins, rotation)
+
+    def _sent(self, exchange: Exchange) -> None:
+        self.fencing.sent(exchange)
+        self._outside.copy().run(super()._sent, exchange)
+
+    def announced(self, member: Member) -> None:
+        """A member's announcement is committed."""
+        rate = self.scenario.kinds.get(trouble.BEFORE_A_WRITE)
+        if rate is not None and not (self.calm or member.stands_still) and self._standing.random() < rate:
+            self.happened(trouble.BEFORE_A_WRITE)
+            trouble.stand_still(self, member, self._standing)
+
+    def failed_since(self, process: str, moment: float) -> bool:
+        """Whether anything between a process and the database did not come through since then."""
+        return self.roads[process].failed_at >= moment
+
+    # The play --------------------------------------------------------------------------------------------------------
+
+    def _calm_begins(self) -> None:
+        """Mend everything, and take one member away for good: the others have to do."""
+        super()._calm_begins()
+        for member in self.members:
+            member.go_on()
+        rng = self.scenario.stream("gone in the calm")
+        machine = rng.choice(self.machines)
+        machine.gone = True
+        self.recorder.tell(f"{machine.name} is gone for good")
+        if machine.member is not None and machine.member.alive:
+            machine.member.die("the calm days begin")
+
+    async def _lives(self) -> None:
+        """All machines at once, on each one member after the other."""
+        await asyncio.gather(*map(self._lives_on, self.machines))
+
+    async def _lives_on(self, machine: Machine) -> None:
+        rng = self.scenario.stream(f"downtime of {machine.name}")
+        while not (self.finished or self.stop.is_set() or machine.gone):
+            machine.lives += 1
+            machine.member = Member(self, machine)
+            await asyncio.create_task(machine.member.live())
+            machine.member = None
+            away = 0.0 if self.calm else rng.choice(DOWNTIMES)
+            await self._pass(min(away, max(0.0, self.scenario.chaos_seconds - self.clock.monotonic())))
+
+    def _end_processes(self) -> None:
+        for member in self.members:
+            member.go_on()
+            member.over.set()
+
+    async def look_back(self, files: int) -> None:
+        """Look for secrets in the database as well."""
+        with self.tables.journal.raw() as connection:
+            self.ears.search("\n".join(connection.iterdump()), "the database")
+        self.tables.close()
+        await super().look_back(files)
