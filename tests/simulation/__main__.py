@@ -192,7 +192,7 @@ class Totals:
 
     def never_occurred(self) -> list[str]:
         """The kinds of trouble that no run met, and the rules that were never held against anything."""
-        troubles = [kind for kind in OCCURRENCES if not self.happened[kind]]
+        troubles = [kind for kind in (*KINDS, *CIRCUMSTANCES) if not self.happened[kind]]
         return troubles + [f"rule {rule} ({title})" for rule, title in TITLES.items() if not self.checked[rule]]
 
     def table(self, *, seen_only: bool = False) -> str:

@@ -12,40 +12,18 @@ from daemon.panel.transport import Transport
 from daemon.state.postgres.engine import PostgresLocks
 from daemon.state.postgres.members import Members
 from tests.simulation.builds.registry import PATCH, broken
-from tests.simulation.process import PROCESS
 
 STANDING = {"member stands still before a write that it announced": 0.4}
-ANOTHER_TIME = {"database's clock set": 0.4}
+ANOTHER_TIME = {"database's clock set": 1.0}
+REBALANCED = {"member stopped and started": 0.5, "backup ends late": 0.6}
 
 
-@broken("a write leaves however long ago the lease was renewed", "20", insist=STANDING, cluster=True)
+@broken("a write leaves however long ago the lease was renewed", "20", insist=STANDING, first=3, cluster=True)
 def _has_no_margin() -> AbstractContextManager[Any]:
-    def hindrance(self: Members, *, creates: bool) -> str:
-        return ""
-
-    return PATCH(Members, "hindrance", hindrance)
+    return PATCH(Members, "hindrance", lambda self, *, creates: "")
 
 
-@broken(
-    "the lease is counted by the machine's own wall clock",
-    "20",
-    insist=STANDING | {"member's clock set": 0.4},
-    cluster=True,
-)
-def _counts_by_the_wall_clock() -> AbstractContextManager[Any]:
-    return PATCH(Members, "_now", property(lambda _: _wall_clock, lambda _, __: None), create=True)
-
-
-def _wall_clock() -> float:
-    return PROCESS.get().now().timestamp()
-
-
-@broken(
-    "what is announced counts whoever holds the server by then",
-    "20",
-    insist={"database's clock set": 0.4},
-    cluster=True,
-)
+@broken("what is announced counts, whoever holds the server by then", "20", insist=ANOTHER_TIME, cluster=True)
 def _ignores_the_epoch() -> AbstractContextManager[Any]:
     real = Members.announced
 
@@ -69,19 +47,15 @@ def _announces_afterwards() -> AbstractContextManager[Any]:
     return PATCH(Transport, "once", once)
 
 
-@broken("a node is given away while something is done there", "turn", cluster=True)
+@broken("a node is given away while something is done there", "turn", insist=REBALANCED, cluster=True)
 def _gives_what_is_busy() -> AbstractContextManager[Any]:
     return PATCH(Sharing, "_busy", lambda self: set())
 
 
-@broken("a member acts for servers on nodes of others", "20", cluster=True)
+@broken("a member acts for servers on nodes of others", "20", insist={"server transferred": 0.6}, first=3, cluster=True)
 def _locks_anywhere() -> AbstractContextManager[Any]:
     real = PostgresLocks.held
-
-    def held(self: PostgresLocks, server_uuid: str, part: str = "") -> Any:
-        return real(self, server_uuid)
-
-    return PATCH(PostgresLocks, "held", held)
+    return PATCH(PostgresLocks, "held", lambda self, server_uuid, part="": real(self, server_uuid))
 
 
 @broken("nobody takes over what a dead member held", "live", cluster=True)
@@ -89,11 +63,11 @@ def _takes_nothing_over() -> AbstractContextManager[Any]:
     real = Sharing._takable
 
     def takable(self: Sharing, parts: Any, wanted: Mapping[str, Member], seen: Any) -> Any:
-        return real(self, parts, wanted, seen) if not self._mine else iter(())
+        return iter(()) if self._mine else real(self, parts, wanted, seen)
 
     return PATCH(Sharing, "_takable", takable)
 
 
-@broken("a member that was replaced never notices", "live", cluster=True)
+@broken("a member that was replaced never notices", "live", insist={"member stands still": 0.6}, cluster=True)
 def _never_notices() -> AbstractContextManager[Any]:
     return PATCH(Members, "lose", lambda self: None)

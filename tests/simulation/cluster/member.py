@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
+import daemon.fleet.placement
 import daemon.fleet.sharing
 import daemon.service.assembly
+import daemon.service.events
 import daemon.service.gc_policy
 import daemon.service.life
 import daemon.service.standby
@@ -31,23 +33,12 @@ from tests.simulation.alert_checks import Mailbox
 from tests.simulation.cluster.engine import ModelEngine
 from tests.simulation.cluster.stopping import Stoppable
 from tests.simulation.process import PROCESS, Ends
-from tests.simulation.scenario import HOUR
+from tests.simulation.scenario import DAY, HOUR
 
 if TYPE_CHECKING:
     from tests.simulation.cluster.world import Cluster, Machine
 
 Result = TypeVar("Result")
-
-
-class WithoutSignals(Service):
-    """The daemon's life in a process that shares its signals with others: they come by `tell`."""
-
-    def _listen(self) -> None:
-        """Hear nothing from the kernel."""
-
-    def tell(self, number: signal.Signals) -> None:
-        """Be sent a signal."""
-        self._events.put_nowait(number)
 
 
 class Member(Stoppable):
@@ -61,9 +52,8 @@ class Member(Stoppable):
         super().__init__(simulation, f"{machine.name}.{machine.lives}")
         self.machine = machine
         self.clock = machine.clock_of(self)
-        self.service = WithoutSignals(
-            simulation.read, self.clock, Notifier({}, self.clock), aside=_at_once, runner=Inline()
-        )
+        notifier = Notifier({}, self.clock)
+        self.service = Service(simulation.read, self.clock, notifier, aside=_at_once, runner=Inline())
 
     @property
     def at_work(self) -> bool:
@@ -80,7 +70,7 @@ class Member(Stoppable):
         end = asyncio.create_task(self.over.wait())
         await asyncio.wait({life, end}, return_when=asyncio.FIRST_COMPLETED)
         if not life.done() and self.alive:
-            self.service.tell(signal.SIGTERM)
+            self._signal(signal.SIGTERM)
             await asyncio.wait({life})
         if self.alive:
             self.simulation.recorder.tell(f"{self.name} has stopped")
@@ -94,7 +84,10 @@ class Member(Stoppable):
 
     def reload(self) -> None:
         """Be sent SIGHUP."""
-        self.service.tell(signal.SIGHUP)
+        self._signal(signal.SIGHUP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        self.service._events.put(number)
 
     def announced(self) -> None:
         """Stand still, now and then, between what is announced and what is then asked for."""
@@ -166,7 +159,8 @@ def members_in_place(lease: float, look: float) -> Iterator[None]:
             (daemon.service.assembly, "open_client", lambda panel, _, **how: _ours().open_client(panel, **how)),
             (daemon.service.assembly, "Alerts", _alerts),
             (daemon.service.life, "STATUS_SECONDS", HOUR),
-            (daemon.fleet.sharing, "PLACE_SECONDS", 2 * HOUR),
+            (daemon.service.events.Events, "listen", lambda _: None),  # the kernel's signals are all processes'
+            (daemon.fleet.placement, "PLACE_SECONDS", DAY),
             (daemon.service.standby, "LOOK_SECONDS", look),
             (daemon.state.postgres.members, "LOOK_SECONDS", moment),
             (daemon.fleet.sharing, "LOOK_SECONDS", look),

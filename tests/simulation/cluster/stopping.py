@@ -22,7 +22,7 @@ class Stoppable(Process):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         self._kept: list[Handle] = []
 
     def keep(self, handle: Handle) -> None:
@@ -46,8 +46,9 @@ class Stoppable(Process):
         """End all of its tasks; none of this can have an effect any more."""
         self.go_on()
         for _ in range(100):
-            for task in self.tasks - {asyncio.current_task()}:
-                task.cancel()
+            for task in list(self.tasks):
+                if task is not asyncio.current_task():
+                    task.cancel()
             await asyncio.sleep(0)  # noqa: TID251 — lets other tasks run
 
 
@@ -76,8 +77,8 @@ def know_tasks(loop: asyncio.AbstractEventLoop) -> None:
         task = asyncio.Task(coro, loop=loop, context=context)
         process = PROCESS.get(None) if context is None else context.get(PROCESS)
         if isinstance(process, Stoppable):
-            process.tasks.add(task)
-            task.add_done_callback(process.tasks.discard)
+            process.tasks[task] = None
+            task.add_done_callback(process.tasks.pop)
         return task
 
     loop.set_task_factory(make)  # type: ignore[arg-type]
