@@ -136,6 +136,8 @@ def test_the_check_asks_for_every_trouble_and_every_rule(
     """One seed cannot meet all of them."""
     monkeypatch.setattr(tests.simulation.__main__, "CHOSEN", (1,))
     monkeypatch.setattr(tests.simulation.__main__, "FRESH", 1)
+    monkeypatch.setattr(tests.simulation.__main__, "CLUSTERS", 0)
+    monkeypatch.setattr(tests.simulation.__main__, "FRESH_CLUSTERS", 0)
     assert main(["--check", "--workers", "1"]) == 1
     assert "never met: " in capsys.readouterr().out
 

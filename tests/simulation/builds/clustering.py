@@ -47,7 +47,7 @@ def _announces_afterwards() -> AbstractContextManager[Any]:
     return PATCH(Transport, "once", once)
 
 
-@broken("a node is given away while something is done there", "turn", insist=REBALANCED, cluster=True)
+@broken("a node is given away while something is done there", "turn", insist=REBALANCED, first=3, cluster=True)
 def _gives_what_is_busy() -> AbstractContextManager[Any]:
     return PATCH(Sharing, "_busy", lambda self: set())
 

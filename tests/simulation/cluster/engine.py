@@ -159,7 +159,7 @@ class ModelEngine(PostgresEngine):
         made = await self._database.look(lambda connection: connection.do(lambda: self.tables.made))
         return await self.open() if made else None
 
-    async def check(self) -> Sequence[StateNote]:
+    async def check(self) -> tuple[StateNote, ...]:
         """Find out whether the database answers."""
         await self.locks.check()
         return ()

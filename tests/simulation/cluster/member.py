@@ -110,7 +110,7 @@ class Member(Stoppable):
         """Its parts, and the witness among those that hear of rotations, first and last."""
         self.simulation.forget(self.name)  # what ran before its lease was lost
         parts = self.parts = assembled(config, context)
-        parts.fleet._listeners.insert(0, Ends(self))
+        parts.fleet._rotations._listeners.insert(0, Ends(self))
         parts.fleet.listen(self)
         return parts
 
