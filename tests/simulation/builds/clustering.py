@@ -14,24 +14,12 @@ from daemon.state.postgres.members import Members
 from tests.simulation.builds.registry import PATCH, broken
 
 STANDING = {"member stands still before a write that it announced": 0.4}
-ANOTHER_TIME = {"database's clock set": 1.0}
 REBALANCED = {"member stopped and started": 0.5, "backup ends late": 0.6}
 
 
 @broken("a write leaves however long ago the lease was renewed", "20", insist=STANDING, first=3, cluster=True)
 def _has_no_margin() -> AbstractContextManager[Any]:
     return PATCH(Members, "hindrance", lambda self, *, creates: "")
-
-
-@broken("what is announced counts, whoever holds the server by then", "20", insist=ANOTHER_TIME, cluster=True)
-def _ignores_the_epoch() -> AbstractContextManager[Any]:
-    real = Members.announced
-
-    async def announced(self: Members, *args: Any) -> bool:
-        await real(self, *args)
-        return True
-
-    return PATCH(Members, "announced", announced)
 
 
 @broken("an announcement is written after its request", "20", cluster=True)
