@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
+import daemon.fleet.agreeing
 import daemon.fleet.placement
 import daemon.fleet.sharing
 import daemon.service.assembly
@@ -164,6 +165,7 @@ def members_in_place(lease: float, look: float) -> Iterator[None]:
             (daemon.service.standby, "LOOK_SECONDS", look),
             (daemon.state.postgres.members, "LOOK_SECONDS", moment),
             (daemon.fleet.sharing, "LOOK_SECONDS", look),
+            (daemon.fleet.agreeing, "HEARD_SECONDS", 30 * moment),
             (daemon.fleet.sharing, "FREE_SECONDS", 15 * moment),
         ):
             placed.enter_context(mock.patch.object(module, name, instead))
