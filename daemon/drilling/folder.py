@@ -1,6 +1,7 @@
 """The folder of this machine in which an archive lies while a drill sends it to a node.
 
-What must hold: nothing stays there once a drill has ended, and nothing of one that was killed once that is cleared up.
+What must hold: nothing stays there once a drill has ended, and nothing of one that was killed once that is cleared up,
+or a daemon has begun (`left`).
 """
 
 import shutil
@@ -9,12 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from daemon.drilling.left import NAME
 from daemon.files import make_folder
 from daemon.transfer.errors import disk_error
 from daemon.transfer.threads import in_thread
-
-NAME = "drill"
-"""Within the state folder; one drill runs at a time."""
 
 
 @asynccontextmanager

@@ -10,11 +10,12 @@ import asyncio
 import random
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 
 from daemon import __version__
 from daemon.clock import Clock
 from daemon.config.values import Config
+from daemon.drilling.left import remove_left
 from daemon.errors import BackupdError, JournalBusyError
 from daemon.fleet.fleet import Fleet
 from daemon.log import get_logger
@@ -41,6 +42,9 @@ HELD_SECONDS = 30.0
 systemd allows a start 60 s.
 """
 
+CLEAR_SECONDS = 10.0
+"""So long a start waits for the folder of drills to be cleared."""
+
 STOP_SECONDS = 45.0
 """What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""
 
@@ -65,6 +69,7 @@ class Service:
         self._clock = clock
         self._notifier = notifier
         self._events = Events()
+        self._aside = aside
         self._reading = Reading(read_config, self._events, aside)
 
     async def run(self) -> None:
@@ -115,9 +120,19 @@ class Service:
                 if other is not None:
                     place = str(config.state_dir)
                     log.warning("another_daemon", process=other, state_dir=place, consequence=SIDE_BY_SIDE)
+                else:
+                    await self._clear_up(config)
                 return await self._live(config, engine, present, until)
         finally:
             await engine.leadership.give_up()
+
+    async def _clear_up(self, config: Config) -> None:
+        """Clear this machine of the world that a killed drill had fetched: in a cluster other members may drill by now.
+
+        A disk that hangs holds up no start.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._aside(lambda: remove_left(config.state_dir)), CLEAR_SECONDS)
 
     async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> Config | None:
         """Run from that configuration until told to stop, known to other daemons by `present`. If it ended since

@@ -6,6 +6,7 @@ It is read in a thread: thousands of servers take the better part of a second, a
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from daemon.alerts import refuse_unusable
 from daemon.config.values import Config, keeping
@@ -21,8 +22,15 @@ READ_SECONDS = 30.0
 
 SLOW = "the configuration is still being read: its file system does not answer"
 
-Aside = Callable[[Callable[[], Config]], Awaitable[Config]]
-"""Runs something in a thread of its own."""
+Result = TypeVar("Result")
+
+
+class Aside(Protocol):
+    """Runs something in a thread of its own."""
+
+    def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]:
+        """Return what it returns."""
+        ...
 
 
 class Reading:

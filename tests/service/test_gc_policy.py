@@ -3,17 +3,20 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable
+from typing import TypeVar
 from unittest.mock import Mock
 
 import pytest
 
 from daemon.config.errors import ConfigError
 from daemon.config.load import load
-from daemon.config.values import Config
 from daemon.service.events import Events
 from daemon.service.gc_policy import left_alone, settled
 from daemon.service.reading import READ_SECONDS, Reading
 from tests.virtual import BACKEND, VirtualClock
+
+Result = TypeVar("Result")
 
 
 def test_nothing_is_looked_for_within_the_block() -> None:
@@ -47,10 +50,10 @@ async def test_a_configuration_that_hangs_leaves_no_garbage_for_ever(
     """A mount may hang for days: the daemon goes on meanwhile, and makes garbage."""
     clock = VirtualClock()
 
-    async def hang(_: object) -> Config:
+    async def hang(work: Callable[[], Result], /) -> Result:
         with left_alone():
             await asyncio.Event().wait()
-        raise AssertionError
+        return work()
 
     reading = Reading(lambda: load(None, {}), Events(), hang)
     assert reading.begin(Mock())

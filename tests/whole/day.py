@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -383,9 +383,12 @@ def spend(folder: Path) -> Day:
         return runner.run(_spend(folder, patch, logged))
 
 
-async def at_once(read: Callable[[], Config]) -> Config:
-    """Read in no time: a thread lives in real time, in which virtual hours pass."""
-    return read()
+Result = TypeVar("Result")
+
+
+async def at_once(work: Callable[[], Result], /) -> Result:
+    """Do it in no time: a thread lives in real time, in which virtual hours pass."""
+    return work()
 
 
 async def _spend(folder: Path, patch: pytest.MonkeyPatch, logged: list[Any]) -> Day:

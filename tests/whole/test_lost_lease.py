@@ -2,14 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import daemon.service.assembly
 import daemon.service.life
 from daemon.config.values import Config, PanelConfig
+from daemon.drilling.left import remove_left
 from daemon.errors import UsageError
 from daemon.panel.client import PanelClient
 from daemon.service.life import Service
@@ -103,3 +105,25 @@ async def test_a_reload_that_it_left_unfinished_is_not_the_last(member: Member) 
     signal.raise_signal(signal.SIGHUP)
     await until(member.daemons.clock, at(1, 9))
     assert made(member.daemons)[-2:] == ["01 06:00", "01 08:00"]
+
+
+async def test_the_world_that_a_killed_drill_had_fetched_is_removed_whoever_drills_by_now(member: Member) -> None:
+    """No drill is loaded here. It is done each time that it begins to act."""
+    left = member.daemons.folder / "state/drill/archive.tar.gz"
+    left.parent.mkdir()
+    left.write_bytes(b"1")
+    member.lease.now.set()
+    await until(member.daemons.clock, at(1, 6))
+    assert not left.parent.exists()
+
+
+async def test_a_disk_that_hangs_as_it_is_removed_holds_up_no_start(daemons: Daemons) -> None:
+    """Nor has who keeps no state anything to remove."""
+
+    async def never(work: Callable[[], object], /) -> Any:
+        await asyncio.Event().wait()
+
+    member = Member(daemons)
+    service = Service(member.read, daemons.clock, Notifier({}, daemons.clock), aside=never)
+    await service._clear_up(member.read())
+    remove_left(None)
