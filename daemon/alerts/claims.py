@@ -34,7 +34,7 @@ class Claims:
         """Return those of the messages that may be sent from here now.
 
         While the database of a cluster cannot be asked, what it holds is left to it, so that nothing that it lacks has
-        to wait behind that: who looks there next, here or on another member, queues it again.
+        to wait behind that: the next look there, by this member or another, queues it again.
         """
         ours = [one for one in messages if (receiver, one) in self.unwritten]
         others = [one for one in messages if (receiver, one) not in self.unwritten]
@@ -61,7 +61,7 @@ class Claims:
     def lose(self, receiver: str, messages: Sequence[Message]) -> None:
         """Drop what waits for a receiver that is not configured any more."""
         if messages:
-            reason = "this receiver is configured no more"
+            reason = "this receiver is no longer configured"
             log.warning("alert_lost", receiver=receiver, count=len(messages), reason=reason)
             self._gone({(receiver, one): False for one in messages})
             self._writing.later(self._forget())
@@ -92,6 +92,6 @@ class Claims:
 
 
 def _kind(letter: Letter) -> tuple[str, str, Event]:
-    """Return what a newer letter replaces an earlier one by."""
+    """Return what two letters have in common if the newer one replaces the earlier."""
     receiver, message = letter
     return receiver, message.server, message.news.event

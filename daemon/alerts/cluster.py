@@ -21,7 +21,7 @@ def _words(news: Alert, view: ClusterView) -> tuple[str, str]:
     """Return a text, and a hint."""
     if news.event is Event.MEMBERS_DIFFER and view.differ_since is not None:
         since = format_moment(view.differ_since, UTC)
-        text = f"{view.differing} since {since}; nothing is deleted there until they agree"
+        text = f"{view.differing} (since {since}); nothing is deleted there until they agree"
         return text, "look at `ptero-backupd cluster status`; bring all members to one version and one configuration"
     if news.event is Event.PROMOTED and view.promoted_at is not None:
         at = format_moment(view.promoted_at, UTC)

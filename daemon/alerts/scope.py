@@ -47,7 +47,7 @@ class Scope:
 class HandOver:
     """What changes from one scope to the next.
 
-    `gone` is configured no more, `given` is left to another member, `taken` comes from one, and with `takes_fleet` so
+    `gone` is no longer configured, `given` is left to another member, `taken` comes from one, and with `takes_fleet` so
     does what waits of servers that are not configured.
     """
 

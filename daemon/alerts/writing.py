@@ -13,7 +13,7 @@ log = get_logger()
 
 
 class Writing:
-    """Writes to the journal of that context."""
+    """Writes to the journal of a context."""
 
     def __init__(self, context: RotationContext) -> None:
         self._context = context
@@ -42,7 +42,7 @@ class Writing:
             yield
         except StateError as error:
             self.behind = True
-            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may tell something again")
+            log.warning("alerts_not_remembered", text=error.text, consequence="a restart may send an alert again")
 
     def later(self, write: Coroutine[None, None, None]) -> None:
         """Write this in the background."""

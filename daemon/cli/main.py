@@ -12,8 +12,8 @@ from daemon.cli.ui.output import say, say_error, say_trouble
 from daemon.errors import BackupdError, Exit
 
 COLLECTED_AFTER = 50_000
-"""So many new objects before Python looks for cycles, 700 by default: what a command loads at its start is none, and
-looking at it again and again is a tenth of the time that a short command takes.
+"""Python looks for cycles after so many new objects (700 by default). What a command loads at its start is no garbage,
+and looking through it again and again takes a tenth of a short command's time.
 """
 
 

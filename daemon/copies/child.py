@@ -51,9 +51,9 @@ TOLD_SECONDS = 1.0
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # mallopt(3)
 GIVEN_BACK, ARENAS = 320 * 2**10, 2
-"""What is larger than so many bytes goes back to the system once it is done with, instead of to one of so many heaps:
-else the pieces under way to four stores leave them in tatters, 20 MiB in all. It is more than what is read at once from
-a connection, and less than what is put together of that.
+"""A block of more than GIVEN_BACK bytes goes back to the system when it is freed, not to one of the ARENAS heaps. The
+pieces under way to four stores would fragment these, by 20 MiB in all. The bound lies above what is read at once from
+a connection, and below the pieces that are made of that.
 """
 
 _TRACE = 4000

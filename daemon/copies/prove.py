@@ -28,7 +28,7 @@ LONGEST = 300
 """How many problems are reported, and how long each may be: they hold names out of the archive."""
 
 LONGEST_DETAIL = 4096
-"""How long one is for somebody who waits: it names several files."""
+"""The longest text for somebody who waits: it names several files."""
 
 
 async def prove_backup(source: Source, backup: Backup, asked: ToProve) -> ProofFound:

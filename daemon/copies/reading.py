@@ -1,7 +1,8 @@
-"""An archive that a worker reads for somebody who waits, with all that there is to tell of it.
+"""An archive that a worker reads while somebody waits, with everything that it found.
 
-What must hold: an archive that ends its reader is a bad one, whoever asked; and what keeps a backup from being read is
-raised, since it says nothing of the backup. What the panel refused is raised as it was here, not as a worker heard it.
+What must hold: an archive that ends its reader is a bad one, whoever asked. What keeps a backup from being read is
+raised, since it says nothing of the backup. A refusal of the panel is raised as this process met it, not as a worker
+reported it.
 """
 
 from dataclasses import replace
@@ -54,7 +55,7 @@ async def read(
         return ProofFound(None, (text,), details=Details(problems=((ProblemCode.ARCHIVE, text),)))
     if (failure := found.failure) is None:
         if found.details is None or (asked.indexed and found.index is None and not found.problems):
-            raise WorkerError("the process that copies did not tell all that it was asked")
+            raise WorkerError("the process that copies left out part of what it was asked for")
         return found
     if refused and refused[-1].code is failure.code:
         raise refused[-1]
@@ -65,7 +66,7 @@ async def read(
 
 def died(error: WorkerDiedError) -> str:
     """Return in words that an archive ended its reader."""
-    return f"its archive cannot be read: amid it, {error.text}"
+    return f"its archive cannot be read: {error.text}"
 
 
 def as_result(found: ProofFound) -> VerifyResult:

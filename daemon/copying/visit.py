@@ -277,7 +277,7 @@ class _Turn:
         """Let the store's own rules delete from it."""
         visits, uuid = self.visits, self.job.server.uuid
         if not self._is_in_force(store):
-            log.info("copies_not_pruned", server=self._server, store=store, text="the configuration was read again")
+            log.info("copies_not_pruned", server=self._server, store=store, text="the configuration has changed")
             visits.pruned_at.pop((self._server, store), None)  # whatever was copied, the next visit prunes
             return
         if disputed := visits.context.disputed(self.job.config, store):

@@ -1,7 +1,7 @@
 """Whether the members of a cluster would decide alike on a server, or in a store (invariant 20).
 
-Each member says what it goes by: the version of this core's decisions, and a digest of what is configured for each
-server and store. Where two that act say different things, neither deletes: an upgrade, or a change of the
+Each member publishes its opinion: the version of this core's decisions, and a digest of what is configured for each
+server and store. Where the opinions of two that act differ, neither deletes: an upgrade, or a change of the
 configuration, reaches one member after the other.
 """
 
@@ -17,7 +17,7 @@ DECISIONS = 1
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a member goes by: the version of the decisions, and by each server's and store's key a digest of what is
+    """What a member decides by: the version of the decisions, and for each server's and store's key a digest of what is
     configured for it.
 
     `digest` is of both: two with the same digest agree on everything.
@@ -60,14 +60,14 @@ NAMED = 5
 
 
 def server_key(url: str, identifier: str) -> str:
-    """Return what a server is called by all members, whatever its name is at each: by its panel's URL, and the first 8
+    """Return the key by which all members know a server, whatever each calls it: its panel's URL, and the first 8
     characters of its id, which are the same in the short form and the long one.
     """
     return f"{url} {identifier[:8].lower()}"
 
 
 def store_key(name: str) -> str:
-    """Return what a store is called by all members."""
+    """Return the key by which all members know a store."""
     return f"store {name}"
 
 
@@ -77,9 +77,9 @@ def hashed(text: str) -> str:
 
 
 def disagreement(opinions: Collection[Opinion | None]) -> Disagreement:
-    """Given what each member that acts goes by, None for one that does not say, return where they differ.
+    """Given the opinion of each member that acts, None for one without, return where they differ.
 
-    One that does not say is of a version that knows of no opinions. A server that only some of them have counts.
+    A member without an opinion runs a version that knows of none. A server that only some of them have counts.
     """
     said = {one.digest: one for one in opinions if one is not None}
     if None in opinions or len({one.decisions for one in said.values()}) > 1:

@@ -43,7 +43,7 @@ class BackupElsewhere:
         problems = tuple(Complaint(ProblemCode.NOT_SANE, text) for text in found.problems)
         if found.index is None:
             if not problems:
-                raise WorkerError("the process that copies told no file of it")
+                raise WorkerError("the process that copies reported no files of it")
             return ReadResult(problems, ArchiveIndex())
         return ReadResult(problems, found.index, found.reached)
 

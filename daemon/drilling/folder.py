@@ -35,7 +35,7 @@ async def drill_folder(state_dir: Path | None) -> AsyncIterator[Path]:
 async def _removed(folder: Path) -> None:
     """Remove the folder. One that holds a world is not removed at once, and the daemon has more to do."""
     try:
-        folder.rmdir()  # noqa: ASYNC240 — it is empty as a rule, since a node fetches for itself
+        folder.rmdir()  # noqa: ASYNC240 — as a rule it is empty, since the node fetches the archive itself
     except FileNotFoundError:
         return
     except OSError:

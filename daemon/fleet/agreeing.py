@@ -1,4 +1,4 @@
-"""Where other members of a cluster would decide differently from this one, by what each has said (invariant 20)."""
+"""Where other members of a cluster would decide differently from this one, by their opinions (invariant 20)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,11 +25,11 @@ log = get_logger()
 
 
 HEARD_SECONDS = 30.0
-"""After so long without a word of the others nothing is known of what they go by."""
+"""After so long without a look at the others, their opinions count as unknown."""
 
 
 class Agreeing:
-    """What this member goes by (`opinion`), and where others that act differ; `since` is None while they agree."""
+    """This member's `opinion`, and where others that act differ from it; `since` is None while they agree."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,7 +46,7 @@ class Agreeing:
         self._compare()
 
     def heard(self, seen: SharesSeen) -> None:
-        """Take note of what the others go by now."""
+        """Take note of the others' opinions as they are now."""
         self._heard_at = self._clock.monotonic()
         acting = of_those_that_act(seen.opinions, seen.members, seen.held)
         others = {one: said for one, said in acting.items() if one != seen.me}

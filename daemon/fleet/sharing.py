@@ -55,8 +55,8 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """What an operator should know of a cluster: on what its members differ, in words, and since when; None while they
-    agree. And when its database was promoted or restored last, None if it never was.
+    """What an operator should know of a cluster: where its members differ, in words, and since when (None while they
+    agree); and when its database was last promoted or restored (None if it never was).
     """
 
     differing: str = ""

@@ -93,7 +93,7 @@ def _of_state(note: StateNote) -> Finding:
 
 
 async def check_cluster(config: Config) -> tuple[Finding, ...]:
-    """Return where the daemons of a cluster would decide differently, or go by another configuration than this one."""
+    """Return where the daemons of a cluster would decide differently, or have another configuration than this one."""
     membership = engine_for(config.state).leadership.membership
     if membership is None:
         return ()
@@ -106,7 +106,7 @@ async def check_cluster(config: Config) -> tuple[Finding, ...]:
         text = f"{in_words(where, names)}, so nothing is deleted there"
         return (Finding(Severity.WARNING, ProblemCode.DISPUTED, text, SAME_EVERYWHERE),)
     if keys := differing_from(seen, opinion_of(config)):
-        text = f"the daemons of the cluster go by another configuration of {listed(keys, names)} than this one"
+        text = f"the daemons of the cluster have another configuration of {listed(keys, names)} than this machine"
         return (Finding(Severity.WARNING, ProblemCode.DISPUTED, text, SAME_EVERYWHERE),)
     return ()
 

@@ -27,7 +27,7 @@ QUIET_SECONDS = 1.0
 """Once nothing has come for so long, everything has that was on its way."""
 
 LATE_SECONDS = 5.0
-"""The longest that is waited for it: some consoles are never quiet."""
+"""The longest wait for that: some consoles are never quiet."""
 
 
 class Unwatched:
@@ -124,7 +124,7 @@ class WatchedConsole(Unwatched):
             return
         name, text = self._operation.config.name, f"“{self._seen.text}”"
         if self._seen.full:
-            raise NotStartedError(f"{name} has not shown {text} among the {self._seen.lines} lines of its console")
+            raise NotStartedError(f"{name} has not shown {text} in the first {self._seen.lines} lines of its console")
         if self.failure is not None:
             raise NotStartedError(f"the console of {name} could not be read to the end: {self.failure.text}")
         raise NotStartedError(f"{name} has not shown {text} in its console")

@@ -184,7 +184,7 @@ class _Restore:
         if all(lacking.values()):
             held = f", of which {format_size(used)} are taken now" if used else ""
             text = (
-                f"{self.archive.backup.name} has no room on {name}: {format_size(min(lacking.values()))} are lacking."
+                f"{self.archive.backup.name} does not fit on {name}, which lacks {format_size(min(lacking.values()))}."
                 f" Its files are {format_size(index.bytes)}, and {name} may hold {format_size(limit)}{held}"
             )
             raise _refusal(ProblemCode.DISK_FULL, text, f"give {name} more disk in the panel, or delete files there")

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 2.0
 SILENCE_SECONDS = 20.0
-"""After so long without a frame the node is asked for one, and has as long again to answer."""
+"""After so long without a frame the node is pinged, and has as long again to answer."""
 
 LARGEST_MESSAGE = 2**20
 WAITING_MESSAGES = 16
 MOST_RENEWALS = 200
-"""So many tokens are asked for over one connection; a node lets one live for ten minutes."""
+"""At most so many tokens are asked for over one connection; a node accepts each for ten minutes."""
 
 _PAGES = {"ws": "http", "wss": "https"}
 """Which scheme of a web page has the same encryption."""
@@ -110,7 +110,7 @@ class Console:
 
     async def _renew(self) -> None:
         if self._renewals >= MOST_RENEWALS:
-            raise ConsoleError(f"host {self._host} wants ever more tokens")
+            raise ConsoleError(f"host {self._host} asks for more than {MOST_RENEWALS} new tokens")
         self._renewals += 1
         await self._show((await self._give()).token)
 
@@ -168,7 +168,7 @@ def _checked(address: str, *, clear: bool) -> str:
         host, _port = parts.hostname or "", parts.port
         page = parts._replace(scheme=_PAGES[parts.scheme]).geturl()
     if not (page and host):
-        raise ConsoleError("the panel tells no address of a console")
+        raise ConsoleError("the panel gives no address for the console")
     if not clear and is_clear(page):
         raise ConsoleError(f"the panel is asked by https, and the console at {host} is unencrypted", hint=CLEAR_HINT)
     return page
@@ -230,7 +230,7 @@ def _translated(host: str) -> Iterator[None]:
         status: Any = error.response.status_code
         words = f"answers {status}"
         if status == HTTPStatus.FORBIDDEN:
-            hint = "a node takes its panel's address alone: name the panel's url in `allowed_origins` of the node"
+            hint = "a node accepts its panel's address only: add the panel's url to the node's `allowed_origins`"
     except UnusableProxyError as error:
         words = f"is not asked: {error}"
     except OSError as error:

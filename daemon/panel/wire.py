@@ -243,7 +243,7 @@ def read_console(document: object) -> tuple[str, str]:
     fields = _Row(data if isinstance(data, dict) else {})
     address, token = fields.take("socket", str, ""), fields.take("token", str, "")
     if not (address and token):
-        raise UnreadableError("it tells no address and no token")
+        raise UnreadableError("it lacks an address or a token")
     return address, token
 
 

@@ -89,7 +89,7 @@ class Shares(Protocol):
 
 
 class Membership(Protocol):
-    """A cluster as an operator sees it, and whom he has sent out. Every call may raise StateError."""
+    """A cluster as an operator sees it, and the members that are sent out. Every call may raise StateError."""
 
     async def seen(self) -> ClusterSeen:
         """Return the whole cluster as it is now; make no tables."""

@@ -75,7 +75,7 @@ async def test_that_members_differ_is_told_once_and_that_they_agree_too(stage: C
         await stage.clock.sleep(HOUR)
         assert stage.said == ["the cluster: the members differ"]
         told = stage.messages[0]
-        assert told["text"] == f"{DIFFERING} since 2026-04-16 05:00 UTC; nothing is deleted there until they agree"
+        assert told["text"] == f"{DIFFERING} (since 2026-04-16 05:00 UTC); nothing is deleted there until they agree"
         assert (told["event"], told["server"], "cluster status" in told["hint"]) == ("members_differ", CLUSTER, True)
     async with stage.running():
         await stage.clock.sleep(HOUR)

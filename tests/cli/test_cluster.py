@@ -187,7 +187,7 @@ def test_where_daemons_differ_is_shown_and_found_by_check(
             assert said in (await asyncio.to_thread(cli, *words, "cluster", "status")).out
             assert await found() == [f"{said}, so nothing is deleted there"]
             await one.leadership.shares.publish(Opinion.of(changed))
-            assert await found() == ["the daemons of the cluster go by another configuration of lobby than this one"]
+            assert await found() == ["the daemons of the cluster have another configuration of lobby than this machine"]
             await one.leadership.shares.publish(Opinion.of(rules, DECISIONS + 1))
             assert "versions that decide differently" in (await found())[0]
             await asyncio.to_thread(postgres_server.psql, f"SET search_path = {schema}; {promoted}")

@@ -12,7 +12,7 @@ from tests.cli.test_writes import did, own
 from tests.copying.test_process import by
 
 DIES = "import os; os._exit(71)"
-WORDS = "its archive cannot be read: amid it, the process that copies needed more memory than it may have"
+WORDS = "its archive cannot be read: the process that copies needed more memory than it may have"
 
 
 class Seen(ChildProcess):

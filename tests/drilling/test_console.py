@@ -89,7 +89,7 @@ async def test_a_flood_is_not_read_to_its_end(node: Node, monkeypatch: pytest.Mo
     monkeypatch.setattr(core, "MOST_LINES", 500)
     node.server.console = []
     node.on_give = lambda: node.world.later(0.05, lambda: node.server.console.extend(["spam"] * 5000))
-    assert await failure(node, "never") == "lobby has not shown “never” among the 500 lines of its console"
+    assert await failure(node, "never") == "lobby has not shown “never” in the first 500 lines of its console"
 
 
 async def test_a_text_that_never_comes_is_told_with_the_last_lines(node: Node) -> None:

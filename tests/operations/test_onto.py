@@ -71,8 +71,8 @@ async def test_what_has_no_room_on_the_server_is_refused_before_anything_is_done
     refused = await onto.bring(stop=True)
     assert (said(refused), onto.code(refused), onto.changes()) == ([ProblemCode.DISK_FULL], 5, [])
     (problem,) = refused.outcome.problems
-    assert problem.text.startswith("large has no room on b: ")
-    assert problem.text.endswith(" are lacking. Its files are 1 MiB, and b may hold 1 MiB")
+    assert problem.text.startswith("large does not fit on b, which lacks ")
+    assert problem.text.endswith(". Its files are 1 MiB, and b may hold 1 MiB")
     onto.b.disk = 0  # no limit
     assert onto.code(await onto.bring(stop=True)) == 0
     onto.b.disk = 3

@@ -61,7 +61,7 @@ async def test_a_node_that_wants_ever_more_tokens_gets_no_more(node: Node, monke
     """Each costs a request to the panel."""
     monkeypatch.setattr(boundary, "MOST_RENEWALS", 2)
     node.world.settings.socket_token_seconds = 0.1
-    assert "wants ever more tokens" in (await node.refusal()).text
+    assert "asks for more than" in (await node.refusal()).text
     assert len(node.given) == 3
 
 
@@ -126,7 +126,7 @@ async def test_where_the_console_may_not_be_read_from_nothing_is_sent(node: Node
     told = (await node.refusal()).text
     assert told in {
         "the panel is asked by https, and the console at node.example.com is unencrypted",
-        "the panel tells no address of a console",
+        "the panel gives no address for the console",
     }
 
 

@@ -11,7 +11,7 @@ PLACE = "A state folder, or `cluster` for the configured database."
 
 MemberOrOwn = Annotated[str | None, typer.Argument(metavar="MEMBER", help="Default: this host's.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long until it has handed over.")]
+Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for it to hand over.")]
 
 cluster_app = typer.Typer(help="Look after the cluster.", rich_markup_mode=None)
 state_app = typer.Typer(help="Look after where the state is.", rich_markup_mode=None)
@@ -37,7 +37,7 @@ def leave(
 
 @cluster_app.command()
 def join(context: typer.Context, member: MemberOrOwn = None, json: Json = False) -> int:
-    """Let a member act again that left, or was evicted."""
+    """Let a member that left or was evicted act again."""
     from daemon.cli.cluster.membership import join_cluster
 
     return join_cluster(settings(context), member, as_json=json)
@@ -50,7 +50,7 @@ def evict(
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """End a member's leases at once, whatever it is doing, and keep it out until `cluster join`."""
+    """End a member's leases at once, whatever it is doing; it stays out until `cluster join`."""
     from daemon.cli.cluster.membership import evict_member
 
     return evict_member(settings(context), member, yes=yes, as_json=json)

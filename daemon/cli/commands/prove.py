@@ -145,7 +145,7 @@ async def _read(
             listener.said(f"reading {format_size(what.bytes)}" + (f" from {what.store}" if what.store else ""))
             found = await desk.reader.prove(job, asked, partial(client.download_link, server.id, what.backup), listener)
     except WorkerDiedError as error:  # the others are read all the same
-        ended = WorkerDiedError(died(error), hint="to the daemon it is a failed proof once it has come five times")
+        ended = WorkerDiedError(died(error), hint="the daemon takes it for a failed proof after five times")
         say_error(ended, about=f"{server.name}, {what.name}")
         return None, ended
     if (failure := found.failure) is not None:

@@ -1,6 +1,6 @@
-"""The cluster as an operator sees it; whom he has sent out of it; and the end of an epoch by hand.
+"""The cluster as an operator sees it: its members, which of them are sent out, and the end of an epoch by hand.
 
-What must hold: a member that was evicted announces nothing more, as one whose time is over (invariant 20), and takes
+What must hold: a member that was evicted announces nothing more, like one whose time is over (invariant 20), and takes
 nothing when it joins anew.
 """
 
