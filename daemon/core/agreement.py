@@ -66,6 +66,11 @@ def server_key(url: str, identifier: str) -> str:
     return f"{url} {identifier[:8].lower()}"
 
 
+def discover_key(panel: str) -> str:
+    """Return what all members call the servers that nobody configured, and that are found on a panel."""
+    return f"panels.{panel}.discover"
+
+
 def store_key(name: str) -> str:
     """Return the key by which all members know a store."""
     return f"store {name}"

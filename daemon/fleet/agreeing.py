@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from daemon.clock import Clock
-from daemon.config.opinion import key_of, opinion_of
+from daemon.config.opinion import key_of, keys_of, opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import (
     AGREED,
@@ -26,6 +26,8 @@ log = get_logger()
 
 HEARD_SECONDS = 30.0
 """After so long without a look at the others, their opinions count as unknown."""
+
+CONSEQUENCE = "nothing is deleted there, and so no backup is made where the panel's limit is full"
 
 
 class Agreeing:
@@ -58,7 +60,7 @@ class Agreeing:
         """Return why nothing may be deleted on a server, or of it in these stores; empty if it may."""
         if self._clock.monotonic() - self._heard_at > HEARD_SECONDS:
             return UNCOMPARED
-        return differing_on(self._where, key_of(server), *map(store_key, stores))
+        return differing_on(self._where, *keys_of(server), *map(store_key, stores))
 
     def in_words(self) -> str:
         """Return where members differ, by the names of servers; empty if they agree."""
@@ -72,7 +74,7 @@ class Agreeing:
         self._where = disagreement([self.opinion, *self._others.values()])
         if self._where and self.since is None:
             self.since = self._clock.now()
-            log.warning("members_differ", text=self.in_words(), consequence="nothing is deleted there")
+            log.warning("members_differ", text=self.in_words(), consequence=CONSEQUENCE)
         elif not self._where and self.since is not None:
             self.since = None
             log.info("members_agree", consequence="deletions go on")

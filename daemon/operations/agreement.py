@@ -1,6 +1,6 @@
 """Whether the daemons of a cluster would decide alike, and a command by hand as they do (invariant 20)."""
 
-from daemon.config.opinion import key_of
+from daemon.config.opinion import keys_of
 from daemon.core.agreement import (
     UNCOMPARED,
     Disagreement,
@@ -35,7 +35,7 @@ async def disputed_by_hand(leadership: Leadership, own: Opinion) -> Disputed | N
         log.warning("members_not_compared", text=error.text, consequence="nothing is deleted")
         return lambda _server, *_stores: UNCOMPARED
     where = disagreement([own, *_opinions(seen)])
-    return lambda server, /, *stores: differing_on(where, key_of(server), *map(store_key, stores))
+    return lambda server, /, *stores: differing_on(where, *keys_of(server), *map(store_key, stores))
 
 
 def disagreement_of(seen: ClusterSeen) -> Disagreement:

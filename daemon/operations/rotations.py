@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.clock import Clock
-from daemon.config.opinion import opinion_on
 from daemon.config.values import PanelConfig, ServerConfig, StatePlace
+from daemon.core.agreement import Opinion
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ProblemCode, ServerBusyError
 from daemon.log import get_logger
@@ -38,18 +38,20 @@ async def rotate_servers(
     *,
     state: StatePlace,
     clock: Clock,
+    own: Opinion,
     max_deletions: int | None = None,
     left: Callable[[Run], None] = lambda _: None,
     tell: Tell = lambda _: None,
 ) -> list[Outcome]:
     """Rotate these servers now and report; nothing is tried again.
 
-    `left` is called with those that are abandoned, `tell` with a text for each wait for the API limit.
+    `own` is what the configuration says, for the daemons of a cluster to agree with. `left` is called with those that
+    are abandoned, `tell` with a text for each wait for the API limit.
     """
     by_name = {server.name: server for server in servers}
     context = await open_context(engine_for(state), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     context.on_abandoned = left
-    disputed = await disputed_by_hand(context.engine.leadership, opinion_on(servers))
+    disputed = await disputed_by_hand(context.engine.leadership, own)
     context.disputed = disputed or context.disputed
     try:
         async with open_clients(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.config.load import load
-from daemon.config.opinion import opinion_of, opinion_on
+from daemon.config.opinion import opinion_of
 from daemon.config.values import ClusterConfig
 from daemon.core.agreement import DECISIONS, Opinion
 from daemon.state import Engine, engine_for
@@ -122,12 +122,12 @@ def test_a_rotation_by_hand_deletes_nothing_where_a_daemon_would_decide_differen
 ) -> None:
     """It makes its backup, and says why; once they agree it deletes."""
     words = ("--config", panel.config, "rotate", "survival", "--json")
-    servers = load(panel.configure(keep="{ last = 4 }"), os.environ).servers
+    config = load(panel.configure(keep="{ last = 4 }"), os.environ)
 
     async def look() -> None:
         async with acting(cluster, OTHER) as other:
             assert other.leadership.shares is not None
-            for policy, disputed in ({}, True), (opinion_on(servers.values()).rules, False):
+            for policy, disputed in ({}, True), (opinion_of(config).rules, False):
                 await other.leadership.shares.publish(Opinion.of(policy))
                 ran = await asyncio.to_thread(cli, *words)
                 (outcome,) = ran.json["servers"]

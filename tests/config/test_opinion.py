@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from daemon.config.load import load
-from daemon.config.opinion import key_of, opinion_of, opinion_on
+from daemon.config.opinion import key_of, keys_of, opinion_of
 from daemon.core.agreement import disagreement, store_key
+from daemon.core.model import Server
+from daemon.fleet.discovery import covered
 from tests.config.support import write
 
 KEY = "ptlc_EXAMPLE-of-a-key"
@@ -71,9 +73,41 @@ def test_the_same_configuration_gives_the_same_opinion_and_no_secret_matters(tmp
 def test_a_panel_of_another_name_is_a_difference(tmp_path: Path) -> None:
     """Its nodes are parts of their own, so that two members would act for each of its servers."""
     environ = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "STATE_DIRECTORY": str(tmp_path)}
-    server = load(write(tmp_path, TEXT), environ).servers["a"]
+    config = load(write(tmp_path, TEXT), environ)
+    server = config.servers["a"]
     other = replace(server, panel=replace(server.panel, name="other"))
-    assert disagreement([opinion_on([server]), opinion_on([other])]).keys == {A}
+    servers = {**config.servers, "a": other}
+    assert disagreement([opinion_of(config), opinion_of(replace(config, servers=servers))]).keys == {A}
+
+
+FOUND = "panels.main.discover"
+DISCOVER = TEXT + '[panels.main.discover]\nmatch = "*"\npolicy = "p"\n'
+UUID = "0000000c-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("", "", set()),
+        ('match = "*"', 'match = "a*"', {FOUND}),
+        ('match = "*"', 'match = "*"\nevery = "1h"', set()),
+        ("last = 3", "last = 4", {A, FOUND}),
+        (DISCOVER.removeprefix(TEXT), "", {FOUND}),
+        ("[servers.b]", '[servers.c]\nid = "0000000c"\n[servers.b]', {"https://panel.example.com 0000000c"}),
+    ],
+)
+def test_discovered_servers_are_compared_by_what_finds_them(
+    tmp_path: Path, old: str, new: str, where: set[str]
+) -> None:
+    """A member that has just started knows of none, and one that cannot reach the panel never will."""
+    environ = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY, "STATE_DIRECTORY": str(tmp_path)}
+    config = load(write(tmp_path, DISCOVER), environ)
+    in_force = covered(config, {"main": [Server(UUID, "0000000c", "Creative", "n1", 5)]}).config
+    started = load(write(tmp_path, DISCOVER.replace(old, new, 1)), environ)
+    keys = disagreement([opinion_of(in_force), opinion_of(started)]).keys
+    assert keys == where
+    assert (not keys.isdisjoint(keys_of(in_force.servers["0000000c"]))) == bool(where)
+    assert keys_of(in_force.servers["a"]) == (A,)
 
 
 def test_nothing_in_a_policy_is_told_in_an_order_that_another_process_would_not_have(tmp_path: Path) -> None:
@@ -82,4 +116,4 @@ def test_nothing_in_a_policy_is_told_in_an_order_that_another_process_would_not_
     config = load(write(tmp_path, TEXT), environ)
     told = repr([one.policy for one in config.servers.values()] + [config.stores["nas"].rules])
     assert [part for part in ("frozenset(", "{", " at 0x") if part in told.replace("-{server}-{time}-{id}", "")] == []
-    assert opinion_on([config.servers["b"]]).rules == {key_of(config.servers["b"]): opinion_of(config).rules[B]}
+    assert key_of(config.servers["b"]) in opinion_of(config).rules

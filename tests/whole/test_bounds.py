@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from daemon.core.agreement import Opinion
 from daemon.errors import StateError
 from daemon.operations import rotations as by_hand
 from daemon.panel.client import PanelClient
@@ -110,7 +111,7 @@ async def test_one_servers_bug_by_hand_leaves_the_others_alone(rig: Rig, monkeyp
     monkeypatch.setattr(rotate_module, "_rotate", broken)
     monkeypatch.setattr("daemon.rotation.setup.open_client", lambda panel, *_, **_named: rig.open_client(panel))
     servers = [rig.config, rig.neighbour("creative")]
-    outcomes = await by_hand.rotate_servers(servers, state=rig.folder / "state", clock=rig.clock)
+    outcomes = await by_hand.rotate_servers(servers, state=rig.folder / "state", clock=rig.clock, own=Opinion.of({}))
     assert done == ["creative"]
     assert [outcome.result for outcome in outcomes] == [Result.FAILED, Result.DONE]
     assert outcomes[0].problems[0].code == "bug"

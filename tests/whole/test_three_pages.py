@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from daemon.core.agreement import Opinion
 from daemon.errors import Exit
 from daemon.operations.rotations import rotate_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code
@@ -44,7 +45,7 @@ async def rotated(panel: tuple[SandboxServer, Server, Path], **policy: Any) -> O
     sandbox, server, folder = panel
     config = configuration(folder, {"survival": server}, keep=KEEP, **policy).servers["survival"]
     config = replace(config, panel=replace(config.panel, url=sandbox.url))
-    (outcome,) = await rotate_servers([config], state=folder / "state", clock=sandbox.world.clock)
+    (outcome,) = await rotate_servers([config], state=folder / "state", clock=sandbox.world.clock, own=Opinion.of({}))
     return outcome
 
 

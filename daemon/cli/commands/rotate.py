@@ -10,6 +10,7 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write_json
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
+from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.core.units import format_moment, format_size
 from daemon.documents.commands import rotated
@@ -47,7 +48,13 @@ async def _rotate(
         outcomes = [dry_run_outcome(each, busy=await is_rotated(each, state)) for each in seen]
     else:
         outcomes = await rotate_servers(
-            servers, state=state, clock=clock, max_deletions=max_deletions, left=_say_left, tell=say
+            servers,
+            state=state,
+            clock=clock,
+            own=opinion_of(config),
+            max_deletions=max_deletions,
+            left=_say_left,
+            tell=say,
         )
     if as_json:
         write_json(rotated(outcomes, dry_run=dry_run))
