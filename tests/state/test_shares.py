@@ -178,6 +178,26 @@ async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_
         assert (await shares(again).look()).out == frozenset()
 
 
+async def test_one_that_is_evicted_learns_of_it_at_its_next_look(cluster: Clustered) -> None:
+    """Not only when it renews: until it knows, what it has announced still leaves, and it may prune."""
+    one = cluster.member("one")
+    async with daemon(cluster, "two") as two:
+        await one.leadership.join()
+        await shares(one).look()
+        assert one.leadership.hindrance(creates=False) == ""
+        assert two.leadership.membership is not None
+        await two.leadership.membership.evict("one")
+        await shares(two).look()
+        await shares(one).look()
+        assert "has taken over" in one.leadership.hindrance(creates=False)
+        assert two.leadership.hindrance(creates=False) == ""
+        with pytest.raises(StateError, match="has taken over") as told:
+            await shares(one).take(NODE)
+        assert "evicted" in told.value.hint
+        await one.leadership.give_up()
+    one.close()
+
+
 async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_back_as_one_that_is_out(
     cluster: Clustered,
 ) -> None:

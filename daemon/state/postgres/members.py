@@ -32,7 +32,10 @@ LOOK_SECONDS = 1.0
 SERVER = "server "
 """Before a server's uuid, what its lock is called."""
 TAKEN_OVER = "another member of the cluster has taken over"
-TOO_LATE = "this one did not renew its lease in time: its machine stood still, or the database was out of reach"
+TOO_LATE = (
+    "this one did not renew its lease in time, since its machine stood still or the database was out of reach; or it"
+    " was evicted, which `ptero-backupd cluster status` shows"
+)
 
 _EVICT = (  # a row that is locked is being renewed, or taken away: two that waited for each other would do so for ever
     "DELETE FROM member WHERE epoch IN"

@@ -111,6 +111,8 @@ class PostgresShares:
         ended = await self._ended(connection)
         self._change = max((row["change"] for row in placed), default=self._change)
         me = next((one for one in live if one[1] == epoch), ("", epoch))
+        if me not in live and epoch == self._members.epoch:  # evicted: the next renewal may be far
+            self._members.lose()
         nodes = {(row["panel"], row["server"]): row["node"] for row in placed}
         out = frozenset(one for one, is_out in live.items() if is_out)
         return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out, opinions, promoted)
