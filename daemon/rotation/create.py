@@ -48,13 +48,15 @@ async def obtain(run: Run, dated: DatedListing, rows: Sequence[Rotation]) -> Bac
     Raises Halt where the panel's limit leaves no way, PanelError where the panel refuses.
     """
     if (asked := asked_for(rows)) is not None:
-        earlier = await _settle_earlier(run, dated.listing, *asked)
+        name, at, uuid = asked
+        found = await _settle_earlier(run, dated.listing, name, at, uuid)
+        earlier = found if found is not None and _serves_this_start(run, found, at) else None
         if earlier is not None and (earlier.completed_at is None or earlier.successful):
             return await _adopted(run, earlier, "an earlier attempt at this start asked for it")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
             raise _failed_meanwhile(run, earlier)
-        if earlier is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
-            text = f"{asked[0]}, which this start made, was good and is gone now, so nothing more is deleted for it"
+        if found is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
+            text = f"{name}, which this start made, was good and is gone now, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?"))
         dated = await gather(run)  # what is decided rests on a listing taken after the last wait
     verdicts = (await judge(run, run.config, dated.listing)).verdicts
@@ -76,7 +78,7 @@ async def _adopted(run: Run, backup: Backup, reason: str) -> Backup:
 
 
 async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, uuid: str | None) -> Backup | None:
-    """Look for what an earlier rotation asked for and did not see; it counts when it serves the same start."""
+    """Look for what an earlier rotation asked for and did not see."""
     found = _listed(listing, name, uuid)
     if uuid is not None and (found is None or found.unreadable):
         found = await _viewed(run, name, uuid)
@@ -86,8 +88,6 @@ async def _settle_earlier(run: Run, listing: Listing, name: str, at: datetime, u
             found = await _settle(run, name, max(0.0, left))
     if found is not None:
         await compare(run, name, found)
-    if found is None or not _serves_this_start(run, found, at):
-        return None
     return found
 
 

@@ -229,3 +229,12 @@ async def test_a_journal_that_another_process_holds_costs_its_patience_once(
     assert waited[0] == history_file.BUSY_SECONDS * 1000
     assert len(waited) > 1
     assert set(waited[1:]) == {0}, waited
+
+
+async def test_a_backup_that_was_made_long_before_a_start_is_not_said_to_be_gone(rig: Rig) -> None:
+    """Its row names the start since a clock was wrong then; the start still gets a backup of its own."""
+    start = rig.clock.now() + timedelta(days=3)
+    await rig.rotate("schedule", start)
+    await rig.clock.sleep(timedelta(days=3, hours=1).total_seconds())
+    outcome = await rig.rotate("resume", start)
+    assert (outcome.result, len(rig.server.backups)) == (Result.DONE, 2)
