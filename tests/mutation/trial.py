@@ -186,7 +186,8 @@ def examine(mutant: Mutant, tests: dict[str, float]) -> int:
     allow(LEAST * PATIENCE)
     sys.meta_path.insert(0, Substitute(mutant))
     try:
-        import_module(mutant.module)
+        for module in (mutant.module, *(f"daemon.core.{path.stem}" for path in sorted(CORE.glob("[!_]*.py")))):
+            import_module(module)  # some make values of what others define
     except Exception:  # noqa: BLE001 — whatever it is, no test is needed to see it
         return _STILLBORN
     for part in _own_first(mutant.change.module, tests):
