@@ -71,7 +71,7 @@ def _tells_good_news() -> AbstractContextManager[Any]:
     first=14,
 )
 def _forgets_what_waits() -> AbstractContextManager[Any]:
-    async def waiting(_: Any) -> dict[str, Any]:
+    async def waiting(_: Any, *, alone: bool) -> dict[str, Any]:
         return {}
 
     return PATCH(daemon.alerts.memory, "waiting", waiting)
