@@ -17,8 +17,8 @@ from daemon.copies.age import decrypt
 from daemon.copies.manifest import Manifest
 from daemon.stores.base import Store
 from daemon.transfer.errors import WrongFileError, disk_error
-from daemon.transfer.expected import USUAL
-from daemon.transfer.files import PartFile, require_room
+from daemon.transfer.expected import USUAL, Expected
+from daemon.transfer.files import PartFile, is_there, require_room
 
 Take = Callable[[bytes], object]
 
@@ -83,9 +83,20 @@ async def fetch_to(
 
 
 async def fetch_into(
-    store: Store, manifest: Manifest, path: Path, identities: Sequence[object], moved: Callable[[int], None]
-) -> None:
-    """The same into a file, which has its name only when it is right; raises TransferError as well."""
+    store: Store,
+    manifest: Manifest,
+    path: Path,
+    identities: Sequence[object],
+    moved: Callable[[int], None],
+    *,
+    replace: bool = False,
+) -> bool:
+    """The same into a file, which has its name only when it is right; return False if it already was there.
+
+    The store is not read where another file has the name and may not be replaced. Raises TransferError as well.
+    """
+    if is_there(path, _expected(manifest, decrypted=bool(identities)), replace=replace):
+        return False
     with PartFile(path) as part:
         if part.tally.size:
             part.restart()
@@ -97,7 +108,14 @@ async def fetch_into(
             moved(part.tally.size)
 
         await fetch_to(store, manifest, take, identities, spool_in=path.parent)
-        part.publish(replace=False)
+        part.publish(replace=replace)
+    return True
+
+
+def _expected(manifest: Manifest, *, decrypted: bool) -> Expected:
+    """Return what the file is to be: the archive, or what is stored of it."""
+    part = manifest.backup if decrypted else manifest.stored
+    return Expected(part.bytes, f"sha256:{part.sha256}", said_by="the copy's manifest")
 
 
 def _write(spool: io.FileIO, piece: bytes) -> None:

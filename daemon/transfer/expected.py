@@ -1,4 +1,4 @@
-"""What the panel says a file is, and whether it is what came. Pure."""
+"""What the panel or a manifest says a file is, and whether it is what came. Pure."""
 
 import hashlib
 import re
@@ -35,11 +35,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a file should be. `checksum` is None if the panel gives none that can be checked: see `unchecked`."""
+    """What a file should be, and who says so. `checksum` is None if none can be checked: see `unchecked`."""
 
     size: int
     checksum: str | None
     unchecked: str | None = None
+    said_by: str = "the panel"
 
     @property
     def algorithm(self) -> str:
@@ -67,12 +68,12 @@ class Expected:
     def difference(self, tally: Tally) -> str | None:
         """Return in words what is wrong with what came; None if it is right as far as can be told."""
         if tally.size > self.size:
-            return f"it is longer than the {_exactly(self.size)} that the panel says"
+            return f"it is longer than the {_exactly(self.size)} that {self.said_by} says"
         if tally.size < self.size:
-            return f"it is {_exactly(tally.size)} long, and the panel says {_exactly(self.size)}"
+            return f"it is {_exactly(tally.size)} long, and {self.said_by} says {_exactly(self.size)}"
         if self.checksum is not None and tally.checksum != self.checksum:
             (_, _, found), (_, _, said) = tally.checksum.partition(":"), self.checksum.partition(":")
-            return f"its {self.algorithm} is {found}, and the panel says {said}"
+            return f"its {self.algorithm} is {found}, and {self.said_by} says {said}"
         return None
 
 

@@ -432,6 +432,32 @@ def test_what_was_fetched_is_told_as_json(cli: Cli, config: Path, tmp_path: Path
     assert (refused.code, refused.out) == (2, "")
 
 
+def test_what_has_the_name_of_the_file_is_looked_at_before_the_store_is_read(
+    cli: Cli, config: Path, identity: Path, tmp_path: Path
+) -> None:
+    """The right file counts as done, though the store is broken by now; another one is replaced with --force alone."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    file = tmp_path / "a.tar.gz"
+    plain = ("--config", config, "copies", "fetch", "survival", "latest", "--output", file, "--store", "nas")
+    sealed = ("--config", config, "copies", "fetch", "survival", "latest", "--output", file, "--store", "offsite")
+    assert cli(*plain).code == 0
+    stored = max((tmp_path / "nas").rglob("*.tar.gz"))
+    stored.rename(tmp_path / "elsewhere")
+    again = cli(*plain)
+    assert (again.code, again.out) == (0, f"{file}\n")
+    assert "already there, its SHA-256 is right" in again.err
+    assert cli(*sealed, "--identity", identity).code == 0
+
+    refused = cli(*sealed)
+    assert refused.code == 4
+    assert f"{file} is there and is another file: it is " in refused.err
+    assert "the copy's manifest says" in refused.err
+    assert "--force to replace it" in refused.err
+    assert file.read_bytes() == (tmp_path / "elsewhere").read_bytes()
+    assert cli(*sealed, "--force").code == 0
+    assert file.read_bytes().startswith(b"age-encryption.org")
+
+
 def test_what_a_crash_left_is_cleared_by_the_second_look(
     cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:

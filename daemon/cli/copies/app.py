@@ -101,12 +101,14 @@ def fetch(
         typer.Option("--output", "-o", metavar="FILE|DIR|-", help="Target; '-' is stdout. Default: this folder."),
     ] = None,
     identity: Identity = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing, different file.")] = False,
     json: Json = False,
 ) -> int:
     """Fetch a copy from its store, checked against its manifest."""
     from daemon.cli.copies.fetch import FetchOptions, fetch_copy
 
-    return fetch_copy(settings(context), server, copy, FetchOptions(store, output, identity, json))
+    options = FetchOptions(store, output, identity, force=force, as_json=json)
+    return fetch_copy(settings(context), server, copy, options)
 
 
 @copies_app.command()

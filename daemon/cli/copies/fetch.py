@@ -31,6 +31,7 @@ class FetchOptions:
     store: str | None = None
     output: str | None = None
     identity: Path | None = None
+    force: bool = False
     as_json: bool = False
 
 
@@ -59,8 +60,9 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
         path = _path([one for _, one in manifests], manifest, options)
         with watching(manifest.backup.name, manifest.stored.bytes) as listener:
             listener.said(f"{format_size(manifest.stored.bytes)} from {store} to {path}")
-            await fetch_into(opened, manifest, path, identities, listener.moved)
-            listener.said(f"done, {_checked(manifest, decrypted=bool(identities))}")
+            came = await fetch_into(opened, manifest, path, identities, listener.moved, replace=options.force)
+            checked = _checked(manifest, decrypted=bool(identities)) if came else "its SHA-256 is right"
+            listener.said(f"{'done' if came else 'already there'}, {checked}")
     if options.as_json:
         decrypted = manifest.encryption is not None and options.identity is not None
         write_json(fetched(server, store, manifest, str(path), decrypted=decrypted))
