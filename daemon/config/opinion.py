@@ -1,4 +1,4 @@
-"""What a configuration says of each server and store, for the members of a cluster to compare (`core/agreement`).
+"""What is configured for each server and store, for the members of a cluster to compare (`core/agreement`).
 
 Discovered servers are compared by the table that finds them: each member learns of them when it looks at the panel, and
 after its start knows of none. No key and no address of a store is in it, not even hashed.
@@ -11,7 +11,7 @@ from daemon.core.agreement import Opinion, discover_key, hashed, server_key, sto
 
 
 def opinion_of(config: Config) -> Opinion:
-    """Return what a whole configuration says."""
+    """Return the opinion of a member with that configuration."""
     servers = _of_servers(one for one in config.servers.values() if not one.discovered)
     found = {discover_key(name): _of_discovery(config.panels[name], one) for name, one in config.discover.items()}
     stores = {store_key(one.name): _of_store(one) for one in config.stores.values()}
@@ -19,7 +19,7 @@ def opinion_of(config: Config) -> Opinion:
 
 
 def key_of(server: ServerConfig) -> str:
-    """Return what all members call a server."""
+    """Return the key by which all members know a server."""
     return server_key(server.panel.url, server.id)
 
 

@@ -45,7 +45,7 @@ class SftpWay:
             except StoreError as error:
                 raise WayClosedError(error.text, hint=error.hint) from error
         if not await has_come(target, name, size):
-            raise WayClosedError("the host took the file, and the server does not have it: is it another server's?")
+            raise WayClosedError("the host took the file, but the server does not have it: is it another server's?")
         yield name
 
 

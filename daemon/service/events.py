@@ -25,7 +25,7 @@ class Events:
         self.put = self._waiting.put_nowait
 
     def listen(self) -> None:
-        """From here on signals come in, those that were held since the process began included."""
+        """Take in signals from here on, and those that were held since the process began."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.put, number)

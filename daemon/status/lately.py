@@ -14,10 +14,11 @@ Value = TypeVar("Value")
 
 
 class Lately(Generic[Value]):
-    """Reads when somebody asks, and again once that is `FRESH_SECONDS` ago. Who asks meanwhile waits for the answer.
+    """Something that is read from the state when somebody asks for it, at most once in `FRESH_SECONDS`. Whoever asks
+    during a reading waits for it.
 
-    Where the state cannot be read, what was read before stands. That it was never read is not the same as that it holds
-    nothing: an alert's end must not follow from it.
+    While the state cannot be read, what was read before stands. "Never read" is not "empty": the end of an alert must
+    not follow from it.
     """
 
     def __init__(self, context: RotationContext, read: Callable[[], Awaitable[Value]]) -> None:
@@ -42,7 +43,7 @@ class Lately(Generic[Value]):
         return self._value
 
     def changed(self) -> None:
-        """Read again when somebody asks the next time."""
+        """Read again the next time that somebody asks."""
         self._read_at = None
 
     def forget(self) -> None:

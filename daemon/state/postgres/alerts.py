@@ -31,7 +31,7 @@ _CLAIM = (  # a row that is locked is being claimed
 _TELL = "INSERT INTO alert (receiver, server, event, message, at) VALUES ($1, $2, $3, $4, $5)"
 
 CLAIM = timedelta(minutes=2)
-"""The database's answer is waited for 20 s, and a receiver's 60 s at most."""
+"""Longer than a message is in hand: the database may take 20 s to answer, and a receiver 60 s."""
 
 
 class Alerts(Store):
