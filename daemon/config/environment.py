@@ -121,9 +121,11 @@ def _say_over_file(path: KeyPath, tree: Tree) -> None:
     """
     if path[-1] in SECRETS.get(path[0], ()):
         return
-    file = tree.origins.get(path) or (tree.origins.get(path[:2]) if path[0] in {"policies", "servers"} else None)
-    if file is not None and file != ENVIRONMENT:
-        tree.warn(path, f"is set by the environment ({variable(path)}), over {file}")
+    file = tree.origins.get(path)
+    table = tree.origins.get(path[:2]) if path[0] in {"policies", "servers"} else None
+    if (file or table) not in {None, ENVIRONMENT}:
+        where = f"over {file}" if file else f"and not by {table}"
+        tree.warn(path, f"is set by the environment ({variable(path)}), {where}")
 
 
 def _decoded(path: KeyPath, text: str) -> object:

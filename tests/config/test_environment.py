@@ -130,19 +130,21 @@ def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "key"),
+    ("name", "value", "key", "where"),
     [
-        ("POLICIES__STANDARD__KEEP", '{"last": 1}', "policies.standard.keep"),
-        ("POLICIES__STANDARD__TOTAL_SIZE", "50MB", "policies.standard.total_size"),  # which the file does not set
-        ("SERVERS__SURVIVAL__KEEP", '{"last": 1}', "servers.survival.keep"),
-        ("PANELS__MAIN__URL", "https://other.example.com", "panels.main.url"),
+        ("POLICIES__STANDARD__KEEP", '{"last": 1}', "policies.standard.keep", "over"),
+        ("POLICIES__STANDARD__TOTAL_SIZE", "50MB", "policies.standard.total_size", "and not by"),
+        ("SERVERS__SURVIVAL__KEEP", '{"last": 1}', "servers.survival.keep", "and not by"),
+        ("PANELS__MAIN__URL", "https://other.example.com", "panels.main.url", "over"),
     ],
 )
-def test_what_the_environment_sets_over_a_file_is_said(tmp_path: Path, name: str, value: str, key: str) -> None:
-    """A forgotten variable decides what goes, and is seen in no file."""
+def test_what_the_environment_changes_of_a_file_s_tables_is_said(
+    tmp_path: Path, name: str, value: str, key: str, where: str
+) -> None:
+    """A forgotten variable decides what goes, and is seen in no file; nothing is "over" a file that lacks the key."""
     path = write(tmp_path)
     config = load(path, ENVIRONMENT | {f"PTERO_BACKUPD_{name}": value})
-    assert config.warnings == (f"{key}: is set by the environment (PTERO_BACKUPD_{name}), over {path}",)
+    assert config.warnings == (f"{key}: is set by the environment (PTERO_BACKUPD_{name}), {where} {path}",)
 
 
 def test_a_secret_and_a_sidecar_are_meant_to_be_in_the_environment(tmp_path: Path) -> None:
