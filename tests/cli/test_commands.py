@@ -594,6 +594,12 @@ def test_history_shows_rotations_with_their_steps(cli: Cli, panel: Panel) -> Non
     assert len(cli("--config", panel.config, "history", "--limit", "1", "--json").json["rotations"]) == 1
 
 
+def test_history_of_a_server_without_a_rotation_says_so(cli: Cli, panel: Panel) -> None:
+    """And is no header above nothing."""
+    cli("--config", panel.config, "rotate", "survival")
+    assert cli("--config", panel.config, "history", "lobby").out == "no rotations yet\n"
+
+
 def test_history_of_a_server_that_is_unknown_is_a_usage_error(cli: Cli, panel: Panel) -> None:
     """Unless the journal knows it from before."""
     cli("--config", panel.config, "rotate", "lobby")
@@ -625,6 +631,15 @@ def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Pane
     panel.lobby.status = "suspended"
     cli("--config", panel.config, "rotate", "lobby")
     assert "lobby: the server is suspended" in cli("--config", panel.config, "status").out.splitlines()
+
+
+def test_status_says_by_which_clock_the_times_are(cli: Cli, panel: Panel) -> None:
+    """Each server's by its policy's; one line for each zone, as few as there are."""
+    assert "times: UTC" in cli("--config", panel.config, "status").out.splitlines()
+    panel.config.write_text(f'{panel.config.read_text()}\ntimezone = "Europe/Berlin"')  # lobby is the last one
+    ran = cli("--config", panel.config, "status").out.splitlines()
+    assert ran[3:5] == ["times of survival: UTC", "times of lobby: Europe/Berlin"]
+    assert ran[2].endswith("04:00")
 
 
 def test_status_says_whether_a_daemon_runs(cli: Cli, panel: Panel, environment: Path) -> None:

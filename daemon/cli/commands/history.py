@@ -36,8 +36,9 @@ def show_history(settings: Settings, server: str | None, *, limit: int, as_json:
             }
         )
     else:
-        rows = (_row(rotation, config, alive=rotation.id in alive) for rotation in rotations)
-        show(table(("began", "zone", "server", "for", "took", "result", "what"), rows))
+        rows = [_row(rotation, config, alive=rotation.id in alive) for rotation in rotations]
+        columns = ("began", "zone", "server", "for", "took", "result", "what")
+        show(table(columns, rows) if rows else cell("no rotations yet"))
         if copies:
             columns = ("when", "zone", "server", "store", "copy", "size", "what")
             show(cell(""), table(columns, (_copy_row(one, config) for one in copies), right=("size",)))

@@ -132,7 +132,8 @@ def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now:
         write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
     else:
         rows = (_row(one, now) for one in servers)
-        lines = [_daemon(place, process)] if place else []
+        lines = list(_zones(servers))
+        lines += [_daemon(place, process)] if place else []
         lines += [line for one in servers for line in _complaints(one)]
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
 
@@ -268,6 +269,15 @@ def _result(last: Rotation) -> str:
     if ended is None:  # it was interrupted, or another version wrote it
         return last.result or "-"
     return "held" if ended.held else "undeletable" if ended.undeletable else ended.result
+
+
+def _zones(servers: Sequence[Shown]) -> "Iterator[Text]":
+    """Yield by which clock the times are; of which servers, if they differ."""
+    names: dict[str, list[str]] = {}
+    for one in servers:
+        names.setdefault(one.zone.key, []).append(one.server)
+    for zone, of_it in names.items():
+        yield cell(f"times: {zone}" if len(names) == 1 else f"times of {', '.join(of_it)}: {zone}", "dim")
 
 
 def _daemon(place: StatePlace, process: int | None) -> "Text":
