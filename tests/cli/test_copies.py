@@ -432,6 +432,21 @@ def test_what_was_fetched_is_told_as_json(cli: Cli, config: Path, tmp_path: Path
     assert (refused.code, refused.out) == (2, "")
 
 
+def test_nothing_is_copied_of_a_suspended_server_and_that_is_no_failure(cli: Cli, panel: Panel, config: Path) -> None:
+    """Exit 0, and 3 for a state that passes, as of `plan`."""
+    panel.lobby.status = "suspended"
+    run_all = cli("--config", config, "copies", "run")
+    assert run_all.code == 0
+    assert "survival: 8 copied" in run_all.out
+    ran = cli("--config", config, "copies", "run", "lobby")
+    said = "note: lobby: the server is suspended\nhint: only an administrator can end that\n"
+    assert (ran.code, ran.out, ran.err) == (0, "lobby: skipped\n", said)
+    panel.lobby.status = "installing"
+    assert cli("--config", config, "copies", "run", "lobby").code == 3
+    panel.lobby.status = "install_failed"
+    assert cli("--config", config, "copies", "run", "lobby").code == 4
+
+
 def test_what_has_the_name_of_the_file_is_looked_at_before_the_store_is_read(
     cli: Cli, config: Path, identity: Path, tmp_path: Path
 ) -> None:

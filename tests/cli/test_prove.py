@@ -103,6 +103,24 @@ def test_what_is_due_of_a_server_that_cannot_be_looked_at_is_not_known(cli: Cli,
     assert "nothing is due" not in ran.out
 
 
+def test_a_suspended_server_is_skipped_and_one_in_a_passing_state_is_tried_again(cli: Cli, panel: Panel) -> None:
+    """Exit 0 and 3, as of `plan`: a job that proves all is not red for ever."""
+    panel.configure(extra=PROVE)
+    panel.lobby.status = "suspended"
+    said = "note: lobby: the server is suspended\nhint: only an administrator can end that\n"
+    for words in ((), ("--due",), ("--plan",)):
+        both, alone = prove(cli, panel, *words), prove(cli, panel, "lobby", *words)
+        assert (both.code, alone.code) == (0, 0)
+        assert said in both.err
+        assert alone.err == said
+        assert "nothing to prove" not in alone.out
+    assert prove(cli, panel, "lobby", "--json").json["servers"][0]["error"]["code"] == "server-state"
+    panel.lobby.status = "installing"
+    assert [prove(cli, panel, "lobby", *words).code for words in ((), ("--due",), ("--plan",))] == [3, 3, 3]
+    panel.lobby.status = "install_failed"
+    assert [prove(cli, panel, "lobby", *words).code for words in ((), ("--due",), ("--plan",))] == [4, 4, 4]
+
+
 def test_a_failed_proof_freezes_deletion_until_it_is_accepted(cli: Cli, panel: Panel, torn: Backup) -> None:
     """It is told with the file and the chunk; `plan` refuses, and says how to go on."""
     ran = prove(cli, panel, "survival")

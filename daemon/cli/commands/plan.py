@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from daemon.cli.context import begin, servers_named
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import say, say_trouble, write_json
+from daemon.cli.ui.output import say, write_json
 from daemon.cli.ui.plan_view import plan_parts
 from daemon.cli.ui.tables import cell, show
 from daemon.cli.ui.verdicts import StoresWith
 from daemon.cli.ui.which import about
+from daemon.cli.unseen import say_unseen
 from daemon.clock import SystemClock
 from daemon.config.values import Config
 from daemon.documents.commands import planned, unplanned
 from daemon.operations.rotations import Failed, dry_run_outcome, preview_servers
-from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
 from daemon.rotation.preview import Preview
 from daemon.state import engine_for
@@ -56,19 +56,13 @@ def _document(seen: Preview | Failed, stores: StoresWith | None) -> dict[str, ob
 
 def _show(seen: Preview | Failed, stores: StoresWith | None) -> None:
     if isinstance(seen, Failed):
-        _say(seen)
+        say_unseen(seen.config.name, seen.error)
         return
     policy = seen.config.policy
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
     hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "").hint
     waits = [cell(seen.backlog.words(seen.listing.taken_at), "yellow")] if seen.backlog else []
     show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint, stores), *waits, cell(""))
-
-
-def _say(failed: Failed) -> None:
-    """Report why there is no plan; a suspended server is no failure."""
-    suspended = isinstance(failed.error, ServerStateError) and failed.error.suspended
-    say_trouble(f"{failed.config.name}: {failed.error.text}", failed.error.hint, "note" if suspended else "error")
 
 
 def _outcome(seen: Preview | Failed) -> Outcome:

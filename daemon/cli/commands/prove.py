@@ -14,6 +14,7 @@ from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
 from daemon.cli.ui.which import about
+from daemon.cli.unseen import is_suspended, passes, say_unseen
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopyError, WorkerDiedError
@@ -128,7 +129,7 @@ async def _of_server(desk: _Desk, server: ServerConfig, *, due: bool) -> ServerP
                 proof, error = await _read(desk, server, seen, client, what)
                 read.append((what, proof, error))
     except BackupdError as error:
-        say_error(error, about=server.name)
+        say_unseen(server.name, error)
         return ServerProofs(about(server), read, error)
     return ServerProofs(about(server), read)
 
@@ -167,17 +168,17 @@ def _show(results: Sequence[ServerProofs]) -> None:
             notes += [cell(f"{one.about.server}, {what.name}: {text}") for text in (proof.problems if proof else ())]
     if rows:
         show(table(("server", "where", "backup", "level", "result"), rows), *notes)
-    else:
+    elif all(one.error is None for one in results):
         show(cell("nothing to prove"))
 
 
 def _exit_code(results: Sequence[ServerProofs]) -> Exit:
-    """The contract's: 4 if all failed, 3 if any."""
+    """The contract's: 4 if all failed, 3 if any, or for a state that passes."""
     ended = [proof is not None and not proof.problems for one in results for _, proof, _ in one.read]
-    ended += [False for one in results if one.error is not None]
-    if all(ended):
+    failed = [one.error for one in results if one.error is not None and not is_suspended(one.error)]
+    if all(ended) and not failed:
         return Exit.DONE
-    return Exit.SOME_FAILED if any(ended) else Exit.FAILED
+    return Exit.SOME_FAILED if any(ended) or any(map(passes, failed)) else Exit.FAILED
 
 
 # What is due ---------------------------------------------------------------------------------------------------------
@@ -192,9 +193,15 @@ async def _plan(settings: Settings, names: Sequence[str], *, as_json: bool) -> i
         write_json(proofs_due(results, per_day, spent))
     else:
         _show_due(desk, results, spent)
-    failed = [one for one in results if one.error is not None]
-    code = Exit.DONE if not failed else Exit.FAILED if len(failed) == len(results) else Exit.SOME_FAILED
-    return desk.covering.exit_code(code)
+    return desk.covering.exit_code(_exit_code_of_plan(results))
+
+
+def _exit_code_of_plan(results: Sequence[ServerDue]) -> Exit:
+    """The contract's: 4 if all failed, 3 if any, or for a state that passes."""
+    tried = [one.error for one in results if not is_suspended(one.error)]
+    if not any(tried):
+        return Exit.DONE
+    return Exit.FAILED if all(tried) and not any(map(passes, tried)) else Exit.SOME_FAILED
 
 
 async def _due_of(desk: _Desk, server: ServerConfig) -> ServerDue:
@@ -202,7 +209,7 @@ async def _due_of(desk: _Desk, server: ServerConfig) -> ServerDue:
         async with desk.seen(server) as (seen, _):
             return ServerDue(about(server), seen.due, seen.preview.proven.frozen)
     except BackupdError as error:
-        say_error(error, about=server.name)
+        say_unseen(server.name, error)
         return ServerDue(about(server), error=error)
 
 

@@ -11,6 +11,7 @@ from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show
+from daemon.cli.unseen import is_suspended, passes, say_unseen
 from daemon.clock import Clock, SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopiesBusyError
@@ -51,7 +52,7 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
     clock = SystemClock()
     (seen,) = await preview_servers([server], state=config.state, clock=clock, tell=say)
     if isinstance(seen, Failed):
-        say_error(seen.error, about=server.name)
+        say_unseen(server.name, seen.error)
         return ServerResult(server, error=seen.error)
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
     engine = engine_for(config.state)
@@ -97,7 +98,7 @@ def _watched(name: str, size: int) -> Iterator[ProgressListener]:
 def _show(result: ServerResult) -> None:
     name = result.config.name
     done = [copy for copy in result.copies if copy.manifest]
-    show(cell(f"{name}: {len(done)} copied", "bold"))
+    show(cell(f"{name}: skipped" if is_suspended(result.error) else f"{name}: {len(done)} copied", "bold"))
     for copy in result.copies:
         if copy.manifest is not None:
             source = f", {came_from(copy.source)}" if copy.source else ""
@@ -108,10 +109,11 @@ def _show(result: ServerResult) -> None:
 
 
 def _exit_code(results: Sequence[ServerResult]) -> Exit:
-    """The contract's: 4 if all failed, 3 if any, or if another run was at it."""
-    failed = [result for result in results if result.failed]
+    """The contract's: 4 if all failed, 3 if any, or if another run was at it, or for a state that passes."""
+    tried = [result for result in results if not is_suspended(result.error)]
+    failed = [result for result in tried if result.failed]
     if not failed:
-        return Exit.SOME_FAILED if any(result.problems for result in results) else Exit.DONE
-    nothing = all(not any(copy.manifest for copy in result.copies) for result in results)
-    busy = any(isinstance(result.error, CopiesBusyError) for result in failed)
-    return Exit.FAILED if len(failed) == len(results) and nothing and not busy else Exit.SOME_FAILED
+        return Exit.SOME_FAILED if any(result.problems for result in tried) else Exit.DONE
+    nothing = all(not any(copy.manifest for copy in result.copies) for result in tried)
+    busy = any(isinstance(result.error, CopiesBusyError) or passes(result.error) for result in failed)
+    return Exit.FAILED if len(failed) == len(tried) and nothing and not busy else Exit.SOME_FAILED
