@@ -20,6 +20,7 @@ from daemon.operations.result import OperationResult
 from daemon.operations.sent import HandWay, usual_ways
 from daemon.operations.sftp import SftpWay
 from daemon.operations.ways import Way, WayName
+from daemon.panel.errors import PanelError
 from daemon.rotation.preview import Preview
 from daemon.stores.values import Credentials, SftpLocation, StoreSettings, parse_location
 
@@ -99,6 +100,15 @@ class OntoArguments:
     def folder(self) -> str:
         """The folder to unpack in."""
         return f"/{(self.into or '').strip('/')}"
+
+
+async def look_at(operation: Operation) -> Preview:
+    """Look at one of the two servers of a command; an error names it, since only one of them may be in trouble."""
+    try:
+        return await operation.look()
+    except PanelError as error:
+        error.text = f"{operation.config.name}: {error.text}"
+        raise
 
 
 async def bring(operation: Operation, archive: Archive, arguments: OntoArguments, state_dir: Path | None) -> Brought:

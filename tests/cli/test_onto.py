@@ -300,6 +300,27 @@ def test_a_drill_whose_server_ends_by_itself_has_failed(cli: Cli, panel: Panel, 
     assert "survival: The drill of with files on lobby, begun at " in cli("--config", config, "status").out
 
 
+@pytest.mark.parametrize("suspended", ["survival", "lobby"])
+def test_which_of_the_two_servers_is_suspended_is_said(
+    cli: Cli, panel: Panel, made: Backup, tmp_path: Path, suspended: str
+) -> None:
+    """The one that the backup is of, or the one that it is to go onto."""
+    (tmp_path / "nas").mkdir()
+    stores = f'copies = ["nas"]\n[stores.nas]\nurl = "file://{tmp_path}/nas"'
+    config = panel.configure(scope="all", extra=f"{stores}\n{DRILL.format('')}")
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    panel.lobby.description = "#drill"
+    getattr(panel, suspended).status = "suspended"
+    said = f"error: {suspended}: the server is suspended\nhint: only an administrator can end that\n"
+    for words in (
+        ("drill", "spare", "--yes"),
+        ("backups", "restore", "survival", "latest", "--onto", "lobby", "--yes"),
+        ("copies", "restore", "survival", "latest", "--onto", "lobby", "--yes"),
+    )[: 3 if suspended == "lobby" else 2]:
+        ran = cli("--config", config, *words)
+        assert (ran.code, ran.err) == (4, said)
+
+
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take its time for a line of the console."""

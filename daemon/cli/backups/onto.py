@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from daemon.cli.context import server_named
 from daemon.cli.discovered import covered_now
-from daemon.cli.onto import OntoArguments, bring, consequences, words
+from daemon.cli.onto import OntoArguments, bring, consequences, look_at, words
 from daemon.cli.reader import opened_reader
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
@@ -35,11 +35,11 @@ def restore_onto(settings: Settings, name: str, wanted: str, onto: str, argument
         async with open_operation(
             source, state=runner.config.state, clock=SystemClock(), tell=operation.tell
         ) as origin:
-            seen = await origin.look()
+            seen = await look_at(origin)
             (verdict,) = pick(seen, [wanted])
             if hindered := unfit(verdict):
                 return [hindered]
-            target = await operation.look()
+            target = await look_at(operation)
             facts = [
                 f"the backup: {line(seen, verdict)}, of {name}",
                 *consequences(target, verdict.backup.bytes, arguments),

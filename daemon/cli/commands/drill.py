@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from daemon.cli.arguments import unknown
 from daemon.cli.context import begin, server_named
-from daemon.cli.onto import temporary_folder
+from daemon.cli.onto import look_at, temporary_folder
 from daemon.cli.reader import opened_reader
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
@@ -49,7 +49,7 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
             if backup is None:
                 text = f"{sources[0]} has no good backup to try"
                 return [refused(None, ProblemCode.NOTHING, text, "`ptero-backupd backups list` shows what there is")]
-            confirm(_facts(seen, await spare.look(), backup, chosen), f"run drill {name}?", yes=yes)
+            confirm(_facts(seen, await look_at(spare), backup, chosen), f"run drill {name}?", yes=yes)
             with temporary_folder(config.state_dir) as folder:
                 ways = usual_ways(spare, watching, folder)
                 options = DrillOptions(
@@ -86,7 +86,7 @@ async def _looked_at(
     """Look at the server whose backup is tried, and choose that."""
     source = server_named(config, name)
     async with open_operation(source, state=config.state, clock=SystemClock(), tell=spare.tell) as origin:
-        seen = await origin.look()
+        seen = await look_at(origin)
         records = await origin.run.context.journal.proofs(seen.server.uuid)
         yield origin, seen, choose_backup(seen.plan.verdicts, Proofs(one.proof for one in records))
 
