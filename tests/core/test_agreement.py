@@ -132,3 +132,18 @@ def _decided(backups: list[Backup], which: float) -> str:
     rows = {one.uuid: one for one in backups}.values()
     made = plan(listing(rows), policy, ownership=OURS, brake=Brake(-1))
     return " ".join((made.code or "", *(one.backup.uuid for one in made.deletions)))
+
+
+def test_a_disagreement_is_one_of_keys_or_of_versions() -> None:
+    """Neither is none."""
+    assert [bool(one) for one in (AGREED, Disagreement(frozenset({"a"})), Disagreement(versions=True))] == [
+        False,
+        True,
+        True,
+    ]
+    assert AGREED.versions is False
+
+
+def test_a_digest_is_of_the_version_and_of_each_rule_in_its_line() -> None:
+    """Members of other versions compute the same."""
+    assert Opinion.of({"b": "y", "a": "x"}, 7).digest == hashed("7\na x\nb y")

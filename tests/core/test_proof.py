@@ -199,3 +199,10 @@ def test_a_backup_is_compared_with_the_one_before_it_that_counts() -> None:
     assert known.before(read(1)) is None
     accepted = read(3, "half is gone", accepted=True)
     assert Proofs([read(2), accepted]).before(read(6)) == accepted
+
+
+def test_only_a_newer_backup_ends_a_freeze_and_not_one_of_the_same_second() -> None:
+    """Which of the two was made first is not known."""
+    bad = read(1, "torn")
+    assert Proofs([bad, replace(read(1), backup="twin")]).freezes() == bad
+    assert Proofs([bad, read(2)]).freezes() is None
