@@ -67,7 +67,7 @@ def server_key(url: str, identifier: str) -> str:
 
 
 def discover_key(panel: str) -> str:
-    """Return what all members call the servers that nobody configured, and that are found on a panel."""
+    """Return the key by which all members know the servers that are discovered on a panel."""
     return f"panels.{panel}.discover"
 
 

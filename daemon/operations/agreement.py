@@ -21,11 +21,11 @@ log = get_logger()
 
 
 async def disputed_by_hand(leadership: Leadership, own: Opinion) -> Disputed | None:
-    """Return what says why a command may delete nothing of a server, by a look at the daemons now. `own` is what the
-    command goes by.
+    """Return what says why a command may delete nothing of a server, by a look at the daemons now. `own` is the opinion
+    of the command.
 
-    None where there is no cluster. One that cannot be asked now may answer by the time something is to be deleted, so
-    that the journal's own trouble hinders nothing any more: what was not compared is refused.
+    None where there is no cluster. If the database cannot be asked now, deletion is refused: by the time that something
+    is to be deleted it may answer again, and then nothing else would prevent it.
     """
     if leadership.membership is None:
         return None

@@ -45,8 +45,8 @@ async def rotate_servers(
 ) -> list[Outcome]:
     """Rotate these servers now and report; nothing is tried again.
 
-    `own` is what the configuration says, for the daemons of a cluster to agree with. `left` is called with those that
-    are abandoned, `tell` with a text for each wait for the API limit.
+    `own` is the opinion by the configuration, which is compared with those of the cluster. `left` is called with
+    those that are abandoned, `tell` with a text for each wait for the API limit.
     """
     by_name = {server.name: server for server in servers}
     context = await open_context(engine_for(state), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
