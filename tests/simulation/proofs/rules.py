@@ -126,6 +126,8 @@ class ProofRules:
     def spends(self, day: date, size: int) -> None:
         """So many bytes are about to be read: the day has room, and no quiet hours are."""
         most = self._simulation.scenario.proofs.table.get("per_day", "off")
+        # As the journal does: a clock that was set back comes to a day of which nothing is known any more.
+        self._spent = Counter({one: spent for one, spent in self._spent.items() if one >= day})
         self._spent_at, spent = self._now(), self._spent[day]
         self._spent[day] += size
         text = f"{size} bytes are read on a day with {spent} already, of {most}"
