@@ -151,6 +151,9 @@ class ProofRules:
     def begins_once_more(self, rotation: Rotation) -> None:
         """A rotation begins that no start asked for: the policy's newest backup is bad, or was when that was found."""
         server, policy = rotation.uuid, rotation.policy
+        before = [one for one in self._simulation.recorder.rotations if one.uuid == server and one is not rotation]
+        if before and before[-1].once_more == rotation.once_more:
+            return  # it is tried again, whatever has become of the bad one meanwhile
         rows = sorted(self._simulation.recorder.mirror[server].values(), key=lambda row: row.created, reverse=True)
         mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
