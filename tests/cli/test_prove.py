@@ -215,7 +215,17 @@ def test_a_word_for_another_backup_is_refused_with_those_that_failed(cli: Cli, p
 def test_a_server_without_rules_is_proven_by_the_usual_ones(cli: Cli, panel: Panel) -> None:
     """If it is named; otherwise there is nothing to prove. And without a state nothing can be."""
     panel.configure()
-    assert prove(cli, panel).out == "nothing to prove\n"
-    assert prove(cli, panel, "survival").code == 0
+    said = (
+        "note: no server's policy has `prove`\nhint: name a server, or write [policies.NAME.prove]: see docs/proof.md\n"
+    )
+    for words in ((), ("--due",)):
+        ran = prove(cli, panel, *words)
+        assert (ran.code, ran.out, ran.err) == (0, "nothing to prove\n", said)
+    planned = prove(cli, panel, "--plan")
+    assert (planned.code, planned.err) == (0, said)
+    assert "nothing is due" in planned.out
+    named = prove(cli, panel, "survival")
+    assert named.code == 0
+    assert said not in named.err
     panel.config.write_text('state_dir = "none"\n' + panel.config.read_text())
     assert prove(cli, panel, "survival").code == 2

@@ -10,7 +10,7 @@ from daemon.cli.context import begin, server_named, servers_named
 from daemon.cli.discovered import Covering, cover
 from daemon.cli.reader import opened_reader
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import say, say_error, write_json
+from daemon.cli.ui.output import say, say_error, say_trouble, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
 from daemon.cli.ui.which import about
@@ -33,6 +33,8 @@ from daemon.state import Engine, Journal, ProofRecord, engine_for
 
 ACCEPT = "accept"
 _WHY = {Why.NEWEST: "the newest", Why.KEEP_PROVEN: "too few are proven", Why.EVERY: "not read lately"}
+
+_NO_RULES = "name a server, or write [policies.NAME.prove]: see docs/proof.md"
 
 
 def prove(settings: Settings, words: Sequence[str], *, plan: bool, due: bool, as_json: bool) -> int:
@@ -80,6 +82,8 @@ async def _desk(settings: Settings, names: Sequence[str]) -> AsyncIterator[_Desk
     covering = await cover(config, names)
     named = servers_named(covering.config, names)
     servers = [_ruled(one) for one in named if one.policy.prove or names]
+    if not servers:
+        say_trouble("no server's policy has `prove`", _NO_RULES, "note")
     engine = engine_for(config.state)
     journal = await engine.open()
     try:
