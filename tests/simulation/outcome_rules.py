@@ -16,7 +16,7 @@ from tests.simulation.scenario import DAY, HOUR, TIMEOUTS
 
 MOST_ROTATIONS = 8
 MOST_REQUESTS = 900
-"""In an hour, of one process for one server."""
+"""In an hour, of one process for one server; a listing counts once, however many pages it has."""
 DELETES = "backup.delete"
 LOOK = 300.0
 """Seconds between two looks at a backup that has been running for long."""
@@ -49,8 +49,10 @@ class Endings:
 
     def sent(self, exchange: Exchange) -> None:
         """A request leaves."""
-        count = self._in_the_last_hour(self._sent[exchange.process, exchange.server])
-        self._hold("calm", count <= MOST_REQUESTS, f"{count} requests of one server within an hour", exchange.server)
+        if exchange.page <= 1:
+            count = self._in_the_last_hour(self._sent[exchange.process, exchange.server])
+            text = f"{count} requests of one server within an hour"
+            self._hold("calm", count <= MOST_REQUESTS, text, exchange.server)
         rotation = exchange.rotation
         if rotation is not None and exchange.call == "list" and self._court.may_act(exchange.process):
             self._alone(rotation)
