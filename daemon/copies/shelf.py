@@ -48,6 +48,10 @@ class Shelf:
         """Return them as the core judges them, oldest first."""
         return tuple(manifest.as_copy() for _, manifest in sorted(self.manifests.items()))
 
+    def foreign(self, installation: str) -> int:
+        """Count the copies that another installation wrote."""
+        return sum(one.installation != installation for one in self.manifests.values())
+
     def adopted(self, installation: str) -> "Shelf":
         """Return the same with every copy as that installation's own, whoever wrote it.
 

@@ -66,6 +66,11 @@ class Shelves:
         await self._catalogue.replace(name, records)
         return [record.holding for record in records]
 
+    async def foreign(self, name: str, panel: str, server: str) -> int:
+        """Count the copies of a server in a store that another installation wrote; raises StateError."""
+        shelf, ours = await self.of(name, panel, server), await self.installation()
+        return shelf.foreign(ours) if shelf else 0
+
     async def adopt(self, name: str, panel: str, server: str) -> int:
         """Take all copies of a server in a store as this installation's own; return how many were others'.
 
@@ -73,7 +78,7 @@ class Shelves:
         caller holds the lock of the server's copies. Raises StateError.
         """
         shelf, ours = await self.of(name, panel, server), await self.installation()
-        foreign = sum(one.installation != ours for one in shelf.manifests.values()) if shelf else 0
+        foreign = shelf.foreign(ours) if shelf else 0
         if shelf is not None and foreign:
             await self.remember(name, panel, server, shelf.adopted(ours))
         return foreign

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class StoreSeen:
     """One store, and what was seen in it, of each server; or why it could not be looked at.
 
-    So many copies of other installations were `adopted`.
+    So many copies of other installations were `adopted`, and so many are `foreign`: other installations' still.
     """
 
     config: "StoreConfig"
     seen: "Sequence[Holding]"
     error: "BackupdError | None" = None
     adopted: int = 0
+    foreign: int = 0
 
 
 @dataclass(frozen=True)

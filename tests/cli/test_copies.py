@@ -386,6 +386,28 @@ def test_another_installation_s_copies_are_not_pruned(cli: Cli, config: Path, tm
     assert {copy["verdict"] for one in ran.json["servers"] for copy in one["copies"]} == {"ignore"}
 
 
+def test_that_copies_are_another_installation_s_is_said_with_what_to_do(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """By a look into the stores, and where they stay for that; nothing of it once they were adopted."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    own = cli("--config", config, "copies", "rescan")
+    assert "installation" not in own.out + own.err
+    (tmp_path / ".local").rename(tmp_path / "old")
+    hint = "hint: once the other one is gone for good, `copies rescan --adopt` takes them over: see docs/stores.md\n"
+    seen = cli("--config", config, "copies", "rescan")
+    assert seen.code == 0
+    assert "nas: 6 copies are of another installation\noffsite: 2 copies are of another installation\n" in seen.out
+    assert seen.err == hint
+    rehearsed = cli("--config", config, "copies", "prune", "survival", "--dry-run")
+    assert rehearsed.code == 0
+    assert "survival in nas: would delete 0, keeps 0, leaves 6 of another installation alone\n" in rehearsed.out
+    assert rehearsed.err == hint
+    adopted = cli("--config", config, "copies", "rescan", "--adopt")
+    assert ("another installation" in adopted.out, adopted.err) == (False, "")
+    after = cli("--config", config, "copies", "prune", "survival", "--dry-run")
+    assert "survival in nas: would delete 0, keeps 6\n" in after.out
+    assert after.err == ""
+
+
 def test_a_new_machine_that_adopts_the_copies_of_the_old_one_prunes_them(
     cli: Cli, config: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from daemon.errors import UsageError
 from daemon.state import engine_for
 
 LARGEST_IDENTITY = 2**20
+ADOPT = "hint: once the other one is gone for good, `copies rescan --adopt` takes them over: see docs/stores.md"
 
 
 def stores_meant(config: Config, name: str | None) -> list[StoreConfig]:

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from daemon.cli.context import begin, servers_named
-from daemon.cli.copies.places import shelves_of, stores_meant
+from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import say_error, write_json
+from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.opinion import opinion_of
@@ -19,6 +19,7 @@ from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.copies.records import records_of_pruning
 from daemon.core.applied import NOTHING
+from daemon.core.copies_prune import FOREIGN
 from daemon.core.model import Action
 from daemon.documents.copies import pruned
 from daemon.errors import BackupdError, Exit, StateError, UsageError
@@ -80,6 +81,8 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
     else:
         for result in results:
             _show(result, dry_run=dry_run)
+        if any(map(_foreign, results)):
+            say(ADOPT)
     return covering.exit_code(_exit_code(results))
 
 
@@ -161,12 +164,18 @@ def _show(result: PruneResult, *, dry_run: bool) -> None:
     decided = result.decided
     going = decided.deletions if dry_run else result.deleted
     kept = sum(one.action is Action.KEEP for one in decided.verdicts)
-    show(cell(f"{name}: {'would delete' if dry_run else 'deleted'} {len(going)}, keeps {kept}", "bold"))
+    left = f", leaves {foreign} of another installation alone" if (foreign := _foreign(result)) else ""
+    show(cell(f"{name}: {'would delete' if dry_run else 'deleted'} {len(going)}, keeps {kept}{left}", "bold"))
     show(*(cell(f"  {copy.backup.name}: {result.reasons[copy.name.data]}") for copy in going))
     show(*(cell(f"  cleared {key}, which was never finished") for key in result.cleared))
     if result.renewed:
         show(cell(f"  {len(result.renewed)} locked for longer"))
     show(*(cell(f"  {text}") for text in (decided.refused, decided.waits) if text))
+
+
+def _foreign(result: PruneResult) -> int:
+    """Count the copies that another installation wrote."""
+    return sum(FOREIGN in one.reasons for one in result.decided.verdicts) if result.decided else 0
 
 
 def _exit_code(results: Sequence[PruneResult]) -> Exit:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from daemon.cli.context import begin
-from daemon.cli.copies.places import shelves_of, stores_meant
+from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import say_error, write_json
+from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config, StoreConfig
 from daemon.copies.alone import alone
@@ -30,16 +30,20 @@ async def _scan(config: Config, stores: list[StoreConfig], *, adopt: bool) -> li
 
 async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreSeen:
     seen: list[Holding] = []
-    adopted = 0
+    adopted = foreign = 0
+    shelves = shelves_of(config)
     try:
         async with open_store(store.settings) as opened:
-            seen = await shelves_of(config).rescan(store.name, opened)
-        for one in seen if adopt else ():
-            adopted += await _adopt(config, store, one)
+            seen = await shelves.rescan(store.name, opened)
+        for one in seen:
+            if adopt:
+                adopted += await _adopt(config, store, one)
+            else:
+                foreign += await shelves.foreign(store.name, one.panel, one.server_uuid)
     except BackupdError as error:
         say_error(error, about=store.name)
-        return StoreSeen(store, seen, error, adopted)
-    return StoreSeen(store, seen, None, adopted)
+        return StoreSeen(store, seen, error, adopted, foreign)
+    return StoreSeen(store, seen, None, adopted, foreign)
 
 
 async def _adopt(config: Config, store: StoreConfig, seen: Holding) -> int:
@@ -59,8 +63,15 @@ def _show(seen: list[StoreSeen], *, as_json: bool) -> int:
                 cell(f"{one.config.name}: {one.adopted} copies are this installation's now")
                 for one in seen
                 if one.adopted
-            )
+            ),
+            *(
+                cell(f"{one.config.name}: {one.foreign} copies are of another installation")
+                for one in seen
+                if one.foreign
+            ),
         )
+        if any(one.foreign for one in seen):
+            say(ADOPT)
     failed = [one for one in seen if one.error]
     return (Exit.FAILED if len(failed) == len(seen) else Exit.SOME_FAILED) if failed else Exit.DONE
 
