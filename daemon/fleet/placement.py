@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from daemon.clock import Clock
 from daemon.config.values import Config, PanelConfig, ServerConfig
 from daemon.core.shares import FLEET, node_key, node_part, panel_part
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
 from daemon.log import get_logger
@@ -93,6 +93,8 @@ class Placement:
                 await self._shares.place(server.panel.name, {server.id: node})
                 self._sighted.pop(name)
                 self.learn({_key(server): node})  # as the others do now
+            except JournalBusyError:
+                raise  # it is out of reach for the others too
             except StateError as error:
                 refused = error
         if refused is not None:

@@ -23,7 +23,7 @@ from daemon.core.alerting import PROMOTION_NEWS
 from daemon.core.model import Server
 from daemon.core.shares import FLEET, NODE, Member, node_part, shared_out
 from daemon.core.units import rfc3339
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.fleet.agreeing import Agreeing
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
@@ -43,6 +43,8 @@ KEEP_SECONDS = 300.0
 """So long a part is kept that another member was to take and did not, before that one is given it again."""
 
 SENT_OUT = "this daemon was sent out of the cluster, and takes nothing until `ptero-backupd cluster join`"
+
+NOBODY_ACTS = "no member of the cluster acts, so no backups are made: call one back, or start one that is not out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,12 @@ class Sharing:
 
         self._passed_on: _PassedOn | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._trouble = ""
+        self._trouble: StateError | None = None
+        """Why the last look was not whole."""
+
+        self._alone_out = False
+        """Whether no member acts, since all that live were sent out, this one too."""
+
         check, context.on_server = context.on_server, self._on_server
         self._check = check
         context.disputed = self._agreeing.disputed
@@ -169,7 +176,7 @@ class Sharing:
 
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
-        found = [SENT_OUT] if self._out else []
+        found = [*([NOBODY_ACTS] if self._alone_out else []), *([SENT_OUT] if self._out else [])]
         if differing := self._agreeing.in_words():
             found.append(f"{differing}: nothing is deleted there; `ptero-backupd cluster status` shows more")
         if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:
@@ -188,15 +195,19 @@ class Sharing:
 
     async def _look_once(self) -> None:
         """Hear the others first: what cannot be told them must not keep us from that."""
-        before, self._trouble = self._trouble, ""
+        before, self._trouble = self._trouble, None
         with self._noting():
             await self._shares.publish(self._agreeing.opinion)
             await self._agree(await self._shares.look())
         with self._noting():
             await self._placement.tell(self._context.under_way.keys())
         self._pass_on()
-        if self._trouble not in {"", before}:
-            log.warning("shares_unknown", text=self._trouble, consequence="this member goes on with its own")
+        self._say_trouble(before)
+
+    def _say_trouble(self, before: StateError | None) -> None:
+        """Say what was wrong with a look, unless that was so the time before."""
+        if self._trouble is not None and (before is None or self._trouble.text != before.text):
+            log.warning("shares_unknown", text=self._trouble.text, consequence="this member goes on with its own")
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
@@ -204,12 +215,12 @@ class Sharing:
         try:
             yield
         except StateError as error:
-            self._trouble = error.text
+            self._trouble = error
 
     async def _agree(self, seen: SharesSeen) -> None:
         """Take what is ours to take, and let go what another one is to hold."""
         self._population.saw(len(seen.members | seen.out), self._clock.monotonic())
-        self._note_out(seen.me in seen.out)
+        self._note_out(seen.me in seen.out, acting=bool(seen.members))
         self._agreeing.heard(seen)
         self._promoted_at = seen.promoted_at or self._promoted_at
         self._placement.learn(seen.placed)
@@ -225,6 +236,8 @@ class Sharing:
                     mine.add(part)
                     if wanted.get(part) != seen.me:
                         self._kept_until[part] = self._clock.monotonic() + KEEP_SECONDS
+            if isinstance(self._trouble, JournalBusyError):  # the others would wait for it as long
+                break
         given = self._to_give(mine, wanted, seen.me)
         self._mine = frozenset(mine.difference(given))
         self._pass_on()
@@ -241,12 +254,15 @@ class Sharing:
             self._shared = basis, _computed(parts, seen)
         return self._shared[1]
 
-    def _note_out(self, out: bool) -> None:
+    def _note_out(self, out: bool, *, acting: bool) -> None:
         if out and not self._out:
             log.warning("sent_out", consequence="this member hands over, and takes nothing more")
         elif self._out and not out:
             log.info("called_back", consequence="this member takes its share again")
-        self._out = out
+        alone = out and not acting
+        if alone and not self._alone_out:
+            log.error("nobody_acts", consequence=NOBODY_ACTS)
+        self._out, self._alone_out = out, alone
 
     def _takable(self, parts: Collection[str], wanted: Mapping[str, Member], seen: SharesSeen) -> Iterator[str]:
         now = self._clock.monotonic()

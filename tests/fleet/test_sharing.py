@@ -16,12 +16,12 @@ from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import DECISIONS, UNCOMPARED, Opinion
 from daemon.core.model import Server
 from daemon.core.shares import Member, node_key, node_part
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.fleet import sharing
 from daemon.fleet.clients import Clients
 from daemon.fleet.placement import Placement
 from daemon.fleet.population import Population
-from daemon.fleet.sharing import SENT_OUT, Share, Sharing
+from daemon.fleet.sharing import NOBODY_ACTS, SENT_OUT, Share, Sharing
 from daemon.log import configure
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelUnreachableError
@@ -53,7 +53,10 @@ class Table:
     refused: set[str] = field(default_factory=set)
     """Parts that cannot be taken, and servers that cannot be placed."""
 
+    refusal: StateError = field(default_factory=lambda: StateError("no row can hold this"))
+
     taken: int = 0
+    placed: int = 0
 
     def of(self, me: Member) -> "Shares":
         """What a member sees of it."""
@@ -103,12 +106,13 @@ class Shares:
 
     async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
         """Everybody learns of it."""
+        self.table.placed += 1
         self._must_fit(*nodes)
         self.table.nodes.update({(panel, server): node for server, node in nodes.items()})
 
     def _must_fit(self, *values: str) -> None:
         if self.table.refused.intersection(values):
-            raise StateError("no row can hold this")
+            raise self.table.refusal
 
 
 class Panel:
@@ -333,6 +337,7 @@ async def test_one_that_is_out_takes_nothing_even_if_nobody_else_does_until_it_i
     taken = fleet.table.taken
     await fleet.later(60)
     assert (one.servers, fleet.table.held, fleet.table.taken) == (set(), {}, taken)
+    assert one.sharing.notes() == [NOBODY_ACTS, SENT_OUT]
     fleet.table.out.clear()
     await fleet.later(5)
     assert (one.servers, one.told[-1].fleet, one.sharing.notes()) == (set("abcd"), True, [])
@@ -372,6 +377,25 @@ async def test_one_part_that_the_database_refuses_holds_no_other_up(fleet: Fleet
         await fleet.later(30)
     assert one.servers == set("cd")
     assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["shares_unknown"]
+
+
+async def test_one_that_cannot_reach_the_database_tries_one_part_and_one_place_at_a_look(fleet: Fleet) -> None:
+    """Each may take ten seconds to fail, and there may be hundreds."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    nodes = {node_part("main", node) for node in NODES.values()}
+    fleet.table.refusal, fleet.table.refused = JournalBusyError("no answer in time"), nodes | set(NODES)
+    for node in nodes:
+        del fleet.table.held[node]
+    await fleet.later(2)
+    taken = fleet.table.taken
+    await fleet.later(10)
+    assert fleet.table.taken - taken == 10
+    for server in fleet.config.servers.values():
+        one.context.on_server(server, seen(server.id, "n9"))
+    placed = fleet.table.placed
+    await fleet.later(10)
+    assert fleet.table.placed - placed == 10
 
 
 async def test_a_member_that_cannot_tell_where_a_server_is_hears_the_others_and_tells_the_rest(fleet: Fleet) -> None:
