@@ -38,7 +38,7 @@ class Claims:
         """
         ours = [one for one in messages if (receiver, one) in self.unwritten]
         others = [one for one in messages if (receiver, one) not in self.unwritten]
-        self._unclaimed[receiver] = ours
+        self._unclaimed[receiver] = messages if self._writing.is_stand_in else ours
         try:
             return [*ours, *await memory.claimed(self._writing.journal, receiver, others)]
         except StateError as error:
@@ -55,6 +55,8 @@ class Claims:
     def written(self, letters: Collection[Letter]) -> None:
         """The journal holds these now, in the place of earlier ones of their kind: those are not to be forgotten."""
         self.unwritten.difference_update(letters)
+        if self._writing.is_stand_in:
+            return
         kinds = set(map(_kind, letters))
         self._unforgotten = {one: claimed for one, claimed in self._unforgotten.items() if _kind(one) not in kinds}
 
@@ -73,7 +75,12 @@ class Claims:
         }
 
     async def catch_up(self) -> None:
-        """Forget what does not wait any more, before what waits is written again; raises StateError."""
+        """Forget what does not wait any more, before what waits is written again; raises StateError.
+
+        What is sent while the journal cannot be opened is forgotten there once it can.
+        """
+        if self._writing.is_stand_in:
+            return
         for claimed in (True, False):
             letters = [one for one, how in self._unforgotten.items() if how is claimed]
             await memory.arrived(self._writing.journal, letters, claimed=claimed)

@@ -35,6 +35,11 @@ class Writing:
         """Whether there is no cluster, so that nobody else writes to the journal."""
         return self._context.engine.leadership.shares is None
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether the journal is one in memory, in the place of one that cannot be opened now."""
+        return self._context.opening_trouble is not None
+
     @contextmanager
     def noticing(self) -> Iterator[None]:
         """Log a failed write, and have it done later."""

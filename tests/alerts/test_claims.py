@@ -22,7 +22,7 @@ from daemon.errors import StateError
 from daemon.fleet.sharing import Share
 from daemon.rotation.outcome import Result
 from daemon.rotation.run import RotationContext
-from daemon.state import Alert, Engine, Journal, engine_for
+from daemon.state import Alert, Engine, Journal, MemoryEngine, engine_for
 from tests.alerts.build import NOON, alert, message, order, outcome, tracking_in
 from tests.alerts.receiver import Receiving, receiving
 from tests.config.support import loaded
@@ -107,6 +107,12 @@ async def test_a_newer_message_is_sent_in_its_own_words_and_outlasts_the_one_bef
         assert await two.claim_alerts([newer]) == []
 
 
+def claims_of(engine: Engine, journal: Journal) -> Claims:
+    """What a member knows of what waits in that journal."""
+    context = SimpleNamespace(journal=journal, engine=engine, opening_trouble=None)
+    return Claims(Writing(cast("RotationContext", context)))
+
+
 async def test_a_newer_one_is_not_forgotten_in_the_place_of_an_earlier_one_that_was_sent_without_a_claim(
     tables: Tables, tmp_path: Path
 ) -> None:
@@ -114,7 +120,9 @@ async def test_a_newer_one_is_not_forgotten_in_the_place_of_an_earlier_one_that_
     survival = loaded(tmp_path).servers["survival"]
     earlier, newer = message(survival), message(survival, text="worse")
     async with tables.member("one") as (engine, journal):
-        claims = Claims(Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine))))
+        claims = Claims(
+            Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine, opening_trouble=None)))
+        )
 
         async def write() -> None:
             await memory.remember(journal, {}, [("ops", newer)], NOON)
@@ -142,7 +150,9 @@ async def test_what_has_just_arrived_is_not_queued_again(tables: Tables, tmp_pat
     """A look reads its row while something else is being written, so that it could not be forgotten yet."""
     one = message(loaded(tmp_path).servers["survival"])
     async with tables.member("one") as (engine, journal):
-        claims = Claims(Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine))))
+        claims = Claims(
+            Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine, opening_trouble=None)))
+        )
         await memory.remember(journal, {}, [("ops", one)], NOON)
         await claims.claim("ops", [one])
         async with claims._writing.one_at_a_time:
@@ -150,6 +160,28 @@ async def test_what_has_just_arrived_is_not_queued_again(tables: Tables, tmp_pat
             assert claims.still_waiting(await memory.waiting(journal, alone=False)) == {"ops": []}
         await arriving
         assert await memory.waiting(journal, alone=False) == {}
+
+
+async def test_what_is_sent_while_the_journal_cannot_be_opened_is_forgotten_there_once_it_can(
+    tables: Tables, tmp_path: Path
+) -> None:
+    """The journal in memory that stands in for it knows nothing of its messages."""
+    survival = loaded(tmp_path).servers["survival"]
+    one, newer = message(survival), message(survival, text="worse")
+    async with tables.member("one") as (engine, journal):
+        await memory.remember(journal, {}, [("ops", one)], NOON)
+        context = SimpleNamespace(journal=journal, engine=engine, opening_trouble=StateError("gone"))
+        claims = Claims(Writing(cast("RotationContext", context)))
+        context.journal = await MemoryEngine().open()
+        for each in (one, newer):
+            await memory.remember(context.journal, {}, [("ops", each)], NOON)
+            claims.written([("ops", each)])
+            assert await claims.claim("ops", [each]) == [each]
+            await claims.arrived("ops", [each])
+        context.journal, context.opening_trouble = journal, None
+        assert claims.still_waiting(await memory.waiting(journal, alone=False)) == {"ops": []}
+        await claims.catch_up()
+        assert await journal.alerts() == []
 
 
 # The whole way -------------------------------------------------------------------------------------------------------
