@@ -17,6 +17,7 @@ from daemon.config.opinion import key_of, opinion_of
 from daemon.config.values import (
     AlertConfig,
     Config,
+    DrillConfig,
     PanelConfig,
     ServerConfig,
     StatePlace,
@@ -33,6 +34,7 @@ from daemon.core.names import Altered
 from daemon.core.units import format_duration
 from daemon.errors import Exit, JournalDamagedError, ProblemCode, StateError
 from daemon.operations.agreement import SAME_EVERYWHERE, differing_from, disagreement_of
+from daemon.operations.check_drill import drill_findings
 from daemon.operations.check_server import did_you_mean, listing_findings, view_findings, waiting_findings
 from daemon.operations.findings import Finding, Severity, about, counted
 from daemon.panel.client import PanelClient
@@ -209,7 +211,7 @@ async def _look_at_panel(
     findings = [_answers(panel, visible, client), *_clock(panel, client, clock)]
     uuids: dict[str, str] = {}
     for found, of_server in await asyncio.gather(
-        *(_look_at_server(server, client, visible, clock, known) for server in servers)
+        *(_look_at_server(server, client, visible, clock, known, drills=config.drills.values()) for server in servers)
     ):
         findings += found
         uuids |= of_server
@@ -250,7 +252,13 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
 
 
 async def _look_at_server(
-    config: ServerConfig, client: PanelClient, visible: Sequence[Server], clock: Clock, known: Remembered
+    config: ServerConfig,
+    client: PanelClient,
+    visible: Sequence[Server],
+    clock: Clock,
+    known: Remembered,
+    *,
+    drills: Iterable[DrillConfig],
 ) -> Look:
     """Return the findings about a server, and its uuid by its configured name if the panel knows it."""
     try:
@@ -263,6 +271,7 @@ async def _look_at_server(
     findings = [seen, *view_findings(config, server)]
     if server.obstacle is None and not any(finding.level is Severity.ERROR for finding in findings):
         findings += await _look_at_backups(config, server, client, clock, known)
+    findings += drill_findings(config, server, drills)
     return findings, {config.name: server.uuid}
 
 

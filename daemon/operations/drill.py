@@ -116,7 +116,7 @@ class _Trial(Stages):
     """What a drill does once the archive is on the spare server. It took `seconds` until that was of use."""
 
     def __init__(self, spare: Operation, options: DrillOptions, number: int) -> None:
-        self.needs = _needed(options)
+        self.needs = needed(start=options.start, console=options.console)
         self._spare = spare
         self._options = options
         self._number = number
@@ -164,10 +164,10 @@ class _Trial(Stages):
         self.seconds = now - self._began
 
 
-def _needed(options: DrillOptions) -> frozenset[str]:
+def needed(*, start: bool, console: str | None) -> frozenset[str]:
     """Return the permissions without which what is done after unpacking would fail."""
-    started = {"control.start", "control.stop"} if options.start else set()
-    return frozenset(started | ({"websocket.connect"} if options.console is not None else set()))
+    started = {"control.start", "control.stop"} if start else set()
+    return frozenset(started | ({"websocket.connect"} if console is not None else set()))
 
 
 # After a kill --------------------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
 
-_NEEDED = frozenset({"file.read", "file.create", "file.delete"})
+NEEDED = frozenset({"file.read", "file.create", "file.delete"})
+"""The permissions on the server that the archive goes onto."""
 _UNPROVEN = "with --unproven it is not read first"
 
 
@@ -118,7 +119,7 @@ class _Restore:
     async def _check(self, seen: Preview) -> None:
         """Refuse what is known to prevent the restore, before anything is asked for."""
         name, held = self.operation.config.name, seen.server.permissions
-        lacking = [] if held is None or "*" in held else sorted(self.options.stages.needs.union(_NEEDED) - held)
+        lacking = [] if held is None or "*" in held else sorted(self.options.stages.needs.union(NEEDED) - held)
         if lacking:
             raise PermissionLackingError(f"the key's user lacks {', '.join(lacking)} on server {seen.server.name}")
         if self.options.spare_only and DRILL_MARK not in seen.server.description:

@@ -54,11 +54,12 @@ class Scene:
         key: str = KEY,
         servers: Mapping[str, str] | None = None,
         altered: Mapping[str, Altered] = MappingProxyType({}),
+        drills: str = "",
         **policy: str,
     ) -> list[Finding]:
         """Check the configuration with those keys of its policy."""
         async with SandboxServer(self.world) as server:
-            config = self.configuration(server.url, key, servers, policy)
+            config = self.configuration(server.url, key, servers, policy, drills)
             clients = {
                 name: PanelClient(name, panel.url, panel.api_key, clock=self.clock)
                 for name, panel in config.panels.items()
@@ -73,7 +74,9 @@ class Scene:
                 for client in clients.values():
                     await client.aclose()
 
-    def configuration(self, url: str, key: str, servers: Mapping[str, str] | None, policy: Mapping[str, str]) -> Config:
+    def configuration(
+        self, url: str, key: str, servers: Mapping[str, str] | None, policy: Mapping[str, str], drills: str = ""
+    ) -> Config:
         """The configuration, read from a file."""
         (self.folder / "main.key").write_text(key)
         (self.folder / "main.key").chmod(0o600)
@@ -82,6 +85,7 @@ class Scene:
         tables += [f"{name} = {value}" for name, value in keys.items()]
         ids = {"survival": self.survival.identifier} if servers is None else servers
         tables += [f'[servers.{name}]\nid = "{identifier}"' for name, identifier in ids.items()]
+        tables += [drills]
         (self.folder / "config.toml").write_text("\n".join(tables))
         return load(self.folder / "config.toml", {"HOME": str(self.folder)})
 
@@ -233,6 +237,37 @@ async def test_what_is_to_be_proven_must_be_downloadable(scene: Scene) -> None:
     assert exit_code(findings) is Exit.SOME_FAILED
     scene.survival.subusers["guest"] = ("backup.read", "backup.create", "backup.delete")
     assert worst(await scene.check(key=SUBUSER)) == []
+
+
+async def test_what_a_drill_would_be_refused_for_is_a_warning(scene: Scene) -> None:
+    """The mark, the state and the permissions of its spare server; and that the backups can be downloaded."""
+    spare = scene.world.add_server("spare", owner=scene.survival.owner, node=scene.survival.node, limit=9)
+    scene.world.add_key(SUBUSER, User("guest"))
+    for server in (scene.survival, spare):
+        server.subusers["guest"] = ("backup.read", "backup.create", "backup.delete", "file.read", "control.start")
+    drill = '[drills.monthly]\nserver = "spare"\nfrom = ["survival"]\nstart = true\nconsole = "Done"'
+    servers = {"survival": scene.survival.identifier, "spare": spare.identifier}
+
+    async def told(key: str = KEY) -> list[tuple[str, str, str]]:
+        findings = await scene.check(key=key, servers=servers, drills=drill)
+        assert exit_code(findings) is Exit.DONE
+        return worst(findings)
+
+    unmarked = ("warning", "not-a-drill", "drill monthly would fail: its description does not carry #drill")
+    assert await told() == [unmarked]
+    spare.status = "suspended"
+    assert await told() == [
+        ("warning", "server-state", "is suspended: it is skipped until that ends"),
+        ("warning", "server-state", "drill monthly would fail: it is suspended"),
+        unmarked,
+    ]
+    spare.status, spare.description = None, "for tests #drill"
+    assert await told() == []
+    lacks = "control.stop, file.create, file.delete, websocket.connect"
+    assert await told(SUBUSER) == [
+        ("warning", "permission-lacking", "drill monthly would fail: the key lacks backup.download"),
+        ("warning", "permission-lacking", f"drill monthly would fail: the key lacks {lacks}"),
+    ]
 
 
 async def test_a_panel_that_answers_something_else_is_an_error(scene: Scene) -> None:
