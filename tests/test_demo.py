@@ -230,16 +230,19 @@ def test_a_problem_is_told_once_and_in_a_word(narrator: Narrator, out: io.String
 
 
 def test_only_copies_of_what_was_made_meanwhile_are_told_one_by_one(narrator: Narrator, out: io.StringIO) -> None:
-    """A new store is filled with older ones too; the table at the end counts them."""
+    """A new store is filled with older ones too; how many is told at the end, and the table counts all."""
     assert narrator.copied == set()
     narrator.hear({"event": "backup_created", "server": "lobby", "uuid": "u", "backup": "auto-1"})
     for name in ("auto-1", "auto-0"):
         narrator.hear({"event": "copy_made", "server": "lobby", "store": "nas", "backup": name, "bytes": 2048})
     narrator.hear({"event": "copying_failed", "server": "museum", "code": "server-state", "text": "suspended"})
+    narrator.hear({"event": "daemon_stopped"})
     assert told(out) == [
         "lobby created auto-1",
         "lobby copied auto-1 to the store nas, 2 KiB",
         "museum skipped suspended",
+        "lobby copied … and 1 more, made before",
+        "daemon stopped nothing was left unfinished",
     ]
     assert narrator.copied == {"lobby"}
 

@@ -34,7 +34,6 @@ name = "auto-{server}-{time}-{id}"
 ignored = []                      # such as ["logs/", "*.tmp"]
 keep = %s
 """
-_COPIES = "copies = %s".ljust(34) + "# a copy of each good backup goes there\n"
 _SECRETS = {
     "s3": ("access_key_id", "secret_access_key"),
     "gs": ("service_account",),
@@ -109,8 +108,7 @@ def first_config(
     if state_dir is not None:
         parts.append(f"state_dir = {quoted(str(state_dir))}\n")
     parts += [_panel(panel) for panel in panels]
-    copies = _COPIES % f"[{', '.join(quoted(one.name) for one in stores)}]" if stores else ""
-    parts.append(_POLICY % _table(_RULES) + copies)
+    parts.append(_POLICY % _table(_RULES) + _copies(stores))
     parts += [_store(store) for store in stores]
     taken: set[str] = set()
     for panel in panels:
@@ -180,6 +178,11 @@ def _panel(panel: FirstPanel) -> str:
     else:
         lines.append(f"# the key: in ${variable(('panels', panel.name, 'api_key'))}")
     return "\n".join(lines) + "\n"
+
+
+def _copies(stores: Sequence[FirstStore]) -> str:
+    names = ", ".join(quoted(one.name) for one in stores)
+    return f"{f'copies = [{names}]':<33} # a copy of each good backup goes there\n" if stores else ""
 
 
 def _store(store: FirstStore) -> str:

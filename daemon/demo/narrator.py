@@ -44,6 +44,7 @@ class Narrator:
         self._clock = clock
         self._began = clock.monotonic()
         self._deleted: Counter[str] = Counter()
+        self._older_copies: Counter[str] = Counter()
         self._names: dict[str, str] = {}
         self._said: set[tuple[str, str]] = set()
 
@@ -88,6 +89,8 @@ class Narrator:
         self.say(who, "stops", f"{event.get('signal')} came: nothing new is begun")
 
     def _on_daemon_stopped(self, who: str, event: Mapping[str, Any]) -> None:
+        for server, older in sorted(self._older_copies.items()):
+            self.say(server, "copied", f"… and {older} more, made before")
         left = ", ".join(event.get("left") or ())
         self.say(who, "stopped", f"left for the next start: {left}" if left else "nothing was left unfinished")
 
@@ -115,11 +118,13 @@ class Narrator:
             self.say(who, "deleted", f"{event.get('backup')}, because: {event.get('because')}")
 
     def _on_copy_made(self, who: str, event: Mapping[str, Any]) -> None:
-        """Tell of copies of what was made before its eyes; there are many older ones."""
+        """Tell of copies of what was made before its eyes; the many older ones are counted."""
         self.copied.add(who)
         if event.get("backup") in self._names.values():
             size = format_size(int(event.get("bytes") or 0))
             self.say(who, "copied", f"{event.get('backup')} to the store {event.get('store')}, {size}")
+        else:
+            self._older_copies[who] += 1
 
     def _on_copying_failed(self, who: str, event: Mapping[str, Any]) -> None:
         self._say_once(who, WORDS.get(str(event.get("code")), "trouble"), str(event.get("text")))

@@ -54,6 +54,8 @@ def test_stores_are_written_with_what_they_need(tmp_path: Path) -> None:
     text = first_config([panel(server("Lobby"))], stores)
     document = tomllib.loads(text)
     assert document["policies"]["standard"]["copies"] == ["folder", "offsite", "folder-2", "sftp"]
+    one = first_config([panel(server("Lobby"))], stores[:1]).splitlines()
+    assert len({line.index("#") for line in one if line.startswith(("timezone", "scope", "copies"))}) == 1
     assert {name: store["url"] for name, store in document["stores"].items()} == {
         "folder": "file:///mnt/nas",
         "offsite": "s3://bucket/games",
