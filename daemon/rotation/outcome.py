@@ -62,14 +62,20 @@ LOOKED_AT_NEXT = "this may have been done or not; the server's next rotation loo
 """The hint for an unknown outcome in a rotation: nobody has to do anything."""
 
 
-def refusal(server: str, code: ProblemCode | None, text: str, *, again: str = "rotate {server}") -> Problem:
+def refusal(
+    server: str, code: ProblemCode | None, text: str, *, again: str = "rotate {server}", seen: int | None = None
+) -> Problem:
     """Return the problem of a refused plan, with a hint on what to do about it.
 
-    `again` is the command that lifts the brake with --max-deletions.
+    `again` is the command that lifts the brake with --max-deletions; `seen` how many good backups would go, where the
+    operator has them before their eyes.
     """
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
+    lift = f"if that is what you want: {lift}"
     hints = {
-        ProblemCode.MAX_DELETIONS: f"look at {look}; if that is what you want: {lift}",
+        ProblemCode.MAX_DELETIONS: f"{lift}, with N a little over {seen}, since the new backup counts too"
+        if seen
+        else f"look at {look}; {lift}",
         ProblemCode.UNPROVEN: f"`ptero-backupd prove {server}` proves the newest one now; if the bad one will do:"
         f" `ptero-backupd prove accept {server} BACKUP`",
         ProblemCode.DISPUTED: "`ptero-backupd cluster status` shows who differs: bring all members to one version and"

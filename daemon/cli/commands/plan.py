@@ -14,6 +14,8 @@ from daemon.cli.ui.which import about
 from daemon.cli.unseen import say_unseen
 from daemon.clock import SystemClock
 from daemon.config.values import Config
+from daemon.core.brake import is_candidate
+from daemon.core.model import Action
 from daemon.documents.commands import planned, unplanned
 from daemon.operations.rotations import Failed, dry_run_outcome, preview_servers
 from daemon.rotation.outcome import Outcome, Result, exit_code, refusal
@@ -60,7 +62,8 @@ def _show(seen: Preview | Failed, stores: StoresWith | None) -> None:
         return
     policy = seen.config.policy
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
-    hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "").hint
+    going = sum(one.action is Action.DELETE and is_candidate(one, policy.scope) for one in seen.plan.verdicts)
+    hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "", seen=going).hint
     waits = [cell(seen.backlog.words(seen.listing.taken_at), "yellow")] if seen.backlog else []
     show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint, stores), *waits, cell(""))
 
