@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.cli.ui.tables import cell, facts, show, table
+from daemon.cli.ui.tables import cell, facts, led, show, table
 from daemon.cli.ui.verdicts import verdict_table
 from daemon.core.model import Action, Backup, Reason, State, Verdict
 
@@ -47,6 +47,17 @@ def test_a_pipe_gets_full_lines_whatever_the_width(monkeypatch: pytest.MonkeyPat
     """A row is a line, without colour and without blanks at its end."""
     written = shown(monkeypatch, io.StringIO(), 40, verdicts)
     assert written.splitlines()[1] == f"2026-04-01 06:00  {NAME}  good   2 KiB  own, locked  delete   {LONG}"
+
+
+def test_a_text_after_its_lead_goes_on_below_its_own_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that one can see which line belongs to which server; in a pipe it is one line."""
+    narrow = shown(monkeypatch, Terminal(), 40, lambda: led("lobby: ", LONG), lambda: led("  hint: ", "look"))
+    first, *rest, hint = narrow.splitlines()
+    assert first.startswith("lobby: a reason that says")
+    assert rest
+    assert all(line.startswith(" " * 7) and line[7] != " " for line in rest)
+    assert hint.rstrip() == "  hint: look"
+    assert shown(monkeypatch, io.StringIO(), 40, lambda: led("lobby: ", LONG)) == f"lobby: {LONG}\n"
 
 
 def test_a_wide_terminal_has_a_column_for_the_reasons(monkeypatch: pytest.MonkeyPatch) -> None:

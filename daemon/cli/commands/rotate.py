@@ -8,7 +8,7 @@ from daemon.cli.context import begin, servers_named
 from daemon.cli.discovered import covered_now
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write_json
-from daemon.cli.ui.tables import cell, show
+from daemon.cli.ui.tables import led, show
 from daemon.clock import SystemClock
 from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
@@ -81,12 +81,12 @@ def _say_left(run: Run) -> None:
 
 
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
-    lines = [cell(f"{outcome.server}: {_summary(outcome, dry_run=dry_run)}", _STYLES[outcome.result])]
-    lines += [cell(f"  {'would delete' if dry_run else 'deleted'} {backup.name}") for backup in outcome.deleted]
+    lines = [led(f"{outcome.server}: ", _summary(outcome, dry_run=dry_run), _STYLES[outcome.result])]
+    lines += [led("  ", f"{'would delete' if dry_run else 'deleted'} {backup.name}") for backup in outcome.deleted]
     for problem in outcome.problems:
-        lines.append(cell(f"  {problem.text}"))
+        lines.append(led("  ", problem.text))
         if problem.hint:
-            lines.append(cell(f"  hint: {problem.hint}", "dim"))
+            lines.append(led("  hint: ", problem.hint, "dim"))
     show(*lines)
 
 

@@ -18,7 +18,7 @@ from daemon.cli.context import begin
 from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.output import say, say_trouble, write_json
-from daemon.cli.ui.tables import cell, show, table
+from daemon.cli.ui.tables import cell, led, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state_folder
@@ -43,6 +43,7 @@ from daemon.status.server_status import Kind, ServerStatus, age_of, status_of, u
 from daemon.status.timetable import times_of
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.text import Text
 
 LOOKED_AT = 500
@@ -132,7 +133,7 @@ def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now:
         write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
     else:
         rows = (_row(one, now) for one in servers)
-        lines = list(_zones(servers))
+        lines: list[Text | Table] = list(_zones(servers))
         lines += [_daemon(place, process)] if place else []
         lines += [line for one in servers for line in _complaints(one)]
         show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
@@ -286,21 +287,21 @@ def _daemon(place: StatePlace, process: int | None) -> "Text":
     return cell(f"daemon: running, process {process}")
 
 
-def _complaints(shown: Shown) -> "Iterator[Text]":
+def _complaints(shown: Shown) -> "Iterator[Table]":
     """Yield what was wrong with the last rotation, if anything was, and what can be done; then what is not copied."""
     for problem in shown.last.summary.get("problems", ()) if shown.last else ():
-        yield cell(f"{shown.server}: {problem['text']}")
+        yield led(f"{shown.server}: ", problem["text"])
         if hint := problem.get("hint"):
-            yield cell(f"  hint: {hint}", "dim")
+            yield led("  hint: ", hint, "dim")
     status = shown.status
     for one in status.copies if status else ():
         if status and (one.state is CopyState.FAILED or one.late(status.now)):
-            yield cell(f"{shown.server}: {uncopied_text(one, shown.zone, status.now)}")
+            yield led(f"{shown.server}: ", uncopied_text(one, shown.zone, status.now))
     for trouble in status.troubles if status else ():
         if trouble.kind in {Kind.UNPROVEN, Kind.DRILL}:
-            yield cell(f"{shown.server}: {trouble.text}")
+            yield led(f"{shown.server}: ", trouble.text)
     if status and status.drill and (words := status.drill.words(status.now)):
-        yield cell(f"{shown.server}: {words}")
+        yield led(f"{shown.server}: ", words)
 
 
 def _work(shown: Shown) -> str:

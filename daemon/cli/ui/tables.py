@@ -53,6 +53,17 @@ def cell(text: object, style: str | None = None) -> "Text":
     return Text(plain, style=STYLES.get(plain, "") if style is None else style, overflow="fold")
 
 
+def led(lead: str, text: object, style: str | None = None) -> "Table":
+    """Return a text after its lead, such as "lobby: "; where it goes on in the next line it is indented as far."""
+    from rich.table import Table
+
+    made = Table.grid()
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    made.add_row(cell(lead, style), cell(text, style))
+    return made
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> "Table":
     """Return a table of plain text; the columns of `right` hold numbers."""
     from rich.table import Table
