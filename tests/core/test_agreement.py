@@ -78,12 +78,14 @@ def test_what_differs_is_named_as_far_as_it_is_known_and_then_counted() -> None:
     said = in_words(where, {"a": "survival", "b": "creative"})
     assert said == "members of the cluster have different configurations of c, creative, d, e, f and 2 more"
     assert in_words(Disagreement(frozenset("a")), {"a": "survival"}).endswith(" of survival")
+    assert in_words(Disagreement(frozenset("abcde")), {}).endswith(" of a, b, c, d, e")
 
 
 def test_a_server_has_one_key_however_its_id_is_written() -> None:
     """In the short form, or the long one."""
     short, long = "1a7ce997", "1A7CE997-259b-452e-8b4e-cecc464142ca"
-    assert server_key("https://panel", short) == server_key("https://panel", long) != server_key("https://b", short)
+    assert server_key("https://panel", short) == server_key("https://panel", long) == "https://panel 1a7ce997"
+    assert server_key("https://b", short) == "https://b 1a7ce997"
 
 
 def test_those_count_that_hold_something_or_may_take_it() -> None:
@@ -147,3 +149,8 @@ def test_a_disagreement_is_one_of_keys_or_of_versions() -> None:
 def test_a_digest_is_of_the_version_and_of_each_rule_in_its_line() -> None:
     """Members of other versions compute the same."""
     assert Opinion.of({"b": "y", "a": "x"}, 7).digest == hashed("7\na x\nb y")
+
+
+def test_a_text_that_no_file_can_hold_has_a_digest_too() -> None:
+    """A panel may have put half a character into a name."""
+    assert hashed("\ud800") != hashed("\ud801")
