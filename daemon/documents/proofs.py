@@ -20,12 +20,13 @@ class ServerProofs:
 
 @dataclass(frozen=True, slots=True)
 class ServerDue:
-    """What is due of one server, and the failed proof that freezes it."""
+    """What is due of one server, how many proven ones its policy lacks, and the failed proof that freezes it."""
 
     about: About
     due: Sequence[Due] = ()
     frozen: Proof | None = None
     error: BackupdError | None = None
+    lacking: int = 0
 
 
 def proved(servers: Iterable[ServerProofs]) -> Document:

@@ -93,6 +93,21 @@ def test_what_is_due_is_shown_with_why_and_nothing_is_read(cli: Cli, panel: Pane
     assert "read today: 0 B of 1 GiB" in text
 
 
+def test_too_few_are_proven_only_until_enough_are_listed(cli: Cli, panel: Panel) -> None:
+    """The newest counts too. What was never read is not said to be read long ago, and what is late is due now."""
+    panel.configure(extra='prove = { level = "sane", newest_within = "1h", every = "2d", keep_proven = 2 }')
+    *rows, total, _ = prove(cli, panel, "--plan", "survival").out.splitlines()[1:]
+    assert [row.split("  ")[-1] for row in rows[:2]] == ["the newest", "too few are proven"]
+    assert {row.split("  ")[-1] for row in rows[2:]} == {"never read"}
+    assert {row.split("  ")[-2].strip() for row in rows} == {"now"}
+    assert total.startswith(f"in all: {len(rows)} to read, ")
+    assert prove(cli, panel, "survival").code == 0
+    again = prove(cli, panel, "--plan", "survival").out
+    assert again.count("too few are proven") == 1
+    assert again.count("never read") == len(rows) - 2
+    assert "not read lately" not in again
+
+
 def test_what_is_due_of_a_server_that_cannot_be_looked_at_is_not_known(cli: Cli, panel: Panel) -> None:
     """That nothing is due would be false."""
     panel.configure(extra=PROVE)

@@ -10,6 +10,7 @@ from daemon.cli.context import begin, server_named, servers_named
 from daemon.cli.discovered import Covering, cover
 from daemon.cli.reader import opened_reader
 from daemon.cli.settings import Settings
+from daemon.cli.ui.due_view import due_rows
 from daemon.cli.ui.output import say, say_error, say_trouble, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
@@ -21,8 +22,8 @@ from daemon.copies.errors import CopyError, WorkerDiedError
 from daemon.copies.jobs import ProofWorker
 from daemon.copies.reading import died
 from daemon.core.proof import Proof
-from daemon.core.proof_due import Due, ProofRules, Why, in_order
-from daemon.core.units import format_moment, format_size
+from daemon.core.proof_due import Due, ProofRules
+from daemon.core.units import format_size
 from daemon.documents.proofs import ServerDue, ServerProofs, proof_accepted, proofs_due, proved
 from daemon.errors import BackupdError, Exit, UsageError
 from daemon.panel.client import PanelClient
@@ -32,7 +33,6 @@ from daemon.rotation.setup import open_client
 from daemon.state import Engine, Journal, ProofRecord, engine_for
 
 ACCEPT = "accept"
-_WHY = {Why.NEWEST: "the newest", Why.KEEP_PROVEN: "too few are proven", Why.EVERY: "not read lately"}
 
 _NO_RULES = "name a server, or write [policies.NAME.prove]: see docs/proof.md"
 
@@ -211,34 +211,28 @@ def _exit_code_of_plan(results: Sequence[ServerDue]) -> Exit:
 async def _due_of(desk: _Desk, server: ServerConfig) -> ServerDue:
     try:
         async with desk.seen(server) as (seen, _):
-            return ServerDue(about(server), seen.due, seen.preview.proven.frozen)
+            proven, scope = seen.preview.proven, server.policy.scope
+            lacking = proven.rule.number - len(proven.newest(seen.preview.plan.verdicts, scope))
+            return ServerDue(about(server), seen.due, proven.frozen, lacking=lacking)
     except BackupdError as error:
         say_unseen(server.name, error)
         return ServerDue(about(server), error=error)
 
 
 def _show_due(desk: _Desk, results: Sequence[ServerDue], spent: int) -> None:
-    zones = {server.name: server.policy.zone for server in desk.servers}
-    due = in_order((what for one in results for what in one.due), desk.clock.now())
-    rows = [
-        (
-            what.server,
-            what.store or "panel",
-            what.name,
-            format_size(what.bytes),
-            format_moment(what.by, zones[what.server]),
-            _WHY[what.why],
-        )
-        for what in due
-    ]
+    rows = due_rows(results, desk.servers, desk.clock.now())
     bound = desk.config.proof.per_day
     today = f"read today: {format_size(spent)}" + (f" of {format_size(bound)}" if bound else "")
     frozen = [cell(f"{one.about.server} is frozen: {one.frozen.wrong}", "bold red") for one in results if one.frozen]
     unseen = [one.about.server for one in results if one.error is not None]
     unknown = [cell(f"not known what is due: {', '.join(unseen)}", "bold yellow")] if unseen else []
-    columns = ("server", "where", "backup", "size", "by", "why")
-    listed = [table(columns, rows, right=("size",))] if rows else [] if unseen else [cell("nothing is due")]
-    show(*listed, *unknown, cell(today), *frozen)
+    if rows:
+        columns = ("server", "where", "backup", "size", "by", "why")
+        total = format_size(sum(what.bytes for one in results for what in one.due))
+        show(table(columns, rows, right=("size",)), cell(f"in all: {len(rows)} to read, {total}"))
+    elif not unseen:
+        show(cell("nothing is due"))
+    show(*unknown, cell(today), *frozen)
 
 
 # The operator's word -------------------------------------------------------------------------------------------------
