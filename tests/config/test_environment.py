@@ -138,7 +138,7 @@ def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path
         ("PANELS__MAIN__URL", "https://other.example.com", "panels.main.url", "over"),
     ],
 )
-def test_what_the_environment_changes_of_a_file_s_tables_is_said(
+def test_what_the_environment_sets_over_a_file_is_said(
     tmp_path: Path, name: str, value: str, key: str, where: str
 ) -> None:
     """A forgotten variable decides what goes, and is seen in no file; nothing is "over" a file that lacks the key."""
