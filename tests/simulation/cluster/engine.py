@@ -191,7 +191,7 @@ class ModelJournal(AwaitedJournal):
         super().__init__(tables.journal, Through(store))
         self._store = store
         self._members = members
-        self.announce = store.announce  # type: ignore[method-assign]
+        self.announce = store.announce  # type: ignore[method-assign]  # the daemon's own
 
     @property
     def persistent(self) -> bool:

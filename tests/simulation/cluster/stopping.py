@@ -39,7 +39,7 @@ class Stoppable(Process):
         if self.stands_still:
             self.simulation.recorder.tell(f"{self.name} goes on")
             self.stands_still = False
-            asyncio.get_running_loop()._ready.extend(self._kept)  # type: ignore[attr-defined]
+            asyncio.get_running_loop()._ready.extend(self._kept)  # type: ignore[attr-defined]  # asyncio has no other way
             self._kept.clear()
 
     async def bury(self) -> None:
@@ -58,7 +58,7 @@ def processes_can_stand_still() -> Iterator[None]:
     run = Handle._run
 
     def run_or_keep(handle: Handle) -> None:
-        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # where asyncio keeps it
         if isinstance(process, Stoppable) and process.stands_still:
             process.keep(handle)
         else:
@@ -81,4 +81,4 @@ def know_tasks(loop: asyncio.AbstractEventLoop) -> None:
             task.add_done_callback(process.tasks.pop)
         return task
 
-    loop.set_task_factory(make)  # type: ignore[arg-type]
+    loop.set_task_factory(make)  # type: ignore[arg-type]  # it is called as asyncio calls its own
