@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from unittest import mock
 
 import pytest
 
 from daemon.core.applied import AppliedRetention
 from daemon.core.proof import Level, Proof
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, ServerBusyError, StateError
 from daemon.state import Engine, Journal, ProofRecord
+from daemon.state.postgres.engine import PostgresEngine
 from tests.state.engines import Clustered
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
@@ -111,6 +113,24 @@ async def test_what_a_dead_member_held_is_free_for_the_next(cluster: Clustered) 
             async with two.locks.held(SERVER):
                 assert await one.locks.is_held(SERVER)
         assert not await two.locks.is_held(SERVER)
+
+
+async def test_what_could_not_be_given_back_can_be_taken_again_by_its_holder_alone(cluster: Clustered) -> None:
+    """The database was out of reach as a rotation ended: the server is rotated again at its next start."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        await one.leadership.join()
+        assert isinstance(one, PostgresEngine)
+        held = one.locks.held(SERVER)
+        await held.__aenter__()
+        with mock.patch.object(one._database, "run", side_effect=JournalBusyError("it is out of reach", hint="")):
+            await held.__aexit__(None, None, None)
+        with pytest.raises(ServerBusyError, match=r"of member one$"):
+            await two.locks.held(SERVER).__aenter__()
+        async with one.locks.held(SERVER):
+            with pytest.raises(ServerBusyError, match=r"of member one$"):
+                await two.locks.held(SERVER).__aenter__()
+        async with two.locks.held(SERVER):
+            pass
 
 
 async def test_a_member_that_was_replaced_can_come_again(cluster: Clustered) -> None:

@@ -47,6 +47,7 @@ _JOIN = (
 )
 _RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
 _TAKE = "INSERT INTO lease (what, epoch, part) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING epoch"
+_KEEP = "UPDATE lease SET part = $3 WHERE what = $1 AND epoch = $2 RETURNING epoch"
 _HOLD_FAST = "SELECT epoch FROM lease WHERE what = $1 AND epoch = $2 FOR SHARE"
 _HOLDER = "SELECT member.* FROM lease JOIN member USING (epoch) WHERE what = $1 AND until > clock_timestamp()"
 _FREE = "DELETE FROM lease WHERE what = $1 AND epoch = $2"
@@ -252,8 +253,9 @@ class Members:
             if part is not None and await connection.fetchval(_HOLD_FAST, part, epoch) is None:
                 row = await connection.fetchrow(_HOLDER, part)
                 raise ElsewhereError(what.removeprefix(SERVER), "" if row is None else row["name"])
-            if await connection.fetchval(_TAKE, what, epoch, part) is not None:
-                return None
+            for take in (_TAKE, _KEEP):  # it is ours still if the database was out of reach when we gave it back
+                if await connection.fetchval(take, what, epoch, part) is not None:
+                    return None
             row = await connection.fetchrow(_HOLDER, what)
         return Holder("another member", 0) if row is None else Holder(row["name"], row["process"])
 

@@ -132,6 +132,12 @@ class Tables:
         self.leases[what] = LeaseRow(epoch, part)
         return [{"epoch": epoch}]
 
+    def _keep(self, what: str, epoch: int, part: str | None) -> Rows:
+        if not self.holds(epoch, what):
+            return []
+        self.leases[what] = LeaseRow(epoch, part)
+        return [{"epoch": epoch}]
+
     def _hold_fast(self, what: str, epoch: int) -> Rows:
         return [{"epoch": epoch}] if self.holds(epoch, what) else []
 
@@ -292,6 +298,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     members._JOIN: Tables._join,
     members._RENEW: Tables._renew,
     members._TAKE: Tables._take,
+    members._KEEP: Tables._keep,
     members._HOLD_FAST: Tables._hold_fast,
     members._HOLDER: Tables._holder,
     members._FREE: Tables._free,
