@@ -56,11 +56,6 @@ class Member(Stoppable):
         notifier = Notifier({}, self.clock)
         self.service = Service(simulation.read, self.clock, notifier, aside=_at_once, runner=Inline())
 
-    @property
-    def at_work(self) -> bool:
-        """Whether it is neither dead nor ending, nor has another member taken over from it."""
-        return super().at_work and self.simulation.tables.lives(self.engine.epoch)
-
     async def live(self) -> None:
         """Run until killed or told to stop."""
         PROCESS.set(self)

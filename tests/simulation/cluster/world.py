@@ -89,7 +89,7 @@ class Cluster(Simulation):
         self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead)
         self.fencing = Fencing(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
-        self.checker.may_act = lambda process: self.processes[process].at_work
+        self.checker.may_act = self._is_at_work
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
             clock.ahead = timedelta(seconds=skew)
@@ -113,9 +113,14 @@ class Cluster(Simulation):
         engine = self.engines[process.name] = MemberEngine(network, cluster, self.clock.monotonic)
         return engine
 
+    def _is_at_work(self, process: str) -> bool:
+        """Whether it is also a member still: one that cannot reach the database only makes backups, beside others."""
+        return super()._is_at_work(process) and self.tables.lives(self.epoch_of(process))
+
     def epoch_of(self, process: str) -> int | None:
         """The epoch under which a process acts."""
-        return self.engines[process].epoch
+        engine = self.engines.get(process)
+        return None if engine is None else engine.epoch
 
     @property
     def members(self) -> Iterator[Member]:
