@@ -86,6 +86,9 @@ class Proving:
         self._config: Config | None = None
         self._known: dict[str, _Known] = {}
         self._put_off: dict[Place, _Try] = {}
+        self._another: dict[str, datetime] = {}
+        """The start of each server for which another backup was begun: dates tell of it only until a clock is set."""
+
         self.at_work: str | None = None
         """The server of which a backup or copy is read."""
         self._tried: dict[Origin, datetime] = {}
@@ -241,6 +244,7 @@ class Proving:
         context.on_proof(done.record, done.bytes, done.seconds)
         if done.record.proof.problems and self._wants_another(server, seen, what):
             log.warning("another_backup_begun", server=server.name, reason=f"{what.name}, the newest, is not sound")
+            self._another[server.name] = server.starts.latest(self._clock.now())
             self._once_more(server.name)
 
     async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
@@ -271,10 +275,12 @@ class Proving:
     def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
         """Return whether the newest good backup is the bad one, and the only one that its start made."""
         mine = [one for one in seen.preview.plan.verdicts if one.own]
-        start = seen.preview.by_panel(server.starts.latest(self._clock.now()))
-        since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= start]
+        start = server.starts.latest(self._clock.now())
+        begins = seen.preview.by_panel(start)
+        since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= begins]
         newest = next((one.backup.uuid for one in mine if one.whole), None)
-        return what.store == PANEL and newest == what.backup and len(since) <= 1
+        once = self._another.get(server.name) != start and len(since) <= 1
+        return what.store == PANEL and newest == what.backup and once
 
     async def _rest(self) -> None:
         """Wait until something changes, or may be due."""

@@ -328,6 +328,16 @@ async def test_a_panel_whose_clock_is_slow_gets_one_second_backup_a_start_too(pr
     assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 04:45", "02 04:46"]
 
 
+async def test_a_panel_whose_clock_is_set_by_months_gets_one_second_backup_a_start_too(proofs: Proofs) -> None:
+    """By its new dates the start's own backup was made months before the start."""
+    proofs.worker.torn_from = "02"
+    async with proofs.running(proofs.configure()):
+        await until(proofs.daemons.clock, at(2, 5) + timedelta(seconds=30))
+        proofs.daemons.world.settings.skew = timedelta(days=226)
+        await proofs.until(2, 12)
+    assert len([one for one in made(proofs.daemons) if one >= "02"]) == 2
+
+
 async def test_a_newer_proven_backup_ends_the_freeze(proofs: Proofs) -> None:
     """The second one of that start is right: it was a bad copy, and not a bad world."""
     async with proofs.running(proofs.configure()):
