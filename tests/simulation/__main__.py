@@ -23,7 +23,7 @@ OCCURRENCES = (*KINDS, *OF_CLUSTERS, *CIRCUMSTANCES)
 CLOCK = SystemClock()
 AHEAD = 4
 """Seeds that wait for each worker."""
-FRESH = 40
+FRESH = 25
 """How many seeds `--check` plays that nobody has seen, after those that are always the same."""
 CLUSTERS, FRESH_CLUSTERS = 6, 1
 """And how many clusters: too few to meet each kind of trouble, which is not asked of them."""

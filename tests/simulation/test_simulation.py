@@ -20,7 +20,7 @@ from tests.simulation.story import Cut, shrink, told
 
 ROOT = Path(__file__).parents[2]
 BATCH = 15
-FEW = 5
+FEW = 4
 
 pytestmark = pytest.mark.timeout(180)
 
