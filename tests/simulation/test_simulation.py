@@ -137,7 +137,6 @@ def test_the_check_asks_for_every_trouble_and_every_rule(
     monkeypatch.setattr(tests.simulation.__main__, "CHOSEN", (1,))
     monkeypatch.setattr(tests.simulation.__main__, "FRESH", 1)
     monkeypatch.setattr(tests.simulation.__main__, "CLUSTERS", 0)
-    monkeypatch.setattr(tests.simulation.__main__, "FRESH_CLUSTERS", 0)
     assert main(["--check", "--workers", "1"]) == 1
     assert "never met: " in capsys.readouterr().out
 
