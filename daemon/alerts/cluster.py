@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from daemon.alerts.message import CLUSTER, Message
 from daemon.core.alerting import Alert, AlertState, Event, cluster_looked
 from daemon.core.units import format_moment
-from daemon.fleet.sharing import ClusterView
+from daemon.fleet.standing import ClusterView
 
 UTC = ZoneInfo("UTC")
 

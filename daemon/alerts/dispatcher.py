@@ -21,7 +21,8 @@ from daemon.alerts.scope import Scope
 from daemon.alerts.sender import Sender
 from daemon.config.values import Config, ServerConfig
 from daemon.core.alerting import AlertState, Event, RotationReport, looked, reported
-from daemon.fleet.sharing import ClusterView, Share
+from daemon.fleet.share import Share
+from daemon.fleet.standing import ClusterView
 from daemon.log import get_logger
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result

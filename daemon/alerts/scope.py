@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from daemon.alerts.copies import key_of
 from daemon.alerts.message import CLUSTER
 from daemon.config.values import Config, ServerConfig
-from daemon.fleet.sharing import Share
+from daemon.fleet.share import Share
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,21 +14,18 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import NamedTuple
 
 from daemon.config.values import Config, ServerConfig
-from daemon.core.alerting import PROMOTION_NEWS
 from daemon.core.model import Server
 from daemon.core.shares import FLEET, NODE, Member, node_part, shared_out
-from daemon.core.units import rfc3339
 from daemon.errors import JournalBusyError, StateError
 from daemon.fleet.agreeing import Agreeing
 from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
-from daemon.fleet.placement import Placement, Places
+from daemon.fleet.placement import Placement
 from daemon.fleet.population import Population
+from daemon.fleet.share import PassingOn, Share
+from daemon.fleet.standing import ClusterView, Standing
 from daemon.log import get_logger
 from daemon.rotation.run import RotationContext
 from daemon.state import Shares, SharesSeen
@@ -41,29 +38,6 @@ FREE_SECONDS = 15.0
 
 KEEP_SECONDS = 300.0
 """So long a part is kept that another member was to take and did not, before that one is given it again."""
-
-SENT_OUT = "this daemon was sent out of the cluster, and takes nothing until `ptero-backupd cluster join`"
-
-NOBODY_ACTS = "no member of the cluster acts, so no backups are made: call one back, or start one that is not out"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What this daemon acts for: a configuration with its servers alone, and whether it looks after the whole fleet."""
-
-    config: Config
-    fleet: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterView:
-    """What an operator should know of a cluster: where its members differ, in words, and since when (None while they
-    agree); and when its database was last promoted or restored (None if it never was).
-    """
-
-    differing: str = ""
-    differ_since: datetime | None = None
-    promoted_at: datetime | None = None
 
 
 class Everything:
@@ -91,18 +65,6 @@ class Everything:
         return ClusterView()
 
 
-class _PassedOn(NamedTuple):
-    """The servers that the rest of the daemon acts for, and by what that was found: where all servers are, the parts
-    that are ours, and whether this member was sent out. Some only stay until what is under way for them has ended.
-    """
-
-    places: Places
-    mine: frozenset[str]
-    out: bool
-    names: frozenset[str]
-    staying: frozenset[str]
-
-
 class Sharing:
     """Keeps this member's share. `obey` is called with the whole configuration and the share whenever either changes;
     `ended` with the names of servers whose rotations ended anywhere. `at_work` returns the servers for which anything
@@ -126,35 +88,28 @@ class Sharing:
         self._clock = context.clock
         self._clients = clients
         self._population = population
-        self._obey = obey
+        self._passing_on = PassingOn(obey)
         self._ended = ended
         self._at_work = at_work
         self._at_work_for_all = at_work_for_all
         self._config: Config | None = None
         self._mine: frozenset[str] = frozenset()
-        self._out = False
-        """Whether an operator has sent this member out."""
-
         self._placement = Placement(shares, clients, context.clock)
         self._free_since: dict[str, float] = {}
         self._kept_until: dict[str, float] = {}
         """The parts that we took since nobody else did."""
 
         self._agreeing = Agreeing(context.clock)
-        self._promoted_at: datetime | None = None
+        self._standing = Standing(self._agreeing, context.clock)
+        self.notes, self.view = self._standing.notes, self._standing.view
         self._shared: tuple[object, Mapping[str, Member]] | None = None
         """Which member is to hold each part, and by what that was computed."""
 
-        self._passed_on: _PassedOn | None = None
         self._looking: asyncio.Task[None] | None = None
         self._trouble: StateError | None = None
         """Why the last look was not whole."""
 
-        self._alone_out = False
-        """Whether no member acts, since all that live were sent out, this one too."""
-
-        check, context.on_server = context.on_server, self._on_server
-        self._check = check
+        self._check, context.on_server = context.on_server, self._on_server
         context.disputed = self._agreeing.disputed
         context.fraction = lambda: population.fraction(context.clock.monotonic())
 
@@ -173,19 +128,6 @@ class Sharing:
         self._placement.stop()
         if self._looking is not None:
             self._looking.cancel()
-
-    def notes(self) -> list[str]:
-        """Return what the operator should know of this member's place in the cluster."""
-        found = [*([NOBODY_ACTS] if self._alone_out else []), *([SENT_OUT] if self._out else [])]
-        if differing := self._agreeing.in_words():
-            found.append(f"{differing}: nothing is deleted there; `ptero-backupd cluster status` shows more")
-        if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:
-            found.append(f"the cluster's database was promoted or restored at {rfc3339(self._promoted_at)}")
-        return found
-
-    def view(self) -> ClusterView:
-        """Return what an operator should know of the cluster."""
-        return ClusterView(self._agreeing.in_words(), self._agreeing.since, self._promoted_at)
 
     async def _look_now_and_then(self) -> None:
         while True:
@@ -220,9 +162,8 @@ class Sharing:
     async def _agree(self, seen: SharesSeen) -> None:
         """Take what is ours to take, and let go what another one is to hold."""
         self._population.saw(len(seen.members | seen.out), self._clock.monotonic())
-        self._note_out(seen.me in seen.out, acting=bool(seen.members))
+        self._standing.heard(seen)
         self._agreeing.heard(seen)
-        self._promoted_at = seen.promoted_at or self._promoted_at
         self._placement.learn(seen.placed)
         if seen.ended:
             self._ended(seen.ended)
@@ -254,21 +195,11 @@ class Sharing:
             self._shared = basis, _computed(parts, seen)
         return self._shared[1]
 
-    def _note_out(self, out: bool, *, acting: bool) -> None:
-        if out and not self._out:
-            log.warning("sent_out", consequence="this member hands over, and takes nothing more")
-        elif self._out and not out:
-            log.info("called_back", consequence="this member takes its share again")
-        alone = out and not acting
-        if alone and not self._alone_out:
-            log.error("nobody_acts", consequence=NOBODY_ACTS)
-        self._out, self._alone_out = out, alone
-
     def _takable(self, parts: Collection[str], wanted: Mapping[str, Member], seen: SharesSeen) -> Iterator[str]:
         now = self._clock.monotonic()
         free = sorted(set(parts) - seen.held.keys())
         self._free_since = {part: self._free_since.get(part, now) for part in free}
-        for part in () if self._out else free:
+        for part in () if self._standing.out else free:
             if wanted.get(part) == seen.me or now - self._free_since[part] >= FREE_SECONDS:
                 yield part
 
@@ -277,10 +208,10 @@ class Sharing:
         all such parts at once if this member was sent out.
         """
         busy, now = self._busy(), self._clock.monotonic()
-        if not self._out:
+        if not self._standing.out:
             busy |= {part for part, until in self._kept_until.items() if part in wanted and now < until}
         free = [part for part in sorted(mine) if wanted.get(part) != me and part not in busy]
-        return free if self._out else free[:1]
+        return free if self._standing.out else free[:1]
 
     def _busy(self) -> set[str]:
         """Return the parts on which something of ours is done at this moment."""
@@ -296,37 +227,11 @@ class Sharing:
         self._check(config, server)
 
     def _pass_on(self) -> None:
-        """Let the rest of the daemon know its share, if that or the configuration has changed.
-
-        The servers are gone through only if that may be so.
-        """
-        config, before = self._config, self._passed_on
-        if config is None:
-            return
-        places, under_way = self._placement.of(config), set(self._context.under_way)
-        if self._out:
-            under_way.update(self._at_work())
-        if before is None or before[:3] != (places, self._mine, self._out) or not before.staying <= under_way:
-            self._passed_on = self._found(places, under_way)
-            names, fleet = self._passed_on.names, FLEET in self._mine
-            if (
-                before is None
-                or before.places.config is not config
-                or (before.names, FLEET in before.mine) != (names, fleet)
-            ):
-                servers = {name: one for name, one in config.servers.items() if name in names}
-                self._obey(config, Share(replace(config, servers=servers), fleet))
-
-    def _found(self, places: Places, under_way: AbstractSet[str]) -> _PassedOn:
-        """Return which servers this member acts for; of those whose node is unknown, only what was looked for.
-
-        One that has moved to another node stays until its rotation has ended. After this member was sent out, only
-        those stay for which anything is under way.
-        """
-        ours = set() if self._out else {name for name in places.sought if places.part[name] in self._mine}
-        was_ours = self._passed_on.names if self._passed_on else frozenset()
-        staying = (was_ours & under_way & places.part.keys()) - ours
-        return _PassedOn(places, self._mine, self._out, frozenset(ours | staying), frozenset(staying))
+        """Let the rest of the daemon know its share, if that or the configuration has changed."""
+        if self._config is not None:
+            under_way = {*self._context.under_way, *(self._at_work() if self._standing.out else ())}
+            places = self._placement.of(self._config)
+            self._passing_on.pass_on(places, self._mine, under_way, out=self._standing.out)
 
 
 def _computed(parts: frozenset[str], seen: SharesSeen) -> Mapping[str, Member]:

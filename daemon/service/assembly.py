@@ -11,7 +11,8 @@ from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
 from daemon.fleet.on_demand import OnDemand
 from daemon.fleet.population import Population
-from daemon.fleet.sharing import Everything, Share, Sharing
+from daemon.fleet.share import Share
+from daemon.fleet.sharing import Everything, Sharing
 from daemon.panel.rate_limiter import whole
 from daemon.proving.entry import DaemonProofs
 from daemon.rotation.run import RotationContext

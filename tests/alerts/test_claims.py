@@ -19,7 +19,7 @@ from daemon.alerts.writing import Writing
 from daemon.clock import SystemClock
 from daemon.config.values import ClusterConfig, Config
 from daemon.errors import StateError
-from daemon.fleet.sharing import Share
+from daemon.fleet.share import Share
 from daemon.rotation.outcome import Result
 from daemon.rotation.run import RotationContext
 from daemon.state import Alert, Engine, Journal, MemoryEngine, engine_for

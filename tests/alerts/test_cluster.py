@@ -14,7 +14,8 @@ from daemon.alerts import Alerts
 from daemon.alerts.message import CLUSTER, Digest
 from daemon.alerts.sender import Sender
 from daemon.config.values import ClusterConfig
-from daemon.fleet.sharing import ClusterView, Share
+from daemon.fleet.share import Share
+from daemon.fleet.standing import ClusterView
 from daemon.state.local.journal import SqliteJournal
 from tests.alerts.build import alert, message, tracking
 from tests.alerts.test_copies import BEGIN, HOOK, HOUR, Stage

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from daemon.alerts import Alerts, memory
 from daemon.config.values import Config
 from daemon.core.copies_queue import CopyQueue
-from daemon.fleet.sharing import Share
+from daemon.fleet.share import Share
 from daemon.rotation.outcome import Outcome, Result
 from daemon.state import Alert
 from daemon.state.local.journal import SqliteJournal

@@ -21,7 +21,9 @@ from daemon.fleet import sharing
 from daemon.fleet.clients import Clients
 from daemon.fleet.placement import Placement
 from daemon.fleet.population import Population
-from daemon.fleet.sharing import NOBODY_ACTS, SENT_OUT, Share, Sharing
+from daemon.fleet.share import PassingOn, Share
+from daemon.fleet.sharing import Sharing
+from daemon.fleet.standing import NOBODY_ACTS, SENT_OUT
 from daemon.log import configure
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelUnreachableError
@@ -231,7 +233,7 @@ async def test_while_nothing_changes_the_servers_are_not_gone_through(
 ) -> None:
     """There may be ten thousand, and a look comes every second. What is new is seen at the next look."""
     gone_through: list[str] = []
-    for kind, name in ((Placement, "_gone_through"), (Sharing, "_found"), (sharing, "_computed")):
+    for kind, name in ((Placement, "_gone_through"), (PassingOn, "_found"), (sharing, "_computed")):
         done = getattr(kind, name)
 
         def counted(*args: object, done: Callable[..., object] = done, name: str = name) -> object:

@@ -19,7 +19,7 @@ import daemon.service.standby
 import daemon.state.postgres.members
 from daemon.alerts import Alerts
 from daemon.config.values import Config
-from daemon.fleet.sharing import Share
+from daemon.fleet.share import Share
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext

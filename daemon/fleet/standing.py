@@ -1,0 +1,67 @@
+"""This member's standing in the cluster, as an operator should know it: on the status page, and in alerts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.clock import Clock
+from daemon.core.alerting import PROMOTION_NEWS
+from daemon.core.units import rfc3339
+from daemon.fleet.agreeing import Agreeing
+from daemon.log import get_logger
+from daemon.state import SharesSeen
+
+log = get_logger()
+
+SENT_OUT = "this daemon was sent out of the cluster, and takes nothing until `ptero-backupd cluster join`"
+
+NOBODY_ACTS = "no member of the cluster acts, so no backups are made: call one back, or start one that is not out"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """What an operator should know of a cluster: where its members differ, in words, and since when (None while they
+    agree); and when its database was last promoted or restored (None if it never was).
+    """
+
+    differing: str = ""
+    differ_since: datetime | None = None
+    promoted_at: datetime | None = None
+
+
+class Standing:
+    """Whether an operator has sent this member `out`, whether anybody acts, and what else there is to know."""
+
+    def __init__(self, agreeing: Agreeing, clock: Clock) -> None:
+        self._agreeing = agreeing
+        self._clock = clock
+        self._promoted_at: datetime | None = None
+        self._alone_out = False
+        """Whether no member acts, since all that live were sent out, this one too."""
+
+        self.out = False
+
+    def heard(self, seen: SharesSeen) -> None:
+        """Take note of what is so now, and say what is new."""
+        self._promoted_at = seen.promoted_at or self._promoted_at
+        out = seen.me in seen.out
+        if out and not self.out:
+            log.warning("sent_out", consequence="this member hands over, and takes nothing more")
+        elif self.out and not out:
+            log.info("called_back", consequence="this member takes its share again")
+        alone = out and not seen.members
+        if alone and not self._alone_out:
+            log.error("nobody_acts", consequence=NOBODY_ACTS)
+        self.out, self._alone_out = out, alone
+
+    def notes(self) -> list[str]:
+        """Return what the operator should know of this member's place in the cluster."""
+        found = [*([NOBODY_ACTS] if self._alone_out else []), *([SENT_OUT] if self.out else [])]
+        if differing := self._agreeing.in_words():
+            found.append(f"{differing}: nothing is deleted there; `ptero-backupd cluster status` shows more")
+        if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:
+            found.append(f"the cluster's database was promoted or restored at {rfc3339(self._promoted_at)}")
+        return found
+
+    def view(self) -> ClusterView:
+        """Return what an operator should know of the cluster."""
+        return ClusterView(self._agreeing.in_words(), self._agreeing.since, self._promoted_at)
