@@ -12,7 +12,7 @@ from daemon.core.agreement import (
 )
 from daemon.errors import StateError
 from daemon.log import get_logger
-from daemon.rotation.run import Disputed
+from daemon.rotation.run import Disputed, undisputed
 from daemon.state import ClusterSeen, Leadership
 
 SAME_EVERYWHERE = "bring all members to one version and one configuration, and reload them"
@@ -20,15 +20,15 @@ SAME_EVERYWHERE = "bring all members to one version and one configuration, and r
 log = get_logger()
 
 
-async def disputed_by_hand(leadership: Leadership, own: Opinion) -> Disputed | None:
+async def disputed_by_hand(leadership: Leadership, own: Opinion) -> Disputed:
     """Return what says why a command may delete nothing of a server, by a look at the daemons now. `own` is the opinion
     of the command.
 
-    None where there is no cluster. If the database cannot be asked now, deletion is refused: by the time that something
-    is to be deleted it may answer again, and then nothing else would prevent it.
+    Without a cluster there is no reason. If the database cannot be asked now, deletion is refused: by the time that
+    something is to be deleted it may answer again, and then nothing else would prevent it.
     """
     if leadership.membership is None:
-        return None
+        return undisputed
     try:
         seen = await leadership.membership.seen()
     except StateError as error:

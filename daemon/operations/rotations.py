@@ -51,9 +51,8 @@ async def rotate_servers(
     by_name = {server.name: server for server in servers}
     context = await open_context(engine_for(state), clock, by_name.get, random.Random())  # noqa: S311 — names, not secrets
     context.on_abandoned = left
-    disputed = await disputed_by_hand(context.engine.leadership, own)
-    context.disputed = disputed or context.disputed
     try:
+        context.disputed = await disputed_by_hand(context.engine.leadership, own)
         async with open_clients(
             panels_of(servers), clock, tell, hindrance=context.engine.leadership.hindrance
         ) as clients:

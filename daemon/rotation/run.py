@@ -48,6 +48,11 @@ class Disputed(Protocol):
         ...
 
 
+def undisputed(_config: ServerConfig, /, *_stores: str) -> str:
+    """Nobody would decide differently."""
+    return ""
+
+
 async def _nobody() -> None:
     """Nobody wants to know."""
 
@@ -76,7 +81,7 @@ class RotationContext:
     current_config: Callable[[str], ServerConfig | None]
     random: random.Random
     on_server: Callable[[ServerConfig, Server], None] = lambda _config, _server: None
-    disputed: Disputed = lambda _config, *_stores: ""
+    disputed: Disputed = undisputed
     fraction: Callable[[], float] = lambda: 1.0
     on_abandoned: Callable[["Run"], None] = lambda _run: None
     on_copies: Callable[[Sequence[CopyRecord], float], None] = lambda _records, _seconds: None

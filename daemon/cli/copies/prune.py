@@ -24,7 +24,7 @@ from daemon.core.model import Action
 from daemon.documents.copies import pruned
 from daemon.errors import BackupdError, Exit, StateError, UsageError
 from daemon.operations.agreement import SAME_EVERYWHERE, disputed_by_hand
-from daemon.rotation.run import Disputed
+from daemon.rotation.run import Disputed, undisputed
 from daemon.state import Journal, engine_for, looked_into
 from daemon.stores.base import Store
 from daemon.stores.open import open_store
@@ -73,7 +73,7 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
         once=once,
         leave=leave,
     )
-    disputed = None if dry_run else await disputed_by_hand(engine.leadership, opinion_of(covering.config))
+    disputed = undisputed if dry_run else await disputed_by_hand(engine.leadership, opinion_of(covering.config))
     pruning = _Pruning(config, pruner, disputed, dry_run=dry_run)
     results = [result for one in stores for result in await pruning.in_store(one, servers)]
     if options.as_json:
@@ -92,7 +92,7 @@ class _Pruning:
 
     config: Config
     pruner: Pruner
-    disputed: Disputed | None
+    disputed: Disputed
     dry_run: bool
 
     async def in_store(self, store: StoreConfig, servers: Sequence[ServerConfig]) -> list[PruneResult]:
@@ -103,7 +103,7 @@ class _Pruning:
             async with open_store(store.settings) as opened, _journal(self.config, dry_run=self.dry_run) as journal:
                 seen = [one for one in await shelves_of(self.config).rescan(store.name, opened) if one.copies]
                 for server in meant:
-                    if self.disputed and (why := self.disputed(server, store.name)):
+                    if why := self.disputed(server, store.name):
                         results.append(PruneResult(server, store.name, error=CopyError(why, hint=SAME_EVERYWHERE)))
                         continue
                     panel, uuid = server.panel.name, server.id
