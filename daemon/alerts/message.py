@@ -10,6 +10,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.alerting import Alert, Event
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.units import format_moment, format_size
+from daemon.core.words import first_few
 from daemon.log import redact
 from daemon.rotation.outcome import Outcome, Result
 from daemon.status.history import Good, ServerHistory, got_good
@@ -156,8 +157,7 @@ class Digest:
 
     def _names(self, event: Event) -> str:
         names = [one.about for one in self.messages if one.news.event is event]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        return f"{', '.join(names[:NAMED])}{more}"
+        return first_few(names, NAMED)
 
 
 def title_of(news: Alert) -> str:

@@ -7,13 +7,14 @@ rules and `rules` what each of them keeps; `retention` judges, `plan` orders the
 `applied` says what was last applied, and `room` says which one goes at the panel's limit. `adoption`, `choose` and
 `waiting` decide smaller questions of a rotation or a command, `restores` how a restore ended, `files` whether a server
 has the files of an archive, `alerting` which alerts to send, `backoff` how long to wait before something is tried
-again; `addresses` tells which addresses are unencrypted.
+again; `addresses` tells which addresses are unencrypted, and `words` names the first few of many.
 
 `proof` says how far a backup is known to be restorable, `proof_due` which is read next, `proof_late` since when one is
 missing, and `proven` what is kept and not deleted because of it; `drills` says which backup is tried next on a spare
 server, and `console` what that showed.
 
-`shares` says which member of a cluster acts for which part of the fleet.
+`shares` says which member of a cluster acts for which part of the fleet, and `agreement` where they would decide
+differently.
 
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
 holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_ways` from where, `copies_queue` which
@@ -67,4 +68,5 @@ __all__ = [
     "store_rules",
     "units",
     "waiting",
+    "words",
 ]

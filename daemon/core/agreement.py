@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from daemon.core.shares import Member
+from daemon.core.words import first_few
 
 DECISIONS = 1
 """Raise this with every change that makes the core delete what it kept, or keep what it deleted."""
@@ -123,6 +124,4 @@ def in_words(where: Disagreement, names: Mapping[str, str]) -> str:
 
 def listed(keys: Collection[str], names: Mapping[str, str]) -> str:
     """Return the first few of these keys by name, as far as it is known, and how many more there are."""
-    known = sorted(names.get(key, key) for key in keys)
-    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
-    return f"{', '.join(known[:NAMED])}{more}"
+    return first_few(sorted(names.get(key, key) for key in keys), NAMED)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from daemon.core.model import Backup
+from daemon.core.words import first_few
 from daemon.errors import UsageError
 
 LATEST = "latest"
@@ -61,5 +62,4 @@ def _advice(backups: Sequence[Backup], wanted: str) -> str:
 
 def _listed(backups: Sequence[Backup]) -> str:
     """Return the first few by uuid and name."""
-    named = [f"{backup.uuid} ({backup.name})" for backup in backups[:_SHOWN]]
-    return ", ".join(named) + (f" and {len(backups) - _SHOWN} more" if len(backups) > _SHOWN else "")
+    return first_few([f"{backup.uuid} ({backup.name})" for backup in backups], _SHOWN)

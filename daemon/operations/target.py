@@ -13,6 +13,7 @@ from typing import TypeVar
 from daemon.core.backoff import Backoff
 from daemon.core.files import ArchiveIndex, FileEntry, Power
 from daemon.core.units import format_duration
+from daemon.core.words import first_few
 from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.operations.operation import Operation
 from daemon.panel.errors import NodeError, NotFoundError, OutcomeUnknownError, PanelError
@@ -143,7 +144,7 @@ class TargetFiles:
 
         remaining = await self._watch(left, until=lambda now: not now)
         if remaining:
-            raise NotEmptiedError(f"the node has not deleted {_some(remaining)}")
+            raise NotEmptiedError(f"the node has not deleted {first_few(remaining, SHOWN)}")
 
     async def unpack(self, name: str, index: ArchiveIndex | None) -> None:
         """Unpack an archive of the folder; raises RestoreError, PanelError.
@@ -160,13 +161,13 @@ class TargetFiles:
         self._operation.tell("the panel does not say whether it was unpacked; looking at the files")
         wrong = await self._watch(lambda: self._differences(index), until=lambda now: not now)
         if wrong:
-            raise RestoreError(f"{failure.text}; {_some(wrong)}") from failure
+            raise RestoreError(f"{failure.text}; {first_few(wrong, SHOWN)}") from failure
 
     async def compare(self, index: ArchiveIndex) -> Compared:
         """Compare the folder with the archive that was unpacked there; raises RestoreError, PanelError."""
         wrong = await self._differences(index)
         if wrong:
-            raise RestoreError(f"the server does not have the files of the archive: {_some(wrong)}")
+            raise RestoreError(f"the server does not have the files of the archive: {first_few(wrong, SHOWN)}")
         right = index.looked_at(index.to_look_at())
         return Compared(right, index.count - right)
 
@@ -270,8 +271,3 @@ def _is_ours(entry: FileEntry) -> bool:
 def few(names: Sequence[str]) -> str:
     """Return the first names, in words."""
     return f"{', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -1,6 +1,7 @@
 """What the daemon says of itself: one line for `systemctl status`, and what it warns of."""
 
 from daemon.config.values import Config
+from daemon.core.words import first_few
 from daemon.fleet.fleet import Fleet
 from daemon.log import get_logger
 
@@ -20,8 +21,7 @@ def status(fleet: Fleet) -> str:
 def under_way(fleet: Fleet) -> str:
     """Return the servers that are being worked on."""
     names = fleet.running()
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"under way: {', '.join(names[:NAMED])}{more}" if names else "nothing under way"
+    return f"under way: {first_few(names, NAMED)}" if names else "nothing under way"
 
 
 def say_warnings(config: Config) -> None:

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action, State, Verdict
 from daemon.core.units import format_size, to_zone
+from daemon.core.words import first_few
 from daemon.state import Rotation, Sample
 from daemon.status.copies import CopyStatus
 from daemon.status.coverage import Cell, strip_of
@@ -63,8 +64,7 @@ def _held(status: ServerStatus) -> Html | None:
     """Return which backups the brake holds, oldest first."""
     snapshot = status.history.snapshot
     names = [one.backup.name for one in reversed(snapshot.verdicts) if is_beyond(one)] if snapshot else []
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return tag("p", f"Held: {', '.join(names[:MOST_NAMED])}{more}.", class_="soft") if names else None
+    return tag("p", f"Held: {first_few(names, MOST_NAMED)}.", class_="soft") if names else None
 
 
 def _at_work(status: ServerStatus) -> Html | None:
