@@ -56,6 +56,18 @@ class _Row:
             return None
 
 
+def _fields(attributes: object) -> _Row:
+    """Return the attributes of a row, to be read; none where they are no object."""
+    return _Row(attributes if isinstance(attributes, dict) else {})
+
+
+def _within(document: object, *keys: str) -> object:
+    """Return what stands below these keys, one within the other; None where that is not there."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
 def _shown(value: object) -> str:
     """Given any value, return it short enough for an error's text."""
     text = clean(repr(_shallow(value)))
@@ -136,8 +148,7 @@ def read_server(document: object) -> Server:
     """Given a row of the server list or the server view, return the server; raises UnreadableError if it is none."""
     if not isinstance(document, dict) or document.get("object") != "server":
         raise UnreadableError("it is no server object")
-    attributes = document.get("attributes")
-    fields = _Row(attributes if isinstance(attributes, dict) else {})
+    fields = _fields(document.get("attributes"))
     uuid, identifier = fields.take("uuid", str, ""), fields.take("identifier", str, "")
     if not (is_id(uuid) and is_id(identifier)):
         raise UnreadableError("; ".join(fields.faults) or "uuid or identifier is none")
@@ -176,28 +187,25 @@ def _text(fields: _Row, key: str) -> str:
 
 def _backup_limit(fields: _Row) -> int:
     """Return the server's backup limit; null means none allowed, as 0 does."""
-    limits = fields.attributes.get("feature_limits")
-    limit = limits.get("backups") if isinstance(limits, dict) else None
+    limit = _within(fields.attributes, "feature_limits", "backups")
     return limit if type(limit) is int and 0 <= limit <= LARGEST else 0
 
 
 def _disk_limit(fields: _Row) -> int | None:
     """Return how many bytes the server's files may take; the panel counts in MiB, and 0 is no limit."""
-    limits = fields.attributes.get("limits")
-    limit = limits.get("disk") if isinstance(limits, dict) else None
+    limit = _within(fields.attributes, "limits", "disk")
     return limit * 2**20 if type(limit) is int and 0 < limit <= LARGEST else None
 
 
 def _permissions(meta: object) -> frozenset[str] | None:
     """Given the server view's meta, return the key's permissions on it; None if it does not say."""
-    listed = meta.get("user_permissions") if isinstance(meta, dict) else None
+    listed = _within(meta, "user_permissions")
     return frozenset(clean(name) for name in listed if isinstance(name, str)) if isinstance(listed, list) else None
 
 
 def read_link(document: object) -> str:
     """Given the answer to a download request, return the signed URL; raises UnreadableError if there is none."""
-    attributes = document.get("attributes") if isinstance(document, dict) else None
-    url = attributes.get("url") if isinstance(attributes, dict) else None
+    url = _within(document, "attributes", "url")
     if not isinstance(url, str) or not url.lower().startswith(("https://", "http://")):
         raise UnreadableError("it holds no download link")
     return url
@@ -210,8 +218,7 @@ def read_files(document: object) -> tuple[FileEntry, ...]:
 
 
 def _read_file(row: object) -> FileEntry:
-    attributes = row.get("attributes") if isinstance(row, dict) and row.get("object") == "file_object" else None
-    fields = _Row(attributes if isinstance(attributes, dict) else {})
+    fields = _fields(_within(row, "attributes") if _within(row, "object") == "file_object" else None)
     entry = FileEntry(
         name=fields.take("name", str, ""), size=fields.take("size", int, 0), is_file=fields.take("is_file", bool, False)
     )
@@ -222,8 +229,7 @@ def _read_file(row: object) -> FileEntry:
 
 def read_power(document: object) -> Power:
     """Given the answer about a server's resources, return whether it runs; raises UnreadableError if it is none."""
-    attributes = document.get("attributes") if isinstance(document, dict) else None
-    state = attributes.get("current_state") if isinstance(attributes, dict) else None
+    state = _within(document, "attributes", "current_state")
     if not isinstance(state, str):
         raise UnreadableError("it does not say whether the server runs")
     return Power(state) if state in set(Power) else Power.UNKNOWN
@@ -231,16 +237,13 @@ def read_power(document: object) -> Power:
 
 def read_disk(document: object) -> int | None:
     """Given the answer about a server's resources, return how many bytes its files take; None if it does not say."""
-    attributes = document.get("attributes") if isinstance(document, dict) else None
-    resources = attributes.get("resources") if isinstance(attributes, dict) else None
-    used = resources.get("disk_bytes") if isinstance(resources, dict) else None
+    used = _within(document, "attributes", "resources", "disk_bytes")
     return used if type(used) is int and 0 <= used <= LARGEST else None
 
 
 def read_console(document: object) -> tuple[str, str]:
     """Given the answer about a server's websocket, return its address and the token; raises UnreadableError."""
-    data = document.get("data") if isinstance(document, dict) else None
-    fields = _Row(data if isinstance(data, dict) else {})
+    fields = _fields(_within(document, "data"))
     address, token = fields.take("socket", str, ""), fields.take("token", str, "")
     if not (address and token):
         raise UnreadableError("it lacks an address or a token")
@@ -254,13 +257,11 @@ def read_activities(document: object) -> tuple[Activity, ...]:
 
 
 def _read_activity(row: object) -> Activity | None:
-    attributes = row.get("attributes") if isinstance(row, dict) and row.get("object") == "activity_log" else None
-    fields = _Row(attributes if isinstance(attributes, dict) else {})
+    fields = _fields(_within(row, "attributes") if _within(row, "object") == "activity_log" else None)
     entry, event = fields.take("id", str, ""), fields.take("event", str, "")
     if not (entry and event):
         return None
-    properties = fields.attributes.get("properties")
-    name = properties.get("name") if isinstance(properties, dict) else None
+    name = _within(fields.attributes, "properties", "name")
     return Activity(
         id=entry,
         event=event,
@@ -276,7 +277,5 @@ def read_rows(document: object) -> tuple[list[Any], int | None]:
         raise UnreadableError("it is no list")
     if len(rows) > MOST_ROWS:
         raise UnreadableError(f"it holds {len(rows)} rows, more than a list has")
-    meta = document.get("meta")
-    pagination = meta.get("pagination") if isinstance(meta, dict) else None
-    total = pagination.get("total") if isinstance(pagination, dict) else None
+    total = _within(document, "meta", "pagination", "total")
     return rows, total if type(total) is int and 0 <= total <= LARGEST else None
