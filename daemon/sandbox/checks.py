@@ -1,7 +1,6 @@
 """What a panel checks before it does what was asked: each check raises the `Refusal` that a real panel answers with.
 
-The checks change nothing, except that those called `admit_…` count. If a rule has been measured, a comment
-says so.
+The checks change nothing, except that those called `admit_…` count. If a rule has been measured, a comment says so.
 """
 
 from http import HTTPStatus
