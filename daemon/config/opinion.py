@@ -7,7 +7,8 @@ after its start knows of none. No key and no address of a store is in it, not ev
 from collections.abc import Iterable
 
 from daemon.config.values import Config, DiscoverConfig, PanelConfig, PolicyConfig, ServerConfig, StoreConfig
-from daemon.core.agreement import Opinion, discover_key, hashed, server_key, store_key
+from daemon.core.agreement import Opinion, discover_key, server_key, store_key
+from daemon.core.digest import hashed
 
 
 def opinion_of(config: Config) -> Opinion:

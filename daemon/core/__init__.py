@@ -14,7 +14,7 @@ missing, and `proven` what is kept and not deleted because of it; `drills` says 
 server, and `console` what that showed.
 
 `shares` says which member of a cluster acts for which part of the fleet, and `agreement` where they would decide
-differently.
+differently; both go by a `digest`.
 
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
 holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_ways` from where, `copies_queue` which
@@ -47,6 +47,7 @@ __all__ = [
     "copies_ways",
     "copy",
     "cron_words",
+    "digest",
     "discover",
     "drills",
     "files",

@@ -5,10 +5,10 @@ server and store. Where the opinions of two that act differ, neither deletes: an
 configuration, reaches one member after the other.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from daemon.core.digest import hashed
 from daemon.core.shares import Member
 from daemon.core.words import first_few
 
@@ -75,11 +75,6 @@ def discover_key(panel: str) -> str:
 def store_key(name: str) -> str:
     """Return the key by which all members know a store."""
     return f"store {name}"
-
-
-def hashed(text: str) -> str:
-    """Return a short digest of a text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def disagreement(opinions: Collection[Opinion | None]) -> Disagreement:

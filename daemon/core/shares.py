@@ -5,8 +5,9 @@ the member that rendezvous hashing ranks first among those that hold too few. So
 come to the same result without a word to each other, and one that comes or goes moves no part but those that it must.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
+
+from daemon.core.digest import hashed
 
 Member = tuple[str, int]
 """A member's name, and its epoch: no two have the same."""
@@ -28,7 +29,7 @@ def node_key(node: str) -> str:
     """
     if len(node) <= LONGEST_NODE and node.isprintable():
         return node
-    return f"node-{hashlib.blake2b(node.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+    return f"node-{hashed(node, 16)}"
 
 
 def panel_part(panel: str) -> str:
@@ -70,6 +71,6 @@ def _ranked(parts: Collection[str], one: Member) -> list[str]:
     return sorted(parts, key=lambda part: (_weight(part, one), part), reverse=True)
 
 
-def _weight(part: str, one: Member) -> bytes:
+def _weight(part: str, one: Member) -> str:
     """Return the rank of a member for a part: by its name, so that a restart does not change it."""
-    return hashlib.blake2b(f"{part}\0{one[0]}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return hashed(f"{part}\0{one[0]}")

@@ -14,13 +14,13 @@ from daemon.core.agreement import (
     Opinion,
     differing_on,
     disagreement,
-    hashed,
     in_words,
     of_those_that_act,
     server_key,
     store_key,
 )
 from daemon.core.brake import Brake
+from daemon.core.digest import hashed
 from daemon.core.model import Backup
 from daemon.core.plan import plan
 from tests.core.build import NOW, OURS, failed, good, listing, pending, retention
