@@ -22,7 +22,7 @@ DIFFER_PATIENCE = timedelta(minutes=15)
 """Members of a cluster that differ for less need no alert: a configuration reaches one after the other."""
 
 PROMOTION_NEWS = timedelta(days=1)
-"""A promotion that is older when it is first seen needs no alert: it was before anybody could be told."""
+"""So long a promotion is shown. One that is older when it is first seen needs no alert: nobody could be told then."""
 
 
 class Event(StrEnum):

@@ -1,14 +1,10 @@
 """What an operator should know of the cluster's database: how it is replicated, and whether it was promoted lately."""
 
-from datetime import timedelta
-
+from daemon.core.alerting import PROMOTION_NEWS
 from daemon.core.units import rfc3339
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.membership import promoted_at
 from daemon.state.values import StateNote
-
-NEWS = timedelta(days=1)
-"""So long a promotion is told."""
 
 ALONE = StateNote(
     "no standby replicates the cluster's database: if its machine is lost, so is all that was recorded since its last"
@@ -36,7 +32,7 @@ async def notes_of(connection: Connection) -> tuple[StateNote, ...]:
     row = await connection.fetchrow(_REPLICATED)
     notes = [_REPLICATION[row["followed"], row["synchronous"]]]
     at = await promoted_at(connection)
-    if at is not None and row["now"] - at < NEWS:
+    if at is not None and row["now"] - at < PROMOTION_NEWS:
         text = f"the cluster's database was promoted or restored, which was noticed at {rfc3339(at)}"
         hint = "what was recorded last may be lost; the old primary must be stopped, and take no connections again"
         notes.append(StateNote(text, hint))
