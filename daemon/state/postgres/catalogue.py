@@ -10,6 +10,7 @@ from uuid import uuid4
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
+from daemon.state.postgres.schema import is_there
 from daemon.state.rows import read_holding, read_shelf, written_shelf
 from daemon.state.values import Holding, ShelfRecord
 
@@ -80,7 +81,6 @@ class PostgresCatalogue:
         """Return what a query finds; nothing if nobody has made the tables yet."""
 
         async def read(connection: Connection) -> list[Any]:
-            there = await connection.fetchval("SELECT to_regclass('shelf')")
-            return [] if there is None else await connection.fetch(query, *values)
+            return await connection.fetch(query, *values) if await is_there(connection, "shelf") else []
 
         return await self._database.look(read)

@@ -15,11 +15,10 @@ from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import SERVER, Members
 from daemon.state.postgres.membership import PostgresMembership, members_of
 from daemon.state.postgres.notes import notes_of
-from daemon.state.postgres.schema import version_of
+from daemon.state.postgres.schema import is_there, version_of
 from daemon.state.postgres.shares import PostgresShares
 from daemon.state.values import Member, StateNote
 
-_THERE = "SELECT to_regclass('member')"
 _ACTING = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() ORDER BY epoch"
 
 
@@ -160,7 +159,7 @@ class PostgresEngine:
 
 
 async def _acting(connection: Connection) -> int | None:
-    if await connection.fetchval(_THERE) is None:
+    if not await is_there(connection, "member"):
         return None
     process = await connection.fetchval(_ACTING)
     return None if process is None else int(process)

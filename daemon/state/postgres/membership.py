@@ -11,6 +11,7 @@ from daemon.core.agreement import Opinion
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import SERVER
+from daemon.state.postgres.schema import is_there
 from daemon.state.values import ClusterSeen, Member, SentOut
 
 _SEND_OUT = (
@@ -27,7 +28,6 @@ _MEMBERS = (
 _PROMOTED = "SELECT promoted_at FROM home"
 _OUT = "SELECT * FROM sent_out ORDER BY name"
 _OPINIONS = "SELECT * FROM opinion"
-_IS_THERE = "SELECT to_regclass($1)"
 
 
 class PostgresMembership:
@@ -61,7 +61,7 @@ class PostgresMembership:
 
 async def members_of(connection: Connection) -> tuple[Member, ...]:
     """Return all members, the oldest first."""
-    if not await _is_there(connection, "member"):
+    if not await is_there(connection, "member"):
         return ()
     rows = await connection.fetch(_MEMBERS)
     return tuple(
@@ -72,13 +72,13 @@ async def members_of(connection: Connection) -> tuple[Member, ...]:
 
 async def promoted_at(connection: Connection) -> datetime | None:
     """Return when it was noticed last that the database is another server than before; None if it never was."""
-    there = await _is_there(connection, "home")
+    there = await is_there(connection, "home")
     return await connection.fetchval(_PROMOTED) if there else None
 
 
 async def _seen(connection: Connection) -> ClusterSeen:
     members, promoted = await members_of(connection), await promoted_at(connection)
-    if not await _is_there(connection, "opinion"):
+    if not await is_there(connection, "opinion"):
         return ClusterSeen(members, promoted_at=promoted)
     out = [SentOut(row["name"], row["since"], row["sent_by"], row["evicted"]) for row in await connection.fetch(_OUT)]
     opinions = {
@@ -86,8 +86,3 @@ async def _seen(connection: Connection) -> ClusterSeen:
         for row in await connection.fetch(_OPINIONS)
     }
     return ClusterSeen(members, tuple(out), opinions, promoted)
-
-
-async def _is_there(connection: Connection, table: str) -> bool:
-    """Return whether a table is there: an earlier version may have made fewer of them, or nobody any yet."""
-    return await connection.fetchval(_IS_THERE, table) is not None

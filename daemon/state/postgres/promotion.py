@@ -10,6 +10,7 @@ import asyncpg
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.state.postgres.connect import Connection
+from daemon.state.postgres.schema import is_there
 
 log = get_logger()
 
@@ -21,7 +22,6 @@ EPOCHS = 1_000_000
 
 PROMOTED = "the cluster's database was promoted or restored a moment ago, and may lack what was announced before"
 
-_THERE = "SELECT to_regclass('home')"
 _HERE = (
     "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system, CASE WHEN pg_is_in_recovery() THEN ''"
     " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline"
@@ -57,7 +57,7 @@ async def notice(connection: Connection, title: str) -> None:
 
 async def _here(connection: Connection, title: str) -> tuple[str, str] | None:
     """Return the server's identifier and its timeline; None if they, or our tables, cannot be seen."""
-    if await connection.fetchval(_THERE) is None:
+    if not await is_there(connection, "home"):
         return None
     try:
         system, timeline = await connection.fetchrow(_HERE)

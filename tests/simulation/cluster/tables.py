@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.memory import MemoryCatalogue
-from daemon.state.postgres import engine, members, membership, promotion, shares
+from daemon.state.postgres import engine, members, membership, promotion, schema, shares
 
 Rows = list[dict[str, Any]]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -284,10 +284,9 @@ def _as_row(row: MemberRow) -> dict[str, Any]:
 
 _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     "SELECT 1": lambda _: [{"?": 1}],
-    engine._THERE: lambda tables: [{"?": "member" if tables.made else None}],
     engine._ACTING: Tables._acting,
     membership._MEMBERS: Tables._all,
-    membership._IS_THERE: lambda tables, name: [{"?": name if tables.made else None}],
+    schema._IS_THERE: lambda tables, name: [{"?": name if tables.made else None}],
     membership._SEND_OUT: Tables._send_out,
     membership._CALL_BACK: Tables._call_back,
     membership._EVICT: Tables._evict_by_name,
@@ -324,5 +323,4 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     promotion._NOW_HERE: Tables._now_here,
     promotion._VOID: Tables._void,
     promotion._RAISE: Tables._raise,
-    promotion._THERE: lambda tables: [{"?": "home" if tables.made else None}],
 }
