@@ -3,7 +3,6 @@
 import asyncio
 
 from daemon.state.base import Membership, Shares
-from daemon.state.values import Member
 
 
 class Alone:
@@ -21,10 +20,6 @@ class Alone:
 
     async def give_up(self) -> None:
         """Do nothing: nobody waits."""
-
-    async def members(self) -> list[Member]:
-        """Return nobody: this is no cluster."""
-        return []
 
     def hindrance(self, *, creates: bool) -> str:  # noqa: ARG002 — the same for all
         """Return that nothing hinders."""

@@ -19,7 +19,6 @@ from daemon.state.journal import Journal
 from daemon.state.values import (
     ClusterSeen,
     Holding,
-    Member,
     SharesSeen,
     ShelfRecord,
     StateNote,
@@ -131,10 +130,6 @@ class Leadership(Protocol):
 
     async def give_up(self) -> None:
         """Leave, so that others can act for what we held at once."""
-        ...
-
-    async def members(self) -> list[Member]:
-        """Return all members of the cluster, those whose lease is over and that nobody replaced yet included."""
         ...
 
     def hindrance(self, *, creates: bool) -> str:

@@ -8,6 +8,7 @@ from daemon.state.base import Engine
 from daemon.state.engines import engine_for
 from daemon.state.local.moving import FolderSide
 from daemon.state.moving import Side, move
+from daemon.state.values import ClusterSeen
 
 
 async def move_state(source: Path | ClusterConfig, target: Path | ClusterConfig) -> dict[str, int]:
@@ -30,7 +31,9 @@ async def move_state(source: Path | ClusterConfig, target: Path | ClusterConfig)
 async def _must_be_unused(engine: Engine) -> None:
     if (process := await engine.presence.daemon()) is not None:
         raise StateError(f"a daemon runs on it: process {process}", hint="stop it first")
-    if alive := {one.name for one in await engine.leadership.members() if one.left > 0}:
+    membership = engine.leadership.membership
+    seen = await membership.seen() if membership is not None else ClusterSeen()
+    if alive := {one.name for one in seen.members if one.left > 0}:
         names = ", ".join(sorted(alive))
         raise StateError(f"the cluster has members: {names}", hint="stop them first; a dead one ends with its lease")
 

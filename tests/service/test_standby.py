@@ -4,7 +4,7 @@ import pytest
 
 from daemon.errors import StateError
 from daemon.service.standby import may_act, stand_by
-from daemon.state import Member, Membership, Shares
+from daemon.state import Membership, Shares
 from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -30,10 +30,6 @@ class Answers:
 
     async def give_up(self) -> None:
         """Nobody asks."""
-
-    async def members(self) -> list[Member]:
-        """Nobody asks."""
-        return []
 
     def hindrance(self, *, creates: bool) -> str:
         """Nobody asks."""

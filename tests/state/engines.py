@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
-from daemon.state import Engine, Journal, Rotation, Runner, Worker, engine_for
+from daemon.state import Engine, Journal, Membership, Rotation, Runner, Worker, engine_for
 from daemon.state.local.store import FILE_NAME
 from daemon.state.runner import Inline
 from tests.postgres import Postgres
@@ -106,6 +106,12 @@ class Local(Place):
         """Write over the file."""
         (self._folder / FILE_NAME).write_bytes(b"this is no database at all " * 100)
         return True
+
+
+def membership(engine: Engine) -> Membership:
+    """The cluster of that engine, as an operator sees it."""
+    assert engine.leadership.membership is not None
+    return engine.leadership.membership
 
 
 class Clustered(Place):

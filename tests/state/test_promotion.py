@@ -13,6 +13,7 @@ from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.promotion import EPOCHS, WRITE_SECONDS
 from tests.postgres import NOBODY, PASSWORD, Postgres
+from tests.state.engines import membership
 from tests.state.test_postgres import AT, begin, member, sql, until
 
 pytestmark = pytest.mark.anyio
@@ -75,18 +76,17 @@ async def test_nothing_is_deleted_until_the_writes_from_before_are_over(
 async def test_it_is_shown_and_told_by_check_for_a_day(cluster: ClusterConfig, postgres_server: Postgres) -> None:
     """The first server that the tables are in is no promotion."""
     async with member(cluster) as one:
-        assert one.leadership.membership is not None
         assert one.leadership.shares is not None
-        assert (await one.leadership.membership.seen()).promoted_at is None
+        assert (await membership(one).seen()).promoted_at is None
         await looked(cluster)
-        assert (await one.leadership.membership.seen()).promoted_at is None
+        assert (await membership(one).seen()).promoted_at is None
         await one.leadership.join()
         assert (await one.leadership.shares.look()).promoted_at is None
         sql(postgres_server, cluster, BEFORE)
         await looked(cluster)
         await one.leadership.give_up()
         await one.leadership.join()
-        promoted_at = (await one.leadership.membership.seen()).promoted_at
+        promoted_at = (await membership(one).seen()).promoted_at
         assert promoted_at is not None
         assert (await one.leadership.shares.look()).promoted_at == promoted_at
         assert ["promoted or restored" in note.text and note.hint != "" for note in await one.check()] == [False, True]

@@ -14,7 +14,7 @@ from daemon.state import Engine, Shares, SharesSeen
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from tests.postgres import Postgres
-from tests.state.engines import Clustered, Shared
+from tests.state.engines import Clustered, Shared, membership
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: Clu
         await shares(one).give(NODE)
         assert await shares(two).take(NODE)
         assert names(await shares(one).look()) == {NODE: "two"}
-        assert [member.holds for member in await one.leadership.members()] == [(), (NODE,)]
+        assert [member.holds for member in (await membership(one).seen()).members] == [(), (NODE,)]
         command.close()
 
 
@@ -162,19 +162,17 @@ async def test_one_that_is_sent_out_is_seen_by_all_and_stays_out_when_it_starts_
     """By its name, until it is called back; it keeps what it holds until it gives that."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
         assert await shares(one).take(NODE)
-        assert two.leadership.membership is not None
-        assert (await two.leadership.membership.seen()).out == ()
-        await two.leadership.membership.send_out("one")
+        assert (await membership(two).seen()).out == ()
+        await membership(two).send_out("one")
         seen = await shares(one).look()
         assert ({name for name, _ in seen.members}, set(seen.out)) == ({"two"}, {seen.me})
         assert names(seen) == {NODE: "one"}
-        (out,) = (await two.leadership.membership.seen()).out
+        (out,) = (await membership(two).seen()).out
         assert (out.name, out.by, out.evicted) == ("one", "two", False)
     async with daemon(cluster, "one") as again:
-        assert again.leadership.membership is not None
         assert {name for name, _ in (await shares(again).look()).out} == {"one"}
-        assert await again.leadership.membership.call_back("one")
-        assert not await again.leadership.membership.call_back("one")
+        assert await membership(again).call_back("one")
+        assert not await membership(again).call_back("one")
         assert (await shares(again).look()).out == frozenset()
 
 
@@ -185,8 +183,7 @@ async def test_one_that_is_evicted_learns_of_it_at_its_next_look(cluster: Cluste
         await one.leadership.join()
         await shares(one).look()
         assert one.leadership.hindrance(creates=False) == ""
-        assert two.leadership.membership is not None
-        await two.leadership.membership.evict("one")
+        await membership(two).evict("one")
         await shares(two).look()
         await shares(one).look()
         assert "has taken over" in one.leadership.hindrance(creates=False)
@@ -210,10 +207,9 @@ async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_ba
         number = await journal.begin(
             server_uuid=SERVER, server="s", panel="main", policy="p", trigger="schedule", start_at=AT, at=AT
         )
-        assert two.leadership.membership is not None
         async with one.locks.held(SERVER, NODE):
             await journal.announce(number, "create", AT)
-            (epoch,) = await two.leadership.membership.evict("one")
+            (epoch,) = await membership(two).evict("one")
             assert await shares(two).take(NODE)
             async with two.locks.held(SERVER, NODE):
                 with pytest.raises(TakenOverError, match="has taken over"):
@@ -227,9 +223,9 @@ async def test_one_that_is_evicted_holds_and_announces_nothing_more_and_comes_ba
         await one.leadership.join()
         seen = await shares(one).look()
         assert (seen.me[1] > epoch, set(seen.out)) == (True, {seen.me})
-        (out,) = (await two.leadership.membership.seen()).out
+        (out,) = (await membership(two).seen()).out
         assert out.evicted
-        assert await two.leadership.membership.evict("nobody") == []
+        assert await membership(two).evict("nobody") == []
         await journal.close()
         await one.leadership.give_up()
     one.close()

@@ -15,11 +15,9 @@ from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import SERVER, Members
 from daemon.state.postgres.membership import PostgresMembership, members_of
 from daemon.state.postgres.notes import notes_of
-from daemon.state.postgres.schema import is_there, version_of
+from daemon.state.postgres.schema import version_of
 from daemon.state.postgres.shares import PostgresShares
-from daemon.state.values import Member, StateNote
-
-_ACTING = "SELECT process FROM member WHERE role = 'acts' AND until > clock_timestamp() ORDER BY epoch"
+from daemon.state.values import ClusterSeen, StateNote
 
 
 class PostgresLocks:
@@ -66,7 +64,8 @@ class PostgresPresence:
     async def daemon(self) -> int | None:
         """Return the process id of a daemon that is known to act; None if there is none."""
         with suppress(StateError):
-            return await self._database.look(_acting)
+            seen = ClusterSeen(await self._database.look(members_of))
+            return next((one.process for one in seen.daemons), None)
         return None
 
 
@@ -74,7 +73,6 @@ class PostgresLeadership:
     """This daemon as one of those that share the fleet."""
 
     def __init__(self, database: Database, members: Members, name: str) -> None:
-        self._database = database
         self._members = members
         self._held = AsyncExitStack()
         self._joined = False
@@ -88,10 +86,6 @@ class PostgresLeadership:
         if not self._joined:
             await self._held.enter_async_context(self._members.joined("acts"))
             self._joined = True
-
-    async def members(self) -> list[Member]:
-        """Return all members, the oldest first."""
-        return list(await self._database.look(members_of))
 
     async def lost(self) -> None:
         """Return when others may act for what we act for."""
@@ -156,10 +150,3 @@ class PostgresEngine:
 
     async def _version(self, connection: Connection) -> int:
         return await version_of(connection, self._database.title)
-
-
-async def _acting(connection: Connection) -> int | None:
-    if not await is_there(connection, "member"):
-        return None
-    process = await connection.fetchval(_ACTING)
-    return None if process is None else int(process)

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.memory import MemoryCatalogue
-from daemon.state.postgres import engine, members, membership, promotion, schema, shares
+from daemon.state.postgres import members, membership, promotion, schema, shares
 
 Rows = list[dict[str, Any]]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -151,10 +151,6 @@ class Tables:
             self.leases = {one: row for one, row in self.leases.items() if one not in within}
         return []
 
-    def _acting(self) -> Rows:
-        rows = (row for row in self.members.values() if row.role == "acts" and self._alive(row.epoch))
-        return [{"process": row.process} for row in rows]
-
     def _all(self) -> Rows:
         return [
             _as_row(row)
@@ -284,7 +280,6 @@ def _as_row(row: MemberRow) -> dict[str, Any]:
 
 _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     "SELECT 1": lambda _: [{"?": 1}],
-    engine._ACTING: Tables._acting,
     membership._MEMBERS: Tables._all,
     schema._IS_THERE: lambda tables, name: [{"?": name if tables.made else None}],
     membership._SEND_OUT: Tables._send_out,
