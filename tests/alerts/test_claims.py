@@ -120,9 +120,7 @@ async def test_a_newer_one_is_not_forgotten_in_the_place_of_an_earlier_one_that_
     survival = loaded(tmp_path).servers["survival"]
     earlier, newer = message(survival), message(survival, text="worse")
     async with tables.member("one") as (engine, journal):
-        claims = Claims(
-            Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine, opening_trouble=None)))
-        )
+        claims = claims_of(engine, journal)
 
         async def write() -> None:
             await memory.remember(journal, {}, [("ops", newer)], NOON)
@@ -150,9 +148,7 @@ async def test_what_has_just_arrived_is_not_queued_again(tables: Tables, tmp_pat
     """A look reads its row while something else is being written, so that it could not be forgotten yet."""
     one = message(loaded(tmp_path).servers["survival"])
     async with tables.member("one") as (engine, journal):
-        claims = Claims(
-            Writing(cast("RotationContext", SimpleNamespace(journal=journal, engine=engine, opening_trouble=None)))
-        )
+        claims = claims_of(engine, journal)
         await memory.remember(journal, {}, [("ops", one)], NOON)
         await claims.claim("ops", [one])
         async with claims._writing.one_at_a_time:
