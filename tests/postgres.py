@@ -61,6 +61,11 @@ class Postgres:
         )
         return found.stdout.strip()
 
+    def sql(self, cluster: ClusterConfig, statement: str) -> str:
+        """Run a statement on the tables of `new`."""
+        schema = cluster.url.get_secret_value().rpartition("=")[2]
+        return self.psql(f"SET search_path = {schema}; {statement}")
+
     def stop(self, how: str = "fast") -> None:
         """Stop it, and return when it has ended."""
         self._control("stop", "-m", how)

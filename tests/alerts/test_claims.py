@@ -56,9 +56,7 @@ class Tables:
 
     def sql(self, statement: str) -> str:
         """Run a statement on them."""
-        return self.server.psql(
-            f"SET search_path = {self.cluster.url.get_secret_value().rpartition('=')[2]}; {statement}"
-        )
+        return self.server.sql(self.cluster, statement)
 
 
 @pytest.fixture

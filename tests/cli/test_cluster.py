@@ -167,7 +167,6 @@ def test_where_daemons_differ_is_shown_and_found_by_check(
     words = ("--config", panel.config)
     rules = dict(opinion_of(load(panel.config, os.environ)).rules)
     changed = {key: "another" if key.endswith(panel.lobby.identifier) else said for key, said in rules.items()}
-    schema = cluster.url.get_secret_value().rpartition("=")[2]
     promoted = "UPDATE home SET promoted_at = clock_timestamp()"
 
     async def found() -> list[str]:
@@ -191,7 +190,7 @@ def test_where_daemons_differ_is_shown_and_found_by_check(
             assert await found() == ["the daemons of the cluster have another configuration of lobby than this machine"]
             await one.leadership.shares.publish(Opinion.of(rules, DECISIONS + 1))
             assert "versions that decide differently" in (await found())[0]
-            await asyncio.to_thread(postgres_server.psql, f"SET search_path = {schema}; {promoted}")
+            await asyncio.to_thread(postgres_server.sql, cluster, promoted)
             assert "promoted or restored" in (await found())[0]
             assert "promoted or restored last at" in (await asyncio.to_thread(cli, *words, "cluster", "status")).out
 
@@ -222,12 +221,11 @@ def test_one_whose_lease_is_over_is_evicted_without_a_question(
     cli: Cli, panel: Panel, cluster: ClusterConfig, postgres_server: Postgres
 ) -> None:
     """It has lost all that it held to whoever takes it."""
-    schema = cluster.url.get_secret_value().rpartition("=")[2]
     over = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = 'backup-2'"
 
     async def look() -> None:
         async with acting(cluster, cluster.member), acting(cluster, OTHER):
-            await asyncio.to_thread(postgres_server.psql, f"SET search_path = {schema}; {over}")
+            await asyncio.to_thread(postgres_server.sql, cluster, over)
             evicted = await asyncio.to_thread(cli, "--config", panel.config, "cluster", "evict", OTHER)
             assert (evicted.code, "is evicted" in evicted.out) == (0, True)
 

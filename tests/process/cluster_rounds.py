@@ -225,8 +225,7 @@ class Rounds:
 
     def sql(self, statement: str) -> str:
         """Run a statement on the members' tables."""
-        schema = self.members[0].cluster.url.get_secret_value().rpartition("=")[2]
-        return self.server.psql(f"SET search_path = {schema}; {statement}")
+        return self.server.sql(self.members[0].cluster, statement)
 
     # What goes on ----------------------------------------------------------------------------------------------------
 

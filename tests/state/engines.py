@@ -161,9 +161,8 @@ class Shared(Clustered):
 
     def expire(self, name: str) -> None:
         """Let it have lived until a second ago."""
-        schema = self.cluster.url.get_secret_value().rpartition("=")[2]
         over = f"SET until = clock_timestamp() - interval '1 second' WHERE name = '{name}'"
-        self._server.psql(f"SET search_path = {schema}; UPDATE member {over}")
+        self._server.sql(self.cluster, f"UPDATE member {over}")
 
     def killed(self, code: str) -> Sequence[Rotation]:
         """Run the code in a process of its own."""

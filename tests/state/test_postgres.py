@@ -53,12 +53,6 @@ async def begin(journal: Journal) -> int:
     )
 
 
-def sql(server: Postgres, cluster: ClusterConfig, statement: str) -> str:
-    """Run a statement on the cluster's tables, as an operator would."""
-    schema = cluster.url.get_secret_value().rpartition("=")[2]
-    return server.psql(f"SET search_path = {schema}; {statement}")
-
-
 # Who acts ------------------------------------------------------------------------------------------------------------
 
 
@@ -70,7 +64,7 @@ async def test_a_member_that_was_replaced_sees_no_copies_any_more(
         await one.leadership.join()
         before, after = ShelfRecord(HOLDING, "before"), ShelfRecord(HOLDING, "after")
         await one.catalogue.remember(before)
-        sql(postgres_server, cluster, OVER.format("one"))
+        postgres_server.sql(cluster, OVER.format("one"))
         async with two.locks.held(SERVER):
             pass
         for seeing in (one.catalogue.remember(after), one.catalogue.replace("nas", [])):
@@ -121,7 +115,7 @@ async def test_a_member_that_only_renews_learns_as_well_that_another_took_over(
     """It need not announce anything for that."""
     members = Members(Database(cluster.url), cluster)
     async with members.held("something"):
-        sql(postgres_server, cluster, "DELETE FROM member")
+        postgres_server.sql(cluster, "DELETE FROM member")
         members.renew_now()
         await asyncio.wait_for(members.lost(), 5)
         with pytest.raises(StateError, match="has taken over"):
@@ -143,7 +137,7 @@ async def test_tables_of_a_newer_version_are_refused(cluster: ClusterConfig, pos
     """Nobody writes into what it does not know, and reading it would be guessing."""
     async with member(cluster) as engine:
         await (await engine.open()).close()
-        sql(postgres_server, cluster, "UPDATE schema_version SET version = version + 1")
+        postgres_server.sql(cluster, "UPDATE schema_version SET version = version + 1")
     async with member(cluster) as engine:
         for call in (engine.open, engine.look, engine.check):
             with pytest.raises(StateError, match="made by a newer ptero-backupd"):

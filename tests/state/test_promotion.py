@@ -14,7 +14,7 @@ from daemon.state.postgres.members import Members
 from daemon.state.postgres.promotion import EPOCHS, WRITE_SECONDS
 from tests.postgres import NOBODY, PASSWORD, Postgres
 from tests.state.engines import membership
-from tests.state.test_postgres import AT, begin, member, sql, until
+from tests.state.test_postgres import AT, begin, member, until
 
 pytestmark = pytest.mark.anyio
 
@@ -42,14 +42,14 @@ async def test_all_leases_end_and_epochs_rise_beyond_what_may_be_lost(
         journal = await one.open()
         number = await begin(journal)
         await looked(cluster)
-        before = int(sql(postgres_server, cluster, "SELECT max(epoch) FROM member"))
-        sql(postgres_server, cluster, BEFORE)
+        before = int(postgres_server.sql(cluster, "SELECT max(epoch) FROM member"))
+        postgres_server.sql(cluster, BEFORE)
         await looked(cluster)
         await looked(cluster)
         with pytest.raises(StateError, match="has taken over"):
             await journal.announce(number, "delete", AT)
         await one.leadership.join()
-        after = int(sql(postgres_server, cluster, "SELECT max(epoch) FROM member"))
+        after = int(postgres_server.sql(cluster, "SELECT max(epoch) FROM member"))
         assert EPOCHS < after - before < 2 * EPOCHS
         await journal.close()
 
@@ -60,7 +60,7 @@ async def test_nothing_is_deleted_until_the_writes_from_before_are_over(
     """Backups are made meanwhile."""
     await looked(cluster)
     await looked(cluster)
-    sql(postgres_server, cluster, BEFORE)
+    postgres_server.sql(cluster, BEFORE)
     now = 1000.0
     members = Members(Database(cluster.url), cluster, now=lambda: now)
     async with members.held("something"):
@@ -82,7 +82,7 @@ async def test_it_is_shown_and_told_by_check_for_a_day(cluster: ClusterConfig, p
         assert (await membership(one).seen()).promoted_at is None
         await one.leadership.join()
         assert (await one.leadership.shares.look()).promoted_at is None
-        sql(postgres_server, cluster, BEFORE)
+        postgres_server.sql(cluster, BEFORE)
         await looked(cluster)
         await one.leadership.give_up()
         await one.leadership.join()
@@ -90,7 +90,7 @@ async def test_it_is_shown_and_told_by_check_for_a_day(cluster: ClusterConfig, p
         assert promoted_at is not None
         assert (await one.leadership.shares.look()).promoted_at == promoted_at
         assert ["promoted or restored" in note.text and note.hint != "" for note in await one.check()] == [False, True]
-        sql(postgres_server, cluster, "UPDATE home SET promoted_at = clock_timestamp() - interval '25 hours'")
+        postgres_server.sql(cluster, "UPDATE home SET promoted_at = clock_timestamp() - interval '25 hours'")
         assert len(await one.check()) == 1
 
 
@@ -98,7 +98,7 @@ async def test_a_member_that_comes_long_after_waits_no_more(cluster: ClusterConf
     """What matters is when it was noticed."""
     await looked(cluster)
     await looked(cluster)
-    sql(postgres_server, cluster, "UPDATE home SET promoted_at = clock_timestamp() - interval '1 hour'")
+    postgres_server.sql(cluster, "UPDATE home SET promoted_at = clock_timestamp() - interval '1 hour'")
     async with member(cluster) as one:
         await one.leadership.join()
         assert one.leadership.hindrance(creates=False) == ""
@@ -108,13 +108,13 @@ async def test_a_real_change_of_the_timeline_is_seen(cluster: ClusterConfig, pos
     """As a standby does at its promotion, the server ends a recovery with a timeline of its own."""
     await looked(cluster)
     await looked(cluster)
-    assert sql(postgres_server, cluster, "SELECT promoted_at IS NULL FROM home") == "t"
+    assert postgres_server.sql(cluster, "SELECT promoted_at IS NULL FROM home") == "t"
     postgres_server.stop()
     _recover(postgres_server.folder / "data")
     postgres_server.start()
     await until(lambda: postgres_server.psql("SELECT pg_is_in_recovery()") == "f")
     await looked(cluster)
-    assert sql(postgres_server, cluster, "SELECT promoted_at IS NOT NULL FROM home") == "t"
+    assert postgres_server.sql(cluster, "SELECT promoted_at IS NOT NULL FROM home") == "t"
 
 
 def _recover(data: Path) -> None:
@@ -134,7 +134,7 @@ async def test_a_role_that_may_not_ask_where_it_is_is_a_member_all_the_same(
     await looked(cluster)
     postgres_server.psql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
     try:
-        name = sql(postgres_server, cluster, "SELECT current_schema()")
+        name = postgres_server.sql(cluster, "SELECT current_schema()")
         postgres_server.psql(
             "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plain') THEN"
             f" CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'; END IF; END $$;"
