@@ -1,10 +1,8 @@
 """What a member of a cluster may do, until another one has taken over: in a real database, and in the model of one."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from unittest import mock
 
 import pytest
@@ -12,12 +10,11 @@ import pytest
 from daemon.core.applied import AppliedRetention
 from daemon.core.proof import Level, Proof
 from daemon.errors import JournalBusyError, ServerBusyError, StateError
-from daemon.state import Engine, Journal, ProofRecord
+from daemon.state import Engine, ProofRecord
 from daemon.state.postgres.engine import PostgresEngine
 from tests.state.engines import Clustered, membership
+from tests.state.test_postgres import AT, SERVER, begin, leaving
 
-AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
-SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
 OTHER = "2b8df008-36ac-463f-9c5f-dfdd575253db"
 BAD = ProofRecord(
     "survival", SERVER, Proof("b1", "auto-1", AT, AT, Level.WALKED, None, problems=("torn",), files=None, bytes=None)
@@ -26,22 +23,9 @@ BAD = ProofRecord(
 pytestmark = pytest.mark.anyio
 
 
-@asynccontextmanager
-async def member(cluster: Clustered, name: str) -> AsyncIterator[Engine]:
+def member(cluster: Clustered, name: str) -> AbstractAsyncContextManager[Engine]:
     """A member of the cluster."""
-    engine = cluster.member(name)
-    try:
-        yield engine
-    finally:
-        await engine.leadership.give_up()
-        engine.close()
-
-
-async def begin(journal: Journal) -> int:
-    """Begin a rotation of which nothing matters."""
-    return await journal.begin(
-        server_uuid=SERVER, server="survival", panel="main", policy="p", trigger="manual", start_at=None, at=AT
-    )
+    return leaving(cluster.member(name))
 
 
 async def test_a_member_whose_time_is_over_is_replaced_and_announces_nothing_more(cluster: Clustered) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,10 +35,14 @@ def cluster(postgres_server: Postgres) -> ClusterConfig:
     return postgres_server.new(member="one")
 
 
-@asynccontextmanager
-async def member(cluster: ClusterConfig, name: str = "one") -> AsyncIterator[Engine]:
+def member(cluster: ClusterConfig, name: str = "one") -> AbstractAsyncContextManager[Engine]:
     """A member of the cluster."""
-    engine = engine_for(replace(cluster, member=name))
+    return leaving(engine_for(replace(cluster, member=name)))
+
+
+@asynccontextmanager
+async def leaving(engine: Engine) -> AsyncIterator[Engine]:
+    """A member that leaves at the end, if it has joined."""
     try:
         yield engine
     finally:
