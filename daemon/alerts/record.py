@@ -88,8 +88,7 @@ class Record:
                     if not self._read.persistent:
                         self._claims.unwritten.update(self.receivers.waiting)
                     recalled = await self._recalled()
-                    fresh = {name for name, state in self.states.items() if state == AlertState()}
-                    self.states |= {name: state for name, state in recalled.items() if name in fresh}
+                    self._know_again(self.states.keys(), recalled)
                 self._read = journal
                 self._recall(waiting)
             if self._writing.behind:
@@ -132,8 +131,7 @@ class Record:
                 await self._tracker.took_over(names)
                 recalled = await memory.recalled(self._writing.journal)
                 waiting = await memory.waiting(self._writing.journal, alone=self._writing.is_alone)
-                fresh = {name for name in names if self.states.get(name) == AlertState()}
-                self.states |= {name: recalled[name] for name in fresh & recalled.keys()}
+                self._know_again(names, recalled)
                 kept = self.scope.servers.keys() - names
                 self._recall(
                     {
@@ -151,6 +149,11 @@ class Record:
         except StateError as error:
             log.warning("alerts_not_recalled", text=error.text)
             return {}
+
+    def _know_again(self, names: AbstractSet[str], recalled: Mapping[str, AlertState]) -> None:
+        """Of these take in what is remembered, where nothing was alerted from here since."""
+        fresh = {name for name in names if self.states.get(name) == AlertState()}
+        self.states |= {name: recalled[name] for name in fresh & recalled.keys()}
 
     def _recall(self, waiting: Mapping[str, Sequence[Message]]) -> None:
         """Queue what an earlier daemon, or another member, could not deliver."""
