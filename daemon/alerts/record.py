@@ -70,7 +70,7 @@ class Record:
         new = {name: AlertState() for name in scope.servers if name not in self.states}
         self._writing.later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
         if change.taken or change.takes_fleet:
-            self._writing.later(self._take_over(change.taken, unknown=change.takes_fleet))
+            self._writing.later(self._take_over(change.taken))
 
     async def agree(self) -> None:
         """Bring the journal up to date: recall what waits in a new one, and write what a failed one lacks."""
@@ -124,21 +124,15 @@ class Record:
                 self.states.pop(name, None)
         self.receivers.leave(names)
 
-    async def _take_over(self, names: AbstractSet[str], *, unknown: bool) -> None:
-        """Recall what another member remembered of these, and what it could not send; of `unknown` servers as well."""
+    async def _take_over(self, names: AbstractSet[str]) -> None:
+        """Recall what another member remembered of these, and queue what waits that is ours to send by now."""
         async with self._agreeing:
             with self._writing.noticing():
                 await self._tracker.took_over(names)
                 recalled = await memory.recalled(self._writing.journal)
                 waiting = await memory.waiting(self._writing.journal, alone=self._writing.is_alone)
                 self._know_again(names, recalled)
-                kept = self.scope.servers.keys() - names
-                self._recall(
-                    {
-                        name: [one for one in found if one.server in names or (unknown and one.server not in kept)]
-                        for name, found in waiting.items()
-                    }
-                )
+                self._recall(waiting)
 
     # The journal ----------------------------------------------------------------------------------------------------
 
