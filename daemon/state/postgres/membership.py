@@ -6,6 +6,7 @@ nothing when it joins anew.
 
 import json
 from datetime import datetime
+from typing import Any
 
 from daemon.core.agreement import Opinion
 from daemon.state.postgres.connect import Connection
@@ -76,13 +77,15 @@ async def promoted_at(connection: Connection) -> datetime | None:
     return await connection.fetchval(_PROMOTED) if there else None
 
 
+def opinion_in(row: Any) -> Opinion:  # noqa: ANN401 — a row of asyncpg's
+    """Return what a member goes by, as it has published that."""
+    return Opinion(row["decisions"], json.loads(row["rules"]), row["digest"])
+
+
 async def _seen(connection: Connection) -> ClusterSeen:
     members, promoted = await members_of(connection), await promoted_at(connection)
     if not await is_there(connection, "opinion"):
         return ClusterSeen(members, promoted_at=promoted)
     out = [SentOut(row["name"], row["since"], row["sent_by"], row["evicted"]) for row in await connection.fetch(_OUT)]
-    opinions = {
-        row["epoch"]: Opinion(row["decisions"], json.loads(row["rules"]), row["digest"])
-        for row in await connection.fetch(_OPINIONS)
-    }
+    opinions = {row["epoch"]: opinion_in(row) for row in await connection.fetch(_OPINIONS)}
     return ClusterSeen(members, tuple(out), opinions, promoted)

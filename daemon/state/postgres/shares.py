@@ -9,6 +9,7 @@ from daemon.core.shares import Member
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import SERVER, Members
+from daemon.state.postgres.membership import opinion_in
 from daemon.state.values import SharesSeen
 
 _LIVE = (
@@ -125,7 +126,7 @@ class PostgresShares:
         new = {one[1]: one for one, digest in digests.items() if digest not in known}
         said = {one: known[digest] for one, digest in digests.items() if digest in known}
         for row in await connection.fetch(_OPINIONS, list(new)) if new else ():
-            said[new[row["epoch"]]] = Opinion(row["decisions"], json.loads(row["rules"]), row["digest"])
+            said[new[row["epoch"]]] = opinion_in(row)
         self._opinions = {one.digest: one for one in said.values()}
         return said
 
