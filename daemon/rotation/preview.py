@@ -28,6 +28,11 @@ ROUNDING = timedelta(seconds=2)
 """The panel rounds its dates down, and its clock is known to a second."""
 
 
+def by_panel(moment: datetime, ahead: timedelta) -> datetime:
+    """Return a moment of ours as the panel, whose clock is `ahead`, would date it, or a little before."""
+    return moment + ahead - ROUNDING
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """One server as it stands: the panel's view, the listing, and the plan by the configuration.
@@ -50,8 +55,8 @@ class Preview:
     panel_ahead: timedelta = timedelta(0)
 
     def by_panel(self, moment: datetime) -> datetime:
-        """Return a moment of our clock by the panel's, or a little before, since dates are rounded down."""
-        return moment + self.panel_ahead - ROUNDING
+        """Return a moment of ours as the panel would date it, or a little before."""
+        return by_panel(moment, self.panel_ahead)
 
     @property
     def backlog(self) -> Backlog | None:
@@ -178,7 +183,7 @@ def adoption(
 
     `now` is the listing's moment by the panel's clock, which is `ahead` of ours.
     """
-    since = config.starts.latest(start_at - timedelta(seconds=1)) + ahead - ROUNDING
+    since = by_panel(config.starts.latest(start_at - timedelta(seconds=1)), ahead)
     return adopt(verdicts, since=since, timeout=config.policy.timeout, now=now)
 
 

@@ -24,7 +24,7 @@ from daemon.panel.errors import PanelError, StrangeAnswerError
 from daemon.rotation.brake import Remembered
 from daemon.rotation.order import Order, Stage
 from daemon.rotation.outcome import Problem
-from daemon.rotation.preview import ROUNDING
+from daemon.rotation.preview import by_panel
 from daemon.rotation.slots import NodeSlots, Slot
 from daemon.state import (
     CopyRecord,
@@ -252,8 +252,8 @@ class Run:
         return self.panel_now() - self.context.clock.now()
 
     def by_panel(self, moment: datetime) -> datetime:
-        """Return a moment of ours as the panel would date it: it rounds down, and its clock is known to a second."""
-        return moment + self.panel_ahead() - ROUNDING
+        """Return a moment of ours as the panel would date it, or a little before."""
+        return by_panel(moment, self.panel_ahead())
 
     def problem(self, code: ProblemCode, text: str, hint: str = "") -> Problem:
         """Note something that the operator should know; the rotation goes on."""
