@@ -1,8 +1,9 @@
 """What every test shares."""
 
+import faulthandler
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
@@ -24,6 +25,23 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what lives as long as the run: it would look through thousands of tests each time."""
     gc.collect()
     gc.freeze()
+
+
+TEARDOWN_SECONDS = 60.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """End the process where what a test used cannot be taken down; of several, another one goes on.
+
+    A test that was given up, since it waited for too long, still occupies anyio's runner, and its fixtures would wait
+    for that for ever.
+    """
+    faulthandler.dump_traceback_later(TEARDOWN_SECONDS, exit=True, file=2)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture
