@@ -39,7 +39,7 @@ from daemon.panel.listing import (
     read_passes,
 )
 from daemon.panel.pages import backup_pages, server_pages
-from daemon.panel.rate_limiter import Budget, RateLimiter, whole
+from daemon.panel.rate_limiter import Budget, RateLimiter, undivided
 from daemon.panel.reconcile import (
     DELETE_SECONDS,
     SETTLE_SECONDS,
@@ -84,7 +84,7 @@ class PanelClient:
         randomness: Random | None = None,
         tell: Callable[[str], None] = lambda _: None,
         hindrance: Hindrance = unhindered,
-        fraction: Callable[[float], float] = whole,
+        fraction: Callable[[float], float] = undivided,
     ) -> None:
         self.name = name
         self._clock = clock

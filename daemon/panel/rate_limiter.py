@@ -49,7 +49,7 @@ class Budget:
     remaining: int
 
 
-def whole(_now: float) -> float:
+def undivided(_now: float) -> float:
     """Return the whole of our share: no other process has a part of it."""
     return 1.0
 
@@ -70,7 +70,7 @@ class RateLimiter:
     known_at: float = float("-inf")
     demand: float = 0.0
     blocked_until: float = float("-inf")
-    fraction: Callable[[float], float] = whole
+    fraction: Callable[[float], float] = undivided
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next request may go; 0 means now. An answer meanwhile can shorten them."""

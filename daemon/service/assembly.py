@@ -13,7 +13,7 @@ from daemon.fleet.on_demand import OnDemand
 from daemon.fleet.population import Population
 from daemon.fleet.share import Share
 from daemon.fleet.sharing import Everything, Sharing
-from daemon.panel.rate_limiter import whole
+from daemon.panel.rate_limiter import undivided
 from daemon.proving.entry import DaemonProofs
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import open_client
@@ -63,7 +63,7 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
     alerts = Alerts(config, tracker, share=share)
     open_and_watch = tracker.opening(
         lambda panel: open_client(
-            panel, context.clock, hindrance=leadership.hindrance, fraction=population.fraction if shares else whole
+            panel, context.clock, hindrance=leadership.hindrance, fraction=population.fraction if shares else undivided
         )
     )
     fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts], share=share.config)
