@@ -18,7 +18,6 @@ from daemon.copying.visit import Ended, Visits
 from daemon.core.copies_queue import CopyQueue, Visit
 from daemon.errors import BackupdError, ElsewhereError
 from daemon.fleet.clients import Clients
-from daemon.fleet.population import slowed
 from daemon.log import get_logger
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome
@@ -156,7 +155,7 @@ class Copying:
         if config is None or server is None:  # a reload removed it
             self._queue = self._queue.done(visit.server, visit.stores)
             return
-        every = {name: slowed(store, self._context.fraction()) for name, store in config.stores.items()}
+        every = dict(config.stores)
         stores = {name: every.pop(name) for name in visit.stores}
         others = {name: store for name, store in every.items() if name not in self._queue.troubles}
         self._again.discard(server.name)

@@ -21,6 +21,7 @@ from daemon.core.proof import Proof
 from daemon.core.shares import node_part
 from daemon.core.units import format_size
 from daemon.errors import StateError
+from daemon.fleet.population import slowed
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError
@@ -84,8 +85,8 @@ class Visits:
         room: SpoolRoom,
         patient: bool,
     ) -> Ended:
-        """Fill these stores, from the node or from the `others`, and prune them. What slow ones have yet to take waits
-        in `room`.
+        """Fill these stores, from the node or from the `others`, and prune them; all are as configured. What slow ones
+        have yet to take waits in `room`.
 
         Raises PanelError, StateError and CopyError where nothing could be done.
         """
@@ -103,19 +104,19 @@ class Visits:
                 for one in await self._remembered(config.panel.name, seen.server.uuid)
                 if one.holding.store in stores or one.holding.store in others
             ]
-            installation = await context.engine.catalogue.installation()
+            installation, fraction = await context.engine.catalogue.installation(), context.fraction()
             job = Job(
                 config,
                 seen.server,
                 seen.listing,
                 seen.plan.verdicts,
-                dict(stores),
+                {name: slowed(store, fraction) for name, store in stores.items()},
                 tuple(records),
                 installation,
-                dict(others),
+                {name: slowed(store, fraction) for name, store in others.items()},
                 room,
             )
-            turn = _Turn(self, job, client, Ended(), context.clock.monotonic() + SEEN_SECONDS)
+            turn = _Turn(self, job, stores, client, Ended(), context.clock.monotonic() + SEEN_SECONDS)
             await turn.take(seen.accepted, patient=patient)
         return turn.ended
 
@@ -142,10 +143,11 @@ class Visits:
 
 @dataclass
 class _Turn:
-    """One visit under way."""
+    """One visit under way. `configured` are the job's stores as configured, whose rates it has a fraction of."""
 
     visits: Visits
     job: Job
+    configured: Mapping[str, StoreConfig]
     client: PanelClient
     ended: Ended
     until: float
@@ -315,7 +317,7 @@ class _Turn:
         """
         config, visits = self.job.config, self.visits
         now = visits.context.current_config(config.name), visits.current_store(store)
-        return now == (config, self.job.stores[store])
+        return now == (config, self.configured[store])
 
     def _doubt(self) -> str:
         """Return why our clock is not to be trusted by now, if so: copies may have taken hours since the listing."""

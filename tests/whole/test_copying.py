@@ -110,6 +110,17 @@ async def test_a_member_of_a_cluster_keeps_to_its_fraction_of_a_stores_rate(copi
     assert copies.worker.rates == {"nas": 1_000_000, "usb": 333_333}
 
 
+async def test_a_member_of_a_cluster_prunes_a_store_of_whose_rate_it_has_a_fraction(copies: Copies) -> None:
+    """The configuration is the same; only the worker is told of a lower rate."""
+    config = copies.configure("nas", tables='[stores.nas]\nurl = "file:///nas"\nrate = "3MB"')
+    async with copies.running(config) as (fleet, _):
+        fleet._tools.fraction = lambda: 1 / 2
+        await copies.until(1, 4, 59)
+    assert copies.worker.rates == {"nas": 1_500_000}
+    pruned = {one for one in copies.worker.does if one.startswith("prune")}
+    assert pruned == {"prune creative nas", "prune survival nas"}
+
+
 async def test_what_is_on_a_node_of_another_member_is_copied_by_that_one(copies: Copies) -> None:
     """The panel shows the server there; it is looked at again soon, and nobody is to blame."""
     config = copies.configure("nas")
