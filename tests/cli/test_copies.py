@@ -521,6 +521,19 @@ def test_copies_are_read_back_and_walked(cli: Cli, config: Path, identity: Path,
     assert all(one["files"] > 0 for one in opened.json["copies"])
 
 
+def test_the_private_key_may_come_through_a_pipe(cli: Cli, config: Path, identity: Path) -> None:
+    """As a shell's `<(…)` is one, so that the key lies on no disk."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    reading, writing = os.pipe()
+    os.write(writing, identity.read_bytes())
+    os.close(writing)
+    ran = cli(
+        "--config", config, "copies", "verify", "--store", "offsite", "--identity", f"/dev/fd/{reading}", "--json"
+    )
+    os.close(reading)
+    assert [one["level"] for one in ran.json["copies"]] == ["walked"]
+
+
 def test_a_copy_that_was_tampered_with_is_found_when_it_is_read_back(cli: Cli, config: Path, tmp_path: Path) -> None:
     """The plain one and the encrypted one."""
     assert cli("--config", config, "copies", "run", "survival").code == 0

@@ -60,17 +60,22 @@ def chosen_copy(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str
 
 def identities_in(file: Path) -> list[object]:
     """Return the private keys in a file; UsageError where it cannot be read, EncryptionError where it holds none."""
-    from daemon.copies.age import read_identities  # noqa: PLC0415 — a list of copies must not wait for it
-
-    return read_identities(_text_of(file))
+    return _identities(_text_of(file))
 
 
 def identity_of(file: Path | None) -> SecretStr | None:
     """Return what is in the file, if there is one, as another process takes it; raises as `identities_in` does."""
     if file is None:
         return None
-    identities_in(file)
-    return SecretStr(_text_of(file))
+    text = _text_of(file)  # once, since it may be a pipe
+    _identities(text)
+    return SecretStr(text)
+
+
+def _identities(text: str) -> list[object]:
+    from daemon.copies.age import read_identities  # noqa: PLC0415 — a list of copies must not wait for it
+
+    return read_identities(text)
 
 
 def _text_of(file: Path) -> str:
