@@ -11,7 +11,6 @@ from daemon.clock import Clock
 from daemon.config.values import Config
 from daemon.copying.process import ChildProcess
 from daemon.core.drills import choose_backup
-from daemon.core.proof import Proofs
 from daemon.operations.archives import BackupArchive
 from daemon.operations.drill import Drilled, DrillOptions, drill
 from daemon.operations.operation import open_operation
@@ -42,7 +41,7 @@ async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> D
         open_operation(onto, state=config.state, clock=clock, tell=tell) as spare,
     ):
         seen = await origin.look()
-        backup = choose_backup(seen.plan.verdicts, Proofs(()))
+        backup = choose_backup(seen.plan.verdicts, seen.proven.proofs)
         if backup is None:
             return None
         ways = usual_ways(spare, _unheard, folder)

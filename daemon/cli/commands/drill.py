@@ -1,7 +1,6 @@
 """`drill`: the newest proven backup of the next server in turn, tried on a spare server."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from daemon.cli.arguments import unknown
 from daemon.cli.context import begin, server_named
@@ -14,10 +13,9 @@ from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import about, where
 from daemon.clock import SystemClock
-from daemon.config.values import Config, DrillConfig
-from daemon.core.drills import DrillRules, choose_backup, next_source
+from daemon.config.values import DrillConfig
+from daemon.core.drills import choose_backup, next_source
 from daemon.core.model import Backup
-from daemon.core.proof import Proofs
 from daemon.core.units import format_duration, format_size
 from daemon.documents.operations import drilled
 from daemon.errors import ProblemCode, UsageError
@@ -45,7 +43,10 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
 
     async def work(spare: Operation) -> Sequence[OperationResult]:
         sources[0] = source or await _next(spare, chosen)
-        async with _looked_at(spare, config, sources[0]) as (origin, seen, backup):
+        tried = server_named(config, sources[0])
+        async with open_operation(tried, state=config.state, clock=SystemClock(), tell=spare.tell) as origin:
+            seen = await look_at(origin)
+            backup = choose_backup(seen.plan.verdicts, seen.proven.proofs)
             if backup is None:
                 text = f"{sources[0]} has no good backup to try"
                 return [refused(None, ProblemCode.NOTHING, text, "`ptero-backupd backups list` shows what there is")]
@@ -75,20 +76,7 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
 
 async def _next(spare: Operation, chosen: DrillConfig) -> str:
     """Return the server whose turn it is."""
-    rules = DrillRules(chosen.name, chosen.server, chosen.sources)
-    return next_source(rules, await spare.run.context.journal.drills()) or chosen.sources[0]
-
-
-@asynccontextmanager
-async def _looked_at(
-    spare: Operation, config: Config, name: str
-) -> AsyncIterator[tuple[Operation, Preview, Backup | None]]:
-    """Look at the server whose backup is tried, and choose that."""
-    source = server_named(config, name)
-    async with open_operation(source, state=config.state, clock=SystemClock(), tell=spare.tell) as origin:
-        seen = await look_at(origin)
-        records = await origin.run.context.journal.proofs(seen.server.uuid)
-        yield origin, seen, choose_backup(seen.plan.verdicts, Proofs(one.proof for one in records))
+    return next_source(chosen.rules, await spare.run.context.journal.drills()) or chosen.sources[0]
 
 
 def _facts(seen: Preview, spare: Preview, backup: Backup, chosen: DrillConfig) -> list[str]:
