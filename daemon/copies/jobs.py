@@ -8,7 +8,7 @@ proof, in short and printable texts, and a bounded index of its files where that
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -24,6 +24,8 @@ from daemon.transfer.receive import ProgressListener
 
 if TYPE_CHECKING:
     from daemon.copies.manifest import Manifest
+
+Raised = TypeVar("Raised", bound=BackupdError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class Failure:
     def of(cls, error: BackupdError) -> "Failure":
         """Return the failure that an error describes."""
         return cls(error.code, error.text, error.hint)
+
+    def as_error(self, kind: type[Raised]) -> Raised:
+        """Return an error of that kind that says the same; where there is no hint, the kind's own."""
+        error = kind(self.text, hint=self.hint or None)
+        error.code = self.code
+        return error
 
 
 @dataclass(frozen=True, slots=True)

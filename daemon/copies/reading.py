@@ -59,9 +59,7 @@ async def read(
         return found
     if refused and refused[-1].code is failure.code:
         raise refused[-1]
-    unread = ReadError(failure.text, hint=failure.hint)
-    unread.code = failure.code
-    raise unread
+    raise failure.as_error(ReadError)
 
 
 def died(error: WorkerDiedError) -> str:

@@ -270,9 +270,7 @@ def _failure(told: Mapping[str, Any]) -> WorkerError:
     failure = _as(Failure, told["failed"])
     if isinstance(trace := told.get("trace"), str):
         log.error("copy_process_bug", trace=trace)
-    error = WorkerError(failure.text, hint=failure.hint or None)
-    error.code = failure.code
-    return error
+    return failure.as_error(WorkerError)
 
 
 def _signal(number: int) -> str:

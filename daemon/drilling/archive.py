@@ -70,7 +70,4 @@ class BackupElsewhere:
 
 def _error(failure: Failure) -> BackupdError:
     """Return an error that says why the process could not do it."""
-    kind = SplitError if failure.code is SplitError.code else WorkerError
-    error = kind(failure.text, hint=failure.hint or None)
-    error.code = failure.code
-    return error
+    return failure.as_error(SplitError if failure.code is SplitError.code else WorkerError)

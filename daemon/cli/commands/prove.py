@@ -154,8 +154,7 @@ async def _read(
         say_error(ended, about=f"{server.name}, {what.name}")
         return None, ended
     if (failure := found.failure) is not None:
-        refused = CopyError(failure.text, hint=failure.hint)
-        refused.code = failure.code
+        refused = failure.as_error(CopyError)
         say_error(refused, about=f"{server.name}, {what.name}")
         return None, refused
     done = await record(what, found, seen, desk.clock, desk.journal, began=began)
