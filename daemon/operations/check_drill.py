@@ -13,6 +13,7 @@ from daemon.operations.findings import Finding, Severity, about
 from daemon.operations.onto import NEEDED
 from daemon.operations.target import DRILL_MARK
 from daemon.panel.errors import ServerStateError
+from daemon.rotation.preview import lacks
 
 DOWNLOAD = "backup.download"
 
@@ -41,8 +42,7 @@ def _spare(config: ServerConfig, server: Server, drill: DrillConfig) -> list[Fin
 
 
 def _lacking(config: ServerConfig, server: Server, drill: DrillConfig, permissions: Collection[str]) -> list[Finding]:
-    held = server.permissions
-    if held is None or "*" in held or not (lacking := sorted(set(permissions) - held)):
+    if not (lacking := sorted(one for one in permissions if lacks(server, one))):
         return []
     hint = "give the key's user these permissions on the server"
     return [_refused(config, drill, ProblemCode.PERMISSION_LACKING, f"the key lacks {', '.join(lacking)}", hint)]

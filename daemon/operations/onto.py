@@ -25,7 +25,7 @@ from daemon.operations.ways import ByHandError, Way, WayClosedError, WayName
 from daemon.panel.errors import PermissionLackingError
 from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
-from daemon.rotation.preview import Preview
+from daemon.rotation.preview import Preview, lacks
 
 NEEDED = frozenset({"file.read", "file.create", "file.delete"})
 """The permissions on the server that the archive goes onto."""
@@ -118,9 +118,8 @@ class _Restore:
 
     async def _check(self, seen: Preview) -> None:
         """Refuse what is known to prevent the restore, before anything is asked for."""
-        name, held = self.operation.config.name, seen.server.permissions
-        lacking = [] if held is None or "*" in held else sorted(self.options.stages.needs.union(NEEDED) - held)
-        if lacking:
+        name, needed = self.operation.config.name, self.options.stages.needs | NEEDED
+        if lacking := sorted(one for one in needed if lacks(seen.server, one)):
             raise PermissionLackingError(f"the key's user lacks {', '.join(lacking)} on server {seen.server.name}")
         if self.options.spare_only and DRILL_MARK not in seen.server.description:
             text = f"the description of {name} does not carry {DRILL_MARK}, so nothing on it is touched"
