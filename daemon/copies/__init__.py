@@ -19,6 +19,7 @@ settle    a put whose answer was lost
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
 prove     what one reading found                  pipe      messages between the two
+parts     a backup fetched, and split             reading   an archive read while somebody waits
 """
 
 __all__ = [

@@ -8,6 +8,7 @@ expected  what the panel says a file is           receive  the stream, with new 
 names     a file name from a backup's name        sinks    where bytes go: the protocol, and a thread for it
 files     NAME.part, and what it becomes          stdout   the other place to write to
 gzip      unpacking, a bounded piece at a time    tar      walking what was unpacked
+headers   one header of a tar                     links     where the links of a tar lead
 download  one backup into a file or to stdout     verify   one backup read to its end, and not written
 threads   a transfer beside an event loop         split    a large archive as several small ones
 """
