@@ -45,18 +45,8 @@ from daemon.state import MemoryEngine, MemoryLocks, ShelfRecord
 from daemon.stores.errors import StoreError
 from daemon.stores.open import open_store
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.receive import ProgressListener, Source, Unheard
 from daemon.transfer.threads import in_thread
-
-
-class _Unseen:
-    """A progress listener for jobs that transfer nothing."""
-
-    def moved(self, size: int) -> None:
-        """Do nothing."""
-
-    def said(self, text: str) -> None:
-        """Do nothing."""
 
 
 class OwnProcess:
@@ -71,7 +61,7 @@ class OwnProcess:
         """Return what the job's stores want."""
         desk = await _Desk.of(job, self._clock, self._opens)
         result = ServerResult(job.config)
-        wanted = await desk.copier(_Unseen()).wanted(desk.seen, tuple(job.stores), result)
+        wanted = await desk.copier(Unheard()).wanted(desk.seen, tuple(job.stores), result)
         return LookResult(
             tuple(WantedCopy(one.backup.uuid, one.backup.name, one.backup.bytes, one.stores) for one in wanted),
             _failures(result.troubles),

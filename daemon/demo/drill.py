@@ -18,7 +18,7 @@ from daemon.operations.sent import usual_ways
 from daemon.rotation.setup import Tell
 from daemon.sandbox.records import Power, Server
 from daemon.sandbox.world import World
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.receive import ProgressListener, Unheard
 
 SPARE = "spare"
 
@@ -53,16 +53,6 @@ async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> D
             await reader.close()
 
 
-class _Silent:
-    """A listener for transfers that take a moment."""
-
-    def moved(self, size: int) -> None:
-        """Do nothing."""
-
-    def said(self, text: str) -> None:
-        """Do nothing."""
-
-
 @contextmanager
 def _unheard(_name: str, _size: int) -> Iterator[ProgressListener]:
-    yield _Silent()
+    yield Unheard()

@@ -38,6 +38,16 @@ class ProgressListener(Protocol):
         ...
 
 
+class Unheard:
+    """A ProgressListener for what nobody watches."""
+
+    def moved(self, size: int) -> None:
+        """Do nothing."""
+
+    def said(self, text: str) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a backup's file comes from. `link` asks the panel for a new link, `pause` waits for that many seconds."""
