@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from daemon.cli.cluster.place import cluster_of
+from daemon.cli.cluster.place import cluster_of, membership_of
 from daemon.cli.context import begin
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
@@ -14,7 +14,7 @@ from daemon.core.shares import NODE
 from daemon.documents.cluster import evicted_document, joined_document, left_document
 from daemon.errors import Exit, UsageError
 from daemon.operations.findings import counted
-from daemon.state import ClusterSeen, Member, Membership, engine_for
+from daemon.state import ClusterSeen, Member, Membership
 
 LOOK_SECONDS = 0.5
 
@@ -88,10 +88,8 @@ async def _evict(settings: Settings, name: str, *, yes: bool, as_json: bool) -> 
 
 def _cluster(settings: Settings) -> tuple[Membership, str]:
     """Return the configured cluster, and this host's name in it; raises UsageError if there is none."""
-    cluster = cluster_of(begin(settings, need_servers=False))
-    membership = engine_for(cluster).leadership.membership
-    assert membership is not None  # noqa: S101 — a cluster has one
-    return membership, cluster.member
+    config = begin(settings, need_servers=False)
+    return membership_of(config), cluster_of(config).member
 
 
 def _unknown(name: str) -> UsageError:

@@ -3,20 +3,20 @@
 import asyncio
 from zoneinfo import ZoneInfo
 
-from daemon.cli.cluster.place import cluster_of
+from daemon.cli.cluster.place import membership_of
 from daemon.cli.context import begin
 from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_minute
 from daemon.cli.ui.output import write_json
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.opinion import key_of
-from daemon.config.values import ClusterConfig
+from daemon.config.values import Config
 from daemon.core.agreement import in_words
 from daemon.core.shares import NODE
 from daemon.documents.cluster import cluster_document
 from daemon.errors import Exit
 from daemon.operations.agreement import disagreement_of
-from daemon.state import ClusterSeen, Member, SentOut, engine_for
+from daemon.state import ClusterSeen, Member, SentOut
 
 COLUMNS = ("member", "process", "role", "since (UTC)", "lease", "nodes", "held")
 
@@ -29,7 +29,7 @@ NAMED = 5
 def show_cluster(settings: Settings, *, as_json: bool) -> int:
     """Show who is a member."""
     config = begin(settings, need_servers=False)
-    seen = asyncio.run(_looked(cluster_of(config)))
+    seen = asyncio.run(_looked(config))
     where, names = disagreement_of(seen), {key_of(one): one.name for one in config.servers.values()}
     if as_json:
         write_json(cluster_document(seen, where, names))
@@ -45,9 +45,8 @@ def show_cluster(settings: Settings, *, as_json: bool) -> int:
     return Exit.DONE
 
 
-async def _looked(cluster: ClusterConfig) -> ClusterSeen:
-    membership = engine_for(cluster).leadership.membership
-    return await membership.seen() if membership else ClusterSeen()
+async def _looked(config: Config) -> ClusterSeen:
+    return await membership_of(config).seen()
 
 
 def _promoted(seen: ClusterSeen) -> list[str]:
