@@ -69,7 +69,7 @@ class Record:
         gone = change.gone | (set(filter(is_common, self.states)) - scope.common)
         new = {name: AlertState() for name in scope.servers if name not in self.states}
         self._writing.later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
-        if change.taken or change.takes_fleet:
+        if change.taken:
             self._writing.later(self._take_over(change.taken))
 
     async def agree(self) -> None:

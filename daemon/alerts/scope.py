@@ -47,14 +47,12 @@ class Scope:
 class HandOver:
     """What changes from one scope to the next.
 
-    `gone` is no longer configured, `given` is left to another member, `taken` comes from one, and with `takes_fleet` so
-    does what waits of servers that are not configured.
+    `gone` is no longer configured, `given` is left to another member, `taken` comes from one.
     """
 
     gone: AbstractSet[str]
     given: AbstractSet[str]
     taken: AbstractSet[str]
-    takes_fleet: bool
 
     @classmethod
     def between(cls, before: Scope, after: Scope, known: Collection[str]) -> "HandOver":
@@ -63,4 +61,4 @@ class HandOver:
         gives_fleet, takes_fleet = before.fleet and not after.fleet, after.fleet and not before.fleet
         given = {name for name in known if not after.has(name)} if gives_fleet else left & after.elsewhere
         taken = (came & before.elsewhere) | (after.common if takes_fleet else frozenset())
-        return cls(left - after.elsewhere, given, taken, takes_fleet)
+        return cls(left - after.elsewhere, given, taken)
