@@ -78,7 +78,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--length", type=float, default=1.0, help="how much of the troubled time to play (1.0)")
     parser.add_argument("--cluster", action="store_true", help="play worlds of two or three members on one database")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
-    parser.add_argument("--check", action="store_true", help=f"play {len(CHOSEN)} chosen seeds and {FRESH} fresh ones")
+    checked = f"play {len(CHOSEN)} chosen seeds, {FRESH} fresh ones and {CLUSTERS} clusters"
+    parser.add_argument("--check", action="store_true", help=checked)
     parser.add_argument("--verbose", action="store_true", help="tell the whole story of one seed")
     return parser
 
