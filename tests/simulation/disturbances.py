@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.sandbox.records import Backup, Server
 from tests.simulation import trouble
 from tests.simulation.clocks import SteppedLoop
-from tests.simulation.proofs.trouble import NothingToDoError as NothingToProveError
 from tests.simulation.recorder import Exchange, Rotation
-from tests.simulation.stores.trouble import NothingToDoError as NothingToStoreError
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -48,7 +46,7 @@ class Upsets:
         if simulation.calm or simulation.stop.is_set() or server.uuid not in simulation.world.servers:
             return
         simulation.world.settle()
-        with suppress(trouble.NothingToDoError, NothingToStoreError, NothingToProveError):
+        with suppress(trouble.NothingToDoError):
             act(simulation, server, rng)
             simulation.recorder.tell(f"trouble: {kind}", server.uuid)
             simulation.happened(kind)

@@ -2,23 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Backup, Server
 from tests.simulation.proofs.restores import Asked
-from tests.simulation.proofs.scenario import DAMAGES, HOUR
+from tests.simulation.proofs.scenario import DAMAGES
+from tests.simulation.scenario import DAY, HOUR
+from tests.simulation.trouble import NothingToDoError, Spell
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
-
-DAY = 24 * HOUR
-Spell = Callable[["Simulation", Server, random.Random], None]
-
-
-class NothingToDoError(Exception):
-    """There is nothing that the trouble could happen to."""
 
 
 def _good(server: Server, rng: random.Random) -> Backup:

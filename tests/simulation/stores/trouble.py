@@ -2,25 +2,20 @@
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Server
+from tests.simulation.scenario import DAY, HOUR
 from tests.simulation.stores.before import FIRST
 from tests.simulation.stores.bucket import Bucket, Stored
 from tests.simulation.stores.rules import MANIFEST, read_manifest
-from tests.simulation.stores.scenario import HOUR, STORE_KEEPS
+from tests.simulation.stores.scenario import STORE_KEEPS
 from tests.simulation.stores.wanted import KEY
+from tests.simulation.trouble import NothingToDoError, Spell
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
-
-DAY = 24 * HOUR
-Spell = Callable[["Simulation", Server, random.Random], None]
-
-
-class NothingToDoError(Exception):
-    """There is nothing that the trouble could happen to."""
 
 
 def _spell(attribute: str, shortest: float, longest: float, *values: object) -> Spell:
