@@ -1,6 +1,6 @@
 """What is deleted too soon, by too little, or after all: broken rotations, once they are at their deletions."""
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from daemon.panel.errors import PanelError
 from daemon.rotation.gather import DatedListing
 from daemon.rotation.run import Run
 from daemon.state.local.journal import SqliteJournal
-from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.builds.registry import PATCH, broken, original, together
 
 
 @broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=30)
@@ -68,10 +68,7 @@ def _skips_the_second_listing() -> AbstractContextManager[Any]:
         backups = (*before.backups, seen)
         return seen, DatedListing(replace(before, backups=backups), run.context.clock.monotonic())
 
-    stack = ExitStack()
-    stack.enter_context(PATCH(daemon.rotation.rotate, "gather", gather))
-    stack.enter_context(PATCH(daemon.rotation.rotate, "wait", wait))
-    return stack
+    return together(PATCH(daemon.rotation.rotate, "gather", gather), PATCH(daemon.rotation.rotate, "wait", wait))
 
 
 @broken(

@@ -1,6 +1,6 @@
 """What is judged wrongly: broken states, rules and bounds of retention."""
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +35,7 @@ from daemon.rotation.gather import DatedListing
 from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.run import Run
-from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.builds.registry import PATCH, broken, original, together
 
 
 @broken("a failed one's lock is ignored", "1", first=18)
@@ -59,10 +59,7 @@ def _does_not_look_again() -> AbstractContextManager[Any]:
 
 @broken("locks are looked at by the panel alone", "1", first=18)
 def _leaves_locks_to_the_panel() -> AbstractContextManager[Any]:
-    stack = ExitStack()
-    stack.enter_context(_ignores_locks_of_failed_ones())
-    stack.enter_context(_does_not_look_again())
-    return stack
+    return together(_ignores_locks_of_failed_ones(), _does_not_look_again())
 
 
 @broken("a pending one passes for failed", "2", insist={"backup never ends": 0.5}, first=32)
@@ -79,10 +76,10 @@ def _pending_is_failed() -> AbstractContextManager[Any]:
         await client.backup(server_id, listed.uuid, urgent=True)
         return float(clock.monotonic())
 
-    stack = ExitStack()
-    stack.enter_context(PATCH(daemon.core.retention, "_settled", settled))
-    stack.enter_context(PATCH(daemon.rotation.deletion, "_look_again", look))
-    return stack
+    return together(
+        PATCH(daemon.core.retention, "_settled", settled),
+        PATCH(daemon.rotation.deletion, "_look_again", look),
+    )
 
 
 @broken("everything is its own", "2", "3", first=5)
@@ -154,10 +151,7 @@ def _forgets_the_oldest() -> AbstractContextManager[Any]:
 
 def _in_both(name: str, instead: Any) -> AbstractContextManager[Any]:
     """What the plan and the room at the limit ask alike."""
-    stack = ExitStack()
-    stack.enter_context(PATCH(daemon.core.plan, name, instead))
-    stack.enter_context(PATCH(daemon.core.room, name, instead))
-    return stack
+    return together(PATCH(daemon.core.plan, name, instead), PATCH(daemon.core.room, name, instead))
 
 
 @broken("the newest goes first", "4", first=1)
@@ -227,7 +221,7 @@ def _makes_room_past_the_brake() -> AbstractContextManager[Any]:
 
 @broken("whatever the clocks show is believed", "9", insist={"panel clock jumps by months": 2})
 def _believes_any_clock() -> AbstractContextManager[Any]:
-    stack = ExitStack()
-    stack.enter_context(PATCH(daemon.core.plan, "_undated", lambda listing: None))
-    stack.enter_context(PATCH(PanelClient, "clock_doubt", lambda self: ""))
-    return stack
+    return together(
+        PATCH(daemon.core.plan, "_undated", lambda listing: None),
+        PATCH(PanelClient, "clock_doubt", lambda self: ""),
+    )

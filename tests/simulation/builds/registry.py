@@ -1,7 +1,7 @@
 """The breaks by their titles. A break is a patch of one function, as a careless change would make it."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -39,6 +39,14 @@ class Break:
 def original(module: ModuleType, name: str) -> Any:
     """What a module calls by that name before it is patched, be it its own or imported."""
     return getattr(module, name)
+
+
+def together(*breaks: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+    """Several of them at once: in force from now on, until what is returned is closed."""
+    stack = ExitStack()
+    for one in breaks:
+        stack.enter_context(one)
+    return stack
 
 
 def broken(

@@ -1,6 +1,6 @@
 """Careless changes to what is copied to stores, and deleted from them."""
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from daemon.core.copies_wanted import Choice, Taken
 from daemon.core.plan import Refusal
 from daemon.errors import ProblemCode
 from daemon.stores.base import Store
-from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.builds.registry import PATCH, broken, original, together
 
 
 @broken("what the node sent is not compared", "13", insist={"download is another file": 0.9}, first=54)
@@ -55,10 +55,10 @@ def _asks_no_store() -> AbstractContextManager[Any]:
     "room is made by what is not copied yet", "14", insist={"limit lowered": 0.5, "store unreachable": 1}, first=257
 )
 def _makes_room_by_uncopied_ones() -> AbstractContextManager[Any]:
-    stack = ExitStack()
-    stack.enter_context(PATCH(daemon.core.room, "_copied_first", lambda going, *_, **__: going))
-    stack.enter_context(PATCH(daemon.rotation.delete, "held_back", _nothing_waits))
-    return stack
+    return together(
+        PATCH(daemon.core.room, "_copied_first", lambda going, *_, **__: going),
+        PATCH(daemon.rotation.delete, "held_back", _nothing_waits),
+    )
 
 
 async def _nothing_waits(*_: Any) -> bool:

@@ -1,6 +1,6 @@
 """What is asked for twice, or not at all: broken creates, locks and retries."""
 
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ from daemon.panel.errors import (
 from daemon.panel.transport import Transport
 from daemon.rotation.order import Order
 from daemon.rotation.run import Run
-from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.builds.registry import PATCH, broken, original, together
 
 
 @broken("a create is repeated when its answer is lost", "6")
@@ -58,19 +58,19 @@ def _does_not_settle() -> AbstractContextManager[Any]:
     async def settle(self: PanelClient, server_id: str, name: str, *, until: float = 120.0) -> None:
         return None
 
-    stack = ExitStack()
-    stack.enter_context(PATCH(PanelClient, "settle_create", settle))
-    stack.enter_context(_does_not_look_what_was_made())  # which would find it in the list, at the next try
-    return stack
+    return together(
+        PATCH(PanelClient, "settle_create", settle),
+        _does_not_look_what_was_made(),  # which would find it in the list, at the next try
+    )
 
 
 @broken("what was asked for before a kill is forgotten", "6", insist={"killed at a step": 0.7}, first=1)
 def _forgets_what_it_asked() -> AbstractContextManager[Any]:
-    stack = ExitStack()
-    stack.enter_context(PATCH(daemon.rotation.create, "asked_for", lambda rows: None))
-    stack.enter_context(PATCH(daemon.rotation.create, "_adoptable", lambda *_: None))
-    stack.enter_context(_does_not_look_what_was_made())  # which would find it in the list
-    return stack
+    return together(
+        PATCH(daemon.rotation.create, "asked_for", lambda rows: None),
+        PATCH(daemon.rotation.create, "_adoptable", lambda *_: None),
+        _does_not_look_what_was_made(),  # which would find it in the list
+    )
 
 
 @broken("a lock is toggled blindly", "6", insist={"locked by hand": 0.7, "answer lost after the deed": 0.7})
