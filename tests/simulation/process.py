@@ -82,8 +82,7 @@ class DiskJournal(SqliteJournal):
 
     def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Note what a deletion is asked for of, since it may be killed when that is written and nothing left."""
-        recorder = PROCESS.get().simulation.recorder
-        recorder.to_be_asked[server_uuid].setdefault(backup_uuid, recorder.now())
+        PROCESS.get().simulation.recorder.about_to_ask(server_uuid, backup_uuid)
         super().ask(server_uuid, backup_uuid, at)
 
     def record_proof(self, record: ProofRecord) -> None:
@@ -315,6 +314,17 @@ class Process:
         words = f"{outcome.result.value}{', ' if problems else ''}{problems}"
         self.simulation.rotation_ended(self.name, server, outcome, words)
 
+    async def began(self, order: Order) -> None:
+        """The fleet tells that a rotation begins."""
+        if self.alive:
+            self.rotation_begins(order)
+
+    async def ended(self, order: Order, outcome: Outcome) -> None:
+        """The fleet tells that a rotation ended."""
+        if self.alive:
+            self.rotation_ended(order.server.name, outcome)
+            self.simulation.told.ended(order.server.name, outcome, self.clock.now())
+
 
 class Ends:
     """The first of a daemon's listeners: those after it may tell of a rotation, and the daemon be killed before its
@@ -414,17 +424,6 @@ class Daemon(Process):
         await self.alerts.close(0)
         await self.fleet.close()
         self.simulation.forget(self.name)
-
-    async def began(self, order: Order) -> None:
-        """The fleet tells that a rotation begins."""
-        if self.alive:
-            self.rotation_begins(order)
-
-    async def ended(self, order: Order, outcome: Outcome) -> None:
-        """The fleet tells that a rotation ended."""
-        if self.alive:
-            self.rotation_ended(order.server.name, outcome)
-            self.simulation.told.ended(order.server.name, outcome, self.clock.now())
 
 
 class Hand(Process):

@@ -233,6 +233,10 @@ class Recorder:
         """When a backup was first there."""
         return next(at for at, rows in self.versions[server] if backup in rows)
 
+    def about_to_ask(self, server: str, backup: str) -> None:
+        """A process is about to write down that it asks for a deletion, and may be killed before that leaves it."""
+        self.to_be_asked[server].setdefault(backup, self.now())
+
     def half_deleted(self, server: str, before: float) -> tuple[set[str], set[str]]:
         """Whose deletion was asked for before that moment: what a daemon knows of at least, and at most."""
         asked, most = (

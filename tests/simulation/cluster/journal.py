@@ -41,8 +41,7 @@ class WatchedJournal(ModelJournal):
 
     async def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Note what a deletion is asked for of, since it may be killed when that is written and nothing left."""
-        recorder = PROCESS.get().simulation.recorder
-        recorder.to_be_asked[server_uuid].setdefault(backup_uuid, recorder.now())
+        PROCESS.get().simulation.recorder.about_to_ask(server_uuid, backup_uuid)
         await super().ask(server_uuid, backup_uuid, at)
 
 

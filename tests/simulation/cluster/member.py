@@ -20,8 +20,6 @@ import daemon.state.postgres.members
 from daemon.alerts import Alerts
 from daemon.config.values import Config
 from daemon.fleet.share import Share
-from daemon.rotation.order import Order
-from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import open_context
 from daemon.service.assembly import Assembly, assembled
@@ -109,17 +107,6 @@ class Member(Stoppable):
         parts.fleet._rotations._listeners.insert(0, Ends(self))
         parts.fleet.listen(self)
         return parts
-
-    async def began(self, order: Order) -> None:
-        """The fleet tells that a rotation begins."""
-        if self.alive:
-            self.rotation_begins(order)
-
-    async def ended(self, order: Order, outcome: Outcome) -> None:
-        """The fleet tells that a rotation ended."""
-        if self.alive:
-            self.rotation_ended(order.server.name, outcome)
-            self.simulation.told.ended(order.server.name, outcome, self.clock.now())
 
 
 async def _at_once(work: Callable[[], Result]) -> Result:
