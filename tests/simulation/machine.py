@@ -21,7 +21,7 @@ import daemon.state.memory
 from tests.leaks import known, stored
 from tests.simulation.checker import Checker
 from tests.simulation.configuration import HOOK, KEYS
-from tests.simulation.process import DiskJournal, WatchedCatalogue
+from tests.simulation.disk import DiskJournal, WatchedCatalogue
 from tests.simulation.scenario import Scenario
 from tests.simulation.shortcuts import shortened
 

@@ -6,49 +6,32 @@ have it. What the panel was asked for before goes on there.
 
 import asyncio
 import random
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from structlog.contextvars import get_contextvars
 
 from daemon.alerts import Alerts
 from daemon.config.values import Config, PanelConfig, keeping
-from daemon.copies.source import node_source
 from daemon.copying.entry import DaemonCopies
-from daemon.core.model import Backup
-from daemon.errors import BackupdError, StateError
+from daemon.errors import BackupdError
 from daemon.fleet.fleet import Fleet
-from daemon.log import get_logger
-from daemon.operations.operation import Operation
-from daemon.operations.restore import RestoreOptions, restore
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import PanelError
-from daemon.proof.sane import SanityCheck
 from daemon.proving.entry import DaemonProofs
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
-from daemon.rotation.rotate import rotate
-from daemon.rotation.run import RotationContext, Run
+from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import open_context
-from daemon.state import ProofRecord, ShelfRecord
-from daemon.state.local.catalogue import LocalCatalogue
-from daemon.state.local.journal import SqliteJournal
-from daemon.state.runner import Inline, Result
 from daemon.status.fleet_status import FleetStatus
 from daemon.status.metrics import Metrics
 from daemon.status.tracker import StatusTracker
-from daemon.transfer.expected import Expected
-from daemon.transfer.verify import VerifyResult, verify
 from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
-from tests.simulation.proofs.restores import Asked
 from tests.simulation.recorder import Rotation
 from tests.simulation.starts import latest_start
-from tests.simulation.stores.lockstep import in_thread
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -57,138 +40,12 @@ if TYPE_CHECKING:
 PROCESS: ContextVar["Process"] = ContextVar("process")
 """The process whose code runs."""
 
-DISK_FULL = "database or disk is full"
 DRAIN_SECONDS = 25.0
 FLUSH_SECONDS = 3.0
 
 
-class DiskJournal(SqliteJournal):
-    """The journal on a disk that can be full, in a process that can be killed before and after every write."""
-
-    def __init__(self, path: Any, **options: Any) -> None:
-        process = PROCESS.get()
-        process.check_alive()
-        self._lasts, self._is_written = path is not None, False
-        if path is not None and process.simulation.disk_full:
-            process.journal_fails("disk full")
-            raise OSError(28, "No space left on device")
-        super().__init__(path, **options)
-
-    def end(self, rotation: int, *, result: str, **about: Any) -> None:
-        """Note that a rotation reports, since it may be killed when that is written and nobody was told."""
-        if result != "interrupted":
-            PROCESS.get().reports()
-        super().end(rotation, result=result, **about)
-
-    def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
-        """Note what a deletion is asked for of, since it may be killed when that is written and nothing left."""
-        PROCESS.get().simulation.recorder.about_to_ask(server_uuid, backup_uuid)
-        super().ask(server_uuid, backup_uuid, at)
-
-    def record_proof(self, record: ProofRecord) -> None:
-        """Record what a reading found."""
-        process = PROCESS.get()
-        with self._telling(lambda: process.simulation.proofs.rules.recorded(process.name, record)):
-            super().record_proof(record)
-
-    def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
-        """Record that an operator accepts what proofs found wrong."""
-        with self._telling(lambda: PROCESS.get().simulation.proofs.rules.accepted(server_uuid, backup_uuid)):
-            return super().accept_proof(server_uuid, backup_uuid, at)
-
-    def prove_bytes(self, day: date, size: int) -> None:
-        """Record that so many more bytes are read on that day."""
-        with self._telling(lambda: PROCESS.get().simulation.proofs.rules.spends(day, size)):
-            super().prove_bytes(day, size)
-
-    @contextmanager
-    def _telling(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Tell the judge what is written once it is on the disk, though the process may be killed right then."""
-        self._is_written = False
-        try:
-            yield
-        finally:
-            if self._is_written and self._lasts:
-                tell()
-
-    @contextmanager
-    def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
-        process = PROCESS.get()
-        process.tick("before the journal is written")
-        with super()._writing(what) as connection:
-            yield connection
-            if process.simulation.disk_full:
-                process.journal_fails("disk full")
-                raise sqlite3.OperationalError(DISK_FULL)
-        self._is_written = True
-        process.tick("after the journal was written")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        PROCESS.get().check_alive()
-        with super()._reading() as connection:
-            if PROCESS.get().simulation.disk_unreadable:
-                PROCESS.get().journal_fails("journal unreadable")
-                raise sqlite3.OperationalError("disk I/O error")
-            yield connection
-
-
-class WatchedCatalogue(LocalCatalogue):
-    """The catalogue of copies, of which the judge is told when it was written."""
-
-    async def remember(self, record: ShelfRecord) -> None:
-        """Record what was seen of a server in a store."""
-        await super().remember(record)
-        PROCESS.get().simulation.stores.first.written(record.holding.store, record.holding.server_uuid)
-
-
-class SlowDisk(Inline):
-    """Does what the state needs of the disk in its order, but takes a moment for it, in which all others go on."""
-
-    def __init__(self, process: "Process") -> None:
-        self._process = process
-        self._turn = asyncio.Lock()
-        self._moments = process.simulation.scenario.stream(f"disk of {process.name}")
-
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """Wait, do it, and wait again: a kill may come in between. It is done though the caller is cancelled."""
-        return await self._do(work, dead_too=False)
-
-    async def give_back(self, work: Callable[[], object]) -> None:
-        """Do it, and if the process is dead by then: the kernel does."""
-        with suppress(StateError):
-            await self._do(work, dead_too=True)
-
-    async def _do(self, work: Callable[[], Result], *, dead_too: bool) -> Result:
-        if not self._process.alive:
-            return work()
-        turn = asyncio.ensure_future(self._in_turn(work, dead_too=dead_too))
-        turn.add_done_callback(_heard)
-        result = await asyncio.shield(turn)
-        self._process.check_alive()
-        return result
-
-    async def _in_turn(self, work: Callable[[], Result], *, dead_too: bool) -> Result:
-        async with self._turn:
-            await self._wait()
-            if not dead_too:
-                self._process.check_alive()
-            result = work()
-            await self._wait()
-        return result
-
-    async def _wait(self) -> None:
-        await self._process.simulation.clock.sleep(self._moments.choice((0.0, 0.001, 0.01, 0.2)))
-
-
-def _heard(turn: asyncio.Future[Any]) -> None:
-    """Take what was raised where nobody waits for it any more: who asked was cancelled, as in the daemon's thread."""
-    if not turn.cancelled():
-        turn.exception()
-
-
 class Process:
-    """A process that holds the daemon's code: the daemon itself, or a rotation by hand."""
+    """A process that holds the daemon's code: the daemon itself, or a command by hand."""
 
     def __init__(self, simulation: "Simulation", name: str) -> None:
         self.simulation = simulation
@@ -424,89 +281,3 @@ class Daemon(Process):
         await self.alerts.close(0)
         await self.fleet.close()
         self.simulation.forget(self.name)
-
-
-class Hand(Process):
-    """A command from another terminal."""
-
-    async def set_lock(self, config: Config, server: str, backup: str, wanted: bool) -> None:
-        """`backups lock` or `backups unlock`: what it reports as done is so."""
-        PROCESS.set(self)
-        began = self.clock.monotonic()
-        client = self.open_client(config.servers[server].panel)
-        try:
-            await client.set_lock(config.servers[server].id, backup, wanted)
-        except PanelError as error:
-            self.simulation.recorder.tell(f"{self.name}: lock = {wanted} failed: {error.text}")
-        else:
-            self.simulation.rules.locked_by_hand(self.simulation.uuid_of(server), backup, wanted, began)
-        finally:
-            await client.aclose()
-
-    async def rotate(self, config: Config, server: str, most: int | None) -> None:
-        """One rotation, then it ends; `most` is its `--max-deletions`."""
-        PROCESS.set(self)
-        context = await self.open_context(config)
-        client = self.open_client(config.servers[server].panel, hindrance=context.engine.leadership.hindrance)
-        order = Order(config.servers[server], "manual", max_deletions=most)
-        self.rotation_begins(order)
-        try:
-            self.rotation_ended(server, await rotate(order, client, context))
-        finally:
-            await client.aclose()
-            await context.close()
-            self.simulation.forget(self.name)
-
-    async def accept_proof(self, config: Config, server: str) -> None:
-        """`prove accept SERVER latest`."""
-        PROCESS.set(self)
-        context, uuid = await self.open_context(config), self.simulation.uuid_of(server)
-        try:
-            with suppress(StateError):
-                bad = [one.proof for one in await context.journal.proofs(uuid) if one.proof.problems]
-                if bad:
-                    latest = max(bad, key=lambda one: one.made_at)
-                    await context.journal.accept_proof(uuid, latest.backup, self.clock.now())
-        finally:
-            await context.close()
-
-    async def restore(self, config: Config, server: str, asked: Asked) -> None:
-        """`backups restore SERVER BACKUP`, maybe with `--truncate`, `--unproven` and `--no-safety-backup`."""
-        PROCESS.set(self)
-        restores = self.simulation.proofs.restores
-        restores.asks(self.name, asked)
-        context = await self.open_context(config)
-        client = self.open_client(config.servers[server].panel)
-        operation = Operation(Run(Order(config.servers[server], "manual"), client, context, get_logger()), self._say)
-
-        async def read(backup: Backup) -> VerifyResult:
-            source = node_source(
-                client, config.servers[server].id, backup, clock=self.clock, listener=Unseen(), clear=True
-            )
-            return await in_thread(lambda: verify(source, Expected.of(backup), SanityCheck))
-
-        reads = read if asked.truncates and asked.reads else None
-        options = RestoreOptions(truncate=asked.truncates, safety=asked.safe, read=reads)
-        try:
-            backup = await client.backup(config.servers[server].id, asked.backup)
-            done = await restore(operation, backup, options)
-            self._say(f"{done.outcome.result.value}: {[problem.text for problem in done.outcome.problems]}")
-            restores.ended(self.name, done)
-        except PanelError as error:
-            self._say(error.text)
-        finally:
-            await client.aclose()
-            await context.close()
-
-    def _say(self, text: str) -> None:
-        self.simulation.recorder.tell(f"{self.name}: {text}")
-
-
-class Unseen:
-    """Nobody watches the transfer."""
-
-    def moved(self, size: int) -> None:
-        """Nothing is shown."""
-
-    def said(self, text: str) -> None:
-        """Nothing is shown."""

@@ -31,10 +31,12 @@ from tests.simulation.call_faults import RandomFaults
 from tests.simulation.checker import SIGHTING, Checker, Violation
 from tests.simulation.clocks import HostClock, SteppedLoop, TrueClock
 from tests.simulation.configuration import KEYS, Configuration, Policy
+from tests.simulation.disk import SlowDisk
 from tests.simulation.disturbances import Upsets
 from tests.simulation.ending import Ending
+from tests.simulation.hand import Hand
 from tests.simulation.machine import Ears, in_place, open_files
-from tests.simulation.process import Daemon, Hand, Process, SlowDisk
+from tests.simulation.process import Daemon, Process
 from tests.simulation.proofs.restores import Asked
 from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
 from tests.simulation.proofs.world import ProofWorld
