@@ -27,9 +27,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from benchmarks.copies import MEMORY, bench, peak_of
+from benchmarks.copies import MEMORY, bench
 from benchmarks.download import static_host
-from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, processor_seconds, report, run_to_end, say
+from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, peak, processor_seconds, report, run_to_end, say
 from daemon.copies.jobs import ToProve
 from daemon.copying.process import ChildProcess
 from daemon.core.proof import Level
@@ -162,14 +162,14 @@ async def many(folder: Path, entries: int) -> None:
         found = await worker.prove(job, ToProve(backup.uuid, Level.SANE, 1, bytes=size), link, Silent())
         seconds = CLOCK.monotonic() - began
         assert worker.pid  # noqa: S101 — it did the job
-        used, peak = processor_seconds(worker.pid), peak_of(worker.pid)
+        used, most = processor_seconds(worker.pid), peak(worker.pid)
         await worker.close()
     say(f"{entries:,} entries, {size / MIB:.0f} MiB packed: {found.reached}, {found.files} files, {found.problems}")
     figures = [("by the clock", "s", seconds, None), ("of the processor", "s", used, None)]
     report(
         [
             *(Figure(what, unit, Spread((value,)), wanted) for what, unit, value, wanted in figures),
-            Figure("peak memory", "MiB", Spread((peak,)), MEMORY),
+            Figure("peak memory", "MiB", Spread((most,)), MEMORY),
         ]
     )
 

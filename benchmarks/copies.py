@@ -26,7 +26,19 @@ from statistics import median
 from pydantic import SecretStr
 
 from benchmarks.download import static_host, write_file
-from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, machine, processor_seconds, report, run_to_end, say
+from benchmarks.measure import (
+    CLOCK,
+    MIB,
+    Figure,
+    Spread,
+    in_turn,
+    machine,
+    peak,
+    processor_seconds,
+    report,
+    run_to_end,
+    say,
+)
 from daemon.config.load import load
 from daemon.copies.child import NICE
 from daemon.copies.jobs import CopyDone, Job
@@ -203,7 +215,7 @@ class Bench:
             if failed := [one.failure for one in result.copies if one.failure]:
                 raise SystemExit(str(failed))
             assert worker.pid  # noqa: S101 — it did the job
-            took = Took(seconds, processor_seconds(worker.pid), peak_of(worker.pid))
+            took = Took(seconds, processor_seconds(worker.pid), peak(worker.pid))
             await worker.close()
             await journal.close()
         return took
@@ -297,12 +309,6 @@ def bench(folder: Path, size: int) -> Iterator[Bench]:
     with in_background(world) as sandbox, static_host(files) as hosts:
         server.node.url = hosts[backup.uuid]
         yield Bench(folder, server, backup, sandbox.url, hosts[backup.uuid])
-
-
-def peak_of(process: int) -> float:
-    """The most memory that a process has had, in MiB."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 if __name__ == "__main__":

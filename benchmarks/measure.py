@@ -152,5 +152,14 @@ def processor_seconds(process: int, *, ended: bool = False) -> float:
 
 def resident(process: int) -> float:
     """The resident memory of a process, in MiB."""
+    return _status(process, "VmRSS")
+
+
+def peak(process: int) -> float:
+    """The most memory that a process has had, in MiB."""
+    return _status(process, "VmHWM")
+
+
+def _status(process: int, what: str) -> float:
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024

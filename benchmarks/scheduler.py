@@ -26,7 +26,18 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.chart import Axis, Curve, draw
 from benchmarks.lived_in import write_config, write_journal
-from benchmarks.measure import CLOCK, Figure, Spread, in_turn, processor_seconds, report, resident, run_to_end, say
+from benchmarks.measure import (
+    CLOCK,
+    Figure,
+    Spread,
+    in_turn,
+    peak,
+    processor_seconds,
+    report,
+    resident,
+    run_to_end,
+    say,
+)
 from daemon.core.calendar import Starts, parse_schedule
 from daemon.sandbox.records import Settings, Work
 from daemon.sandbox.scenes import KEY, empty, history
@@ -190,12 +201,6 @@ def daemon(words: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]
             yield process
         finally:
             process.terminate()
-
-
-def peak(process: int) -> float:
-    """The most memory that a process had, in MiB."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 # A busy minute -------------------------------------------------------------------------------------------------------
