@@ -1,5 +1,5 @@
 """The daemon as `ptero-backupd run` starts it, with a probe beside it: how long the event loop is held, and how late
-rotations begin. Run by `benchmarks.scheduler`; what it saw is printed as JSON at the end.
+rotations begin. Run by `benchmarks.scheduler` and `benchmarks.cluster`; what it saw is printed as JSON at the end.
 
     python -m benchmarks.held CONFIG
 """

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from benchmarks.lived_in import write_config, write_journal
 from benchmarks.measure import CLOCK, processor_seconds
-from benchmarks.scheduler import ENVIRONMENT, heard, listening
+from benchmarks.scheduler import daemon, heard, listening
 from daemon.config.values import ClusterConfig
 from daemon.sandbox.world import World
 from daemon.state.move import move_state
@@ -123,7 +123,7 @@ def members(folder: Path, within: Database, url: str, world: World, names: Seque
     them. They are killed at the end, if they still run.
     """
     ids = [server.identifier for server in world.servers.values()]
-    environ = {**ENVIRONMENT, "PTERO_BACKUPD_CLUSTER__URL": within.cluster.url.get_secret_value()}
+    where = {"PTERO_BACKUPD_CLUSTER__URL": within.cluster.url.get_secret_value()}
     far = CLOCK.now() + timedelta(hours=12)
     files, managers = [], []
     with ExitStack() as held:
@@ -133,10 +133,12 @@ def members(folder: Path, within: Database, url: str, world: World, names: Seque
             files[-1].write_text(f'{files[-1].read_text()}\n[cluster]\nmember = "{name}"\n')
             managers.append(held.enter_context(listening(place)))
         began = CLOCK.monotonic()
-        processes = [
-            held.enter_context(_running(file, {**environ, "NOTIFY_SOCKET": str(file.parent / "notify")}, probed=probed))
-            for file, probed in zip(files, [*[True] * (len(files) - 1), False], strict=True)
-        ]
+        processes = []
+        for file in files:
+            probed = file is not files[-1]
+            how = ["benchmarks.held", str(file)] if probed else ["daemon", "--config", str(file), "run"]
+            processes.append(held.enter_context(daemon([sys.executable, "-m", *how], file.parent, **where)))
+            held.callback(processes[-1].kill)
         ready = [_ready(manager, began) for manager in managers]
         yield list(map(Member, names, files, managers, processes, ready))
 
@@ -164,19 +166,6 @@ def _at(moment: datetime) -> str:
 def _ready(manager: socket.socket, began: float) -> float:
     heard(manager, "READY=1")
     return CLOCK.monotonic() - began
-
-
-@contextmanager
-def _running(file: Path, environ: dict[str, str], *, probed: bool) -> Iterator["subprocess.Popen[str]"]:
-    how = ["benchmarks.held", str(file)] if probed else ["daemon", "--config", str(file), "run"]
-    words = [sys.executable, "-m", *how]
-    with subprocess.Popen(  # noqa: S603 — our own
-        words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> float:

@@ -191,9 +191,9 @@ def heard(manager: socket.socket, word: str) -> None:
 
 
 @contextmanager
-def daemon(words: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours, told to stop at the end."""
-    environ = {**ENVIRONMENT, "NOTIFY_SOCKET": str(folder / "notify")}
+def daemon(words: Sequence[str], folder: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of ours, with more in its environment, told to stop at the end."""
+    environ = {**ENVIRONMENT, **more, "NOTIFY_SOCKET": str(folder / "notify")}
     with subprocess.Popen(  # noqa: S603 — our own
         words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
