@@ -65,8 +65,12 @@ class Checker:
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
     `host_now` what the clock of the daemon's machine shows. `calm_since` is when it showed that the calm days began,
     `begun` when each process did, `may_act` whether no other one has taken over from it, `undeletable` which backups
-    the panel does not delete, and `host_set` and `panel_set` by how many seconds a clock was set when.
+    the panel does not delete, and `host_set` and `panel_set` by how many seconds a clock was set when. The worlds of
+    stores and of proofs put in what judges them.
     """
+
+    copies_first: "CopiesFirst"
+    proofs: "ProofRules"
 
     def __init__(
         self,
@@ -80,8 +84,6 @@ class Checker:
         self.at_work = at_work
         self.host_now = host_now
         self.calm_since: datetime | None = None
-        self.copies_first: CopiesFirst | None = None
-        self.proofs: ProofRules | None = None
         self.checked: Counter[str] = Counter()
         self.violation: Violation | None = None
         self.broken: set[str] = set()

@@ -104,7 +104,7 @@ class Creates:
         twice = earlier_one is not None and not self._is_past(earlier_one, entry.name)
         self._hold("6", not twice, f"{entry.name} was made twice", server)
         self._made_names[server, entry.name] = exchange
-        if rotation is not None and rotation.once_more is not None and self._court.proofs is not None:
+        if rotation is not None and rotation.once_more is not None:
             self._court.proofs.made_once_more(server, rotation.once_more, entry.backup)
         if rotation is None or rotation.start_at is None:
             return

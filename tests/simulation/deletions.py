@@ -212,7 +212,7 @@ class Deletions:
         """A good backup goes only while the stores that must have it do, as far as anybody can know (invariant 14)."""
         first, rotation, server = self._court.copies_first, exchange.rotation, exchange.server or ""
         _, asked = self._witness.half_deleted(server, exchange.sent)
-        if first is None or rotation is None or not any(map(first.named, policies)) or row.uuid in asked:
+        if rotation is None or not any(map(first.named, policies)) or row.uuid in asked:
             return
         since, now = _turned_to(exchange, listing), self._now_of(listing[0])
         rows = list(merged(listing).values())
@@ -231,7 +231,7 @@ class Deletions:
     ) -> None:
         """Nothing goes from a frozen server, but one for room; the newest proven ones stay (invariant 17)."""
         proofs, rotation, server = self._court.proofs, exchange.rotation, exchange.server or ""
-        if proofs is None or rotation is None or not any("prove" in policy for policy in policies):
+        if rotation is None or not any("prove" in policy for policy in policies):
             return
         room, frozen = makes_room(exchange), proofs.frozen_ever_since(server, _turned_to(exchange, listing))
         self._hold("17", room or not frozen, f"{row.name} goes, though {frozen} froze the server", server)
@@ -246,7 +246,6 @@ class Deletions:
     def _ways(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> Iterator[Way]:
         """What of a list is proven, by each that may be known of proofs, and of what may be half deleted."""
         proofs, rotation, server = self._court.proofs, exchange.rotation, exchange.server or ""
-        assert proofs is not None
         assert rotation is not None
         good = self._judged(listing, policy, rotation).candidates
         for known in self._witness.half_deleted(server, exchange.sent):
@@ -255,13 +254,12 @@ class Deletions:
 
     def _proven_sets(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> Sequence[frozenset[str]]:
         """What is proven by all that was known since the list was read."""
-        proofs = self._court.proofs
-        return [frozenset()] if proofs is None else proofs.proven_sets(exchange.server or "", policy, listing[0].sent)
+        return self._court.proofs.proven_sets(exchange.server or "", policy, listing[0].sent)
 
     def _none_is_copied(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> bool:
         """Whether room may be made by an uncopied one, since no other that might make it is surely copied."""
         first, rotation = self._court.copies_first, exchange.rotation
-        if first is None or rotation is None or policy.get("copy_before_delete_when_full") != "make-room":
+        if rotation is None or policy.get("copy_before_delete_when_full") != "make-room":
             return False
         rows, server = merged(listing), exchange.server or ""
         asked, tried = self._witness.half_deleted(server, exchange.sent)
@@ -343,7 +341,7 @@ class Deletions:
     def _perhaps_waiting(self, exchange: Exchange, policy: Policy, rows: Collection[str]) -> set[str]:
         """The backups that may wait for a copy, so that room is made by another one."""
         first, rotation = self._court.copies_first, exchange.rotation
-        if first is None or rotation is None or not first.named(policy):
+        if rotation is None or not first.named(policy):
             return set()
         return {uuid for uuid in rows if first.may_wait(rotation.uuid, uuid, policy, rotation.began)}
 

@@ -97,7 +97,7 @@ class Endings:
     def _names_the_store(self, rotation: Rotation, outcome: Outcome) -> None:
         """At the limit, where nothing but a store's want of copies stands in the way of room, the refusal names it."""
         first, policy, passes = self._court.copies_first, rotation.policy, last_passes(rotation)
-        if first is None or not first.named(policy) or policy["copy_before_delete_when_full"] != "refuse" or not passes:
+        if not first.named(policy) or policy["copy_before_delete_when_full"] != "refuse" or not passes:
             return
         limit = next((problem.text for problem in outcome.problems if problem.code == ProblemCode.LIMIT), None)
         if limit is None or self._hinders_room(rotation) or not self._is_true(passes[-1], rotation):
@@ -179,7 +179,7 @@ class Endings:
         may have held it.
         """
         first, proofs, passes = self._court.copies_first, self._court.proofs, last_passes(rotation)
-        if first is None or proofs is None or not passes:
+        if not passes:
             return False
         since, candidates = passes[-1][0].sent, self._candidates(rotation, passes[-1])
         ways = proofs.ways(rotation.uuid, rotation.policy, candidates, since)
@@ -210,10 +210,10 @@ class Endings:
 
     def _held(self, rotation: Rotation) -> bool:
         """Whether more is to be deleted than may be and nothing was, the policy was changed, or a clock is doubted."""
-        passes, proofs = last_passes(rotation), self._court.proofs
+        passes = last_passes(rotation)
         if passes and self._doubts.perhaps(passes[-1][0]):
             return True
-        if proofs is not None and proofs.ever_frozen(rotation.uuid, rotation.began):
+        if self._court.proofs.ever_frozen(rotation.uuid, rotation.began):
             return True
         judged, deleted = self._judged(rotation)
         if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):
