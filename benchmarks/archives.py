@@ -27,7 +27,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from benchmarks.copies import MEMORY, bench
+from benchmarks.copies import MEMORY, Unseen, bench
 from benchmarks.download import static_host
 from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, peak, processor_seconds, report, run_to_end, say
 from daemon.copies.jobs import ToProve
@@ -159,7 +159,7 @@ async def many(folder: Path, entries: int) -> None:
             return SecretStr(f"{hosts['many']}/")
 
         worker, began = ChildProcess(), CLOCK.monotonic()
-        found = await worker.prove(job, ToProve(backup.uuid, Level.SANE, 1, bytes=size), link, Silent())
+        found = await worker.prove(job, ToProve(backup.uuid, Level.SANE, 1, bytes=size), link, Unseen())
         seconds = CLOCK.monotonic() - began
         assert worker.pid  # noqa: S101 — it did the job
         used, most = processor_seconds(worker.pid), peak(worker.pid)
@@ -186,17 +186,6 @@ def headers(entries: int) -> Iterator[bytes]:
             template[148:156] = f"{sum(template):06o}\0 ".encode()
             several.write(template)
         yield several.getvalue()
-
-
-class Silent:
-    """Nobody watches."""
-
-    def moved(self, size: int) -> None:
-        """Do nothing."""
-
-    def said(self, text: str) -> None:
-        """Tell it."""
-        say(text)
 
 
 if __name__ == "__main__":
