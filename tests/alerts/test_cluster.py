@@ -1,12 +1,11 @@
 """Alerts about a cluster: that its members differ, and that its database was promoted."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -17,7 +16,7 @@ from daemon.config.values import ClusterConfig
 from daemon.fleet.share import Share
 from daemon.fleet.standing import ClusterView
 from daemon.state.local.journal import SqliteJournal
-from tests.alerts.build import alert, message, tracking
+from tests.alerts.build import alert, message
 from tests.alerts.test_copies import BEGIN, HOOK, HOUR, Stage
 from tests.virtual import BACKEND, VirtualClock
 from tests.web.gallery import configured
@@ -40,17 +39,11 @@ class Clustered(Stage):
     view: ClusterView = field(default_factory=ClusterView)
     mine: bool = True
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """A daemon, from its start to its end."""
-        self.tracker = tracking(self.config, self.clock, self.journal)
-        self.backed_up()
-        share = Share(self.config, self.mine)
-        alerts = Alerts(self.config, self.tracker, Sender(transport=httpx.MockTransport(self._answer)), share)
+    def made(self, sender: Sender) -> Alerts:
+        """Its alerts, which hear of the cluster."""
+        alerts = Alerts(self.config, self.tracker, sender, Share(self.config, self.mine))
         alerts.watch_cluster(lambda: self.view)
-        await alerts.start()
-        yield
-        await alerts.close(1)
+        return alerts
 
 
 @pytest.fixture

@@ -63,10 +63,14 @@ class Stage:
         """A daemon, from its start to its end."""
         self.tracker = tracking(self.config, self.clock, self.journal)
         self.backed_up()
-        alerts = Alerts(self.config, self.tracker, Sender(transport=httpx.MockTransport(self._answer)))
+        alerts = self.made(Sender(transport=httpx.MockTransport(self._answer)))
         await alerts.start()
         yield
         await alerts.close(1)
+
+    def made(self, sender: Sender) -> Alerts:
+        """Its alerts."""
+        return Alerts(self.config, self.tracker, sender)
 
     def backed_up(self) -> None:
         """Let there be a good backup of this hour."""
