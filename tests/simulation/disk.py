@@ -43,8 +43,11 @@ class DiskJournal(SqliteJournal):
     def record_proof(self, record: ProofRecord) -> None:
         """Record what a reading found."""
         process = PROCESS.get()
-        with self._telling(lambda: process.simulation.proofs.rules.recorded(process.name, record)):
+        rules = process.simulation.proofs.rules
+        with self._telling(lambda: rules.recorded(process.name, record)):
             super().record_proof(record)
+        if not self._lasts:
+            rules.remembered(process.name, record)
 
     def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
         """Record that an operator accepts what proofs found wrong."""

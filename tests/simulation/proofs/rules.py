@@ -56,6 +56,7 @@ class ProofRules:
         self._spent_at = 0.0
         self._once_more: defaultdict[tuple[str, datetime], list[str]] = defaultdict(list)
         self._sound_at: defaultdict[str, set[float]] = defaultdict(set)
+        self._bad_in_memory: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def _now(self) -> float:
         return self._simulation.clock.monotonic()
@@ -118,6 +119,13 @@ class ProofRules:
             self._sound_at[server].add(proof.at.timestamp())
         self._simulation.recorder.tell(f"    proof: {short} is recorded as {word} ({proof.asked.value})", server)
 
+    def remembered(self, process: str, record: ProofRecord) -> None:
+        """A process whose journal is in memory, since it could not be opened, knows of a proof while it lives."""
+        bad = self._bad_in_memory[process, record.server_uuid]
+        bad.discard(record.proof.backup)
+        if record.proof.problems:
+            bad.add(record.proof.backup)
+
     def accepted(self, server: str, backup: str) -> None:
         """The journal holds that an operator accepts what is wrong with a backup."""
         self._know(server, accepting(self._known(server), backup))
@@ -157,6 +165,7 @@ class ProofRules:
         rows = sorted(self._simulation.recorder.mirror[server].values(), key=lambda row: row.created, reverse=True)
         mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
+        bad |= self._bad_in_memory[rotation.process, server]
         self._hold("17", bool(bad & set(mine[:3])), "another backup is made, and the newest ones are not bad", server)
 
     def made_once_more(self, server: str, start: datetime, backup: str) -> None:
