@@ -6,7 +6,8 @@ kept      the queue as the journal keeps it, which the members of a cluster shar
 visit     one server's turn: look at panel and stores, copy, prune
 steps     a task of the daemon's own that goes on beside the rotations
 proofs    what the stream of a copy proves
+logged    a transfer's progress in the log
 process   the process that does all that touches a store, seen from the daemon
 """
 
-__all__ = ["entry", "process", "steps"]
+__all__ = ["entry", "logged", "process", "steps"]

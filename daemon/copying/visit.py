@@ -14,12 +14,12 @@ from daemon.copies.alone import alone
 from daemon.copies.errors import WorkerDiedError, WorkerError
 from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy, came_from
 from daemon.copies.spool import SpoolRoom
+from daemon.copying.logged import Logged
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.clocks import jumped
 from daemon.core.proof import Proof
 from daemon.core.shares import node_part
-from daemon.core.units import format_size
 from daemon.errors import StateError
 from daemon.fleet.population import slowed
 from daemon.log import get_logger
@@ -375,7 +375,7 @@ class _Turn:
             log.warning("copies_not_journalled", server=self._server, text=error.text)
 
 
-class _Told:
+class _Told(Logged):
     """A transfer's progress, for the log, and its copies, for the catalogue: a copy counts as soon as it stands."""
 
     def __init__(
@@ -385,8 +385,8 @@ class _Told:
         stores: Collection[str],
         remember: Callable[[Collection[ShelfRecord]], Awaitable[None]],
     ) -> None:
-        self._server, self._backup, self._stores = server, backup, stores
-        self._remember = remember
+        super().__init__(moved="copy_moved", said="copy_transfer", server=server, backup=backup)
+        self._stores, self._remember = stores, remember
         self.done: dict[str, CopyDone] = {}
 
     async def copied(self, done: CopyDone, seen: ShelfRecord) -> None:
@@ -395,11 +395,3 @@ class _Told:
             return
         self.done[done.store] = done
         await self._remember([seen])
-
-    def moved(self, size: int) -> None:
-        """Say how far it is."""
-        log.debug("copy_moved", server=self._server, backup=self._backup, moved=format_size(size))
-
-    def said(self, text: str) -> None:
-        """Say what happened."""
-        log.info("copy_transfer", server=self._server, backup=self._backup, text=text)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
 from daemon.copies.jobs import FetchWorker, Job
+from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.drills import DrillRecord, DrillResult, Turn, choose_backup, next_at, next_turn
 from daemon.core.model import Backup
 from daemon.core.proof_due import PAUSES
-from daemon.core.units import format_size
 from daemon.drilling.archive import BackupElsewhere
 from daemon.drilling.folder import drill_folder
 from daemon.errors import BackupdError, ServerBusyError, StateError
@@ -276,19 +276,11 @@ class Drilling:
             self.at_work = None
 
 
-class _Told:
+class _Told(Logged):
     """A drill's progress, for the log."""
 
     def __init__(self, name: str, server: str) -> None:
-        self._about = {"drill": name, "server": server}
-
-    def moved(self, size: int) -> None:
-        """Say how far it is."""
-        log.debug("drill_moved", **self._about, moved=format_size(size))
-
-    def said(self, text: str) -> None:
-        """Say what happened."""
-        log.info("drill_step", **self._about, text=text)
+        super().__init__(moved="drill_moved", said="drill_step", drill=name, server=server)
 
     @contextmanager
     def watching(self, _name: str, _size: int) -> Iterator[ProgressListener]:

@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Failure, Job, ProofFound, ProofWorker, ToProve
+from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.proof import PANEL
 from daemon.core.proof_due import PAUSES, Budget, Due, next_up
-from daemon.core.units import format_size
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.busy_nodes import node_is_busy
 from daemon.fleet.clients import Clients
@@ -248,11 +248,10 @@ class Proving:
             self._once_more(server.name)
 
     async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
+        told = Logged(moved="proof_moved", said="proof_transfer", server=server.name, backup=what.name)
         with self._clients.lent(server.panel) as client:
             async with self._context.downloads:
-                return await self._worker.prove(
-                    job, asked, lambda: client.download_link(server.id, what.backup), _Told(what)
-                )
+                return await self._worker.prove(job, asked, lambda: client.download_link(server.id, what.backup), told)
 
     def _died(self, what: Due, error: WorkerDiedError) -> ProofFound:
         """Return what it means that the process which read this ended: nothing yet, or that the archive is bad."""
@@ -293,18 +292,3 @@ class Proving:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-class _Told:
-    """A reading's progress, for the log."""
-
-    def __init__(self, what: Due) -> None:
-        self._what = what
-
-    def moved(self, size: int) -> None:
-        """Log how far the reading is."""
-        log.debug("proof_moved", server=self._what.server, backup=self._what.name, moved=format_size(size))
-
-    def said(self, text: str) -> None:
-        """Log what happened to the transfer."""
-        log.info("proof_transfer", server=self._what.server, backup=self._what.name, text=text)
