@@ -243,7 +243,7 @@ class Endings:
         return [oracle.judge(rows, rotation.policy, rotation.server, now, asked=asked) for asked in known], deleted
 
     def _not_good(self, rotation: Rotation, outcome: Outcome) -> bool:
-        """Whether the server is gone, or its new backup failed, is suspicious or pending for too long.
+        """Whether the server is gone, or its new backup failed, is gone, suspicious or pending for too long.
 
         Or nothing was asked for, since the panel had said for how long creations are throttled, were it ever so wrong.
         """
@@ -252,6 +252,8 @@ class Endings:
         rows, now = self._witness.mirror[rotation.uuid], self._witness.world.now()
         if outcome.created is None and self._witness.dated_ahead(rotation.uuid):
             return True  # the panel counts those as made within its span, until its clock has come as far
+        if outcome.created is None and self._is_gone(rotation):
+            return True
         row = rows.get(outcome.created.uuid) if outcome.created else None
         if row is None:
             return False
@@ -260,6 +262,12 @@ class Endings:
             return max(really, (now - row.created).total_seconds()) >= TIMEOUTS[rotation.policy["timeout"]] - 1
         judged = oracle.judge(list(rows.values()), rotation.policy, rotation.server, now)
         return judged.states[row.uuid] != "good"
+
+    def _is_gone(self, rotation: Rotation) -> bool:
+        """Whether an earlier rotation for the same start made a backup that somebody has deleted since."""
+        starts = (one for one in self._witness.rotations if one is not rotation and one.start_at is not None)
+        made = [one.made for one in starts if (one.uuid, one.start_at) == (rotation.uuid, rotation.start_at)]
+        return any(uuid is not None and uuid not in self._witness.mirror[rotation.uuid] for uuid in made)
 
     def _throttled(self, rotation: Rotation) -> bool:
         """Whether the process was told less than a day ago that creations are throttled, and did not ask again."""
