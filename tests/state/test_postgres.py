@@ -24,6 +24,7 @@ from tests.state.wire import as_a_pooler_does, wire
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 SERVER = "1a7ce997-259b-452e-8b4e-cecc464142ca"
 HOLDING = Holding("nas", "main", SERVER, AT, 1, 10, AT)
+ADMIN_SHUTDOWN = b"57P01"
 OVER = "UPDATE member SET until = clock_timestamp() - interval '1 second' WHERE name = '{}'"
 
 pytestmark = pytest.mark.anyio
@@ -266,6 +267,29 @@ async def test_a_connection_that_is_lost_is_made_again(cluster: ClusterConfig, p
                 await asyncio.sleep(0.01)  # noqa: TID251 — it tries again by itself, soon
         assert (isinstance(before, JournalBusyError), journal.trouble) == (True, None)
         assert [step.name for step in (await journal.running())[0].steps] == ["found"]
+        await journal.close()
+
+
+async def test_a_connection_that_the_server_ended_is_made_again_though_its_end_never_arrives(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """All that came is what the server said last, while nothing was asked."""
+    said = asyncio.Event()
+
+    def hear(chunk: bytes) -> bytes:
+        if ADMIN_SHUTDOWN in chunk:
+            said.set()
+        return chunk
+
+    async with wire(postgres_server.port, hear) as between, member(between.through(cluster)) as engine:
+        between.loses_ends = True
+        journal = await engine.open()
+        number = await begin(journal)
+        postgres_server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle'")
+        await asyncio.wait_for(said.wait(), 10)
+        with pytest.raises(JournalBusyError, match="the connection is lost"):
+            await journal.step(number, "lost", AT)
+        await journal.step(number, "found", AT)
         await journal.close()
 
 

@@ -22,6 +22,9 @@ class Wire:
     open: bool = True
     accepted: int = 0
     alter: Alter = bytes
+    loses_ends: bool = False
+    """Whether the end of a connection does not arrive, as behind a firewall that has forgotten it."""
+
     _ends: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def through(self, cluster: ClusterConfig) -> ClusterConfig:
@@ -51,7 +54,8 @@ class Wire:
         with suppress(OSError):
             while chunk := await reader.read(65536):
                 writer.write(alter(chunk))
-        writer.close()
+        if not self.loses_ends:
+            writer.close()
 
 
 @asynccontextmanager

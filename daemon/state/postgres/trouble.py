@@ -36,6 +36,11 @@ _BY_CODE: tuple[tuple[str, type[StateError], str], ...] = (
     ),
 )
 
+_OF_THE_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
+"""What says that a connection is lost. asyncpg calls it a fault of its own (InternalClientError) if a server that shuts
+down has said so, and the end of the connection has not arrived: from then on that connection answers nothing.
+"""
+
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
@@ -46,7 +51,7 @@ def translated(what: str) -> Iterator[None]:
         raise _translated(what, error) from None
     except (ValueError, TypeError, OverflowError) as error:  # what no row can hold
         raise StateError(f"{what}: {type(error).__name__}", hint="please report it, with the log") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError) as error:
+    except (asyncpg.PostgresError, *_OF_THE_CONNECTION) as error:
         raise _translated(what, error) from None  # its context could quote the url
 
 
