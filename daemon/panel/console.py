@@ -73,18 +73,23 @@ class Console:
         self._shown_at: float | None = None
         """When a token was sent that the node has not answered yet."""
 
+        self._lacking = True
+        """Whether the console has shown lines that the node did not send, for want of a token that holds."""
+
     async def let_in(self, token: SecretStr) -> None:
         """Wait until the node has taken the token, and ask it for what the console has shown so far."""
         await self._show(token)
         async with asyncio.timeout(CONNECT_SECONDS):
             while not self._let_in:
                 self._heard(*self._read(await self._connection.recv()))
-        await self._send("send logs")
+        await self._ask_for_lines()
 
     async def lines(self) -> AsyncGenerator[str, None]:
         """Yield the lines: first those that the node still has, then each as it comes; ends with the connection.
 
-        Raises ConsoleError, and PanelError where the panel gives no new token.
+        If a token ran out before the next one was taken, those that the node still has come once more, with what was
+        shown meanwhile. It has none of before the server's last start. Raises ConsoleError, and PanelError where the
+        panel gives no new token.
         """
         with _translated(self._host):
             async for message in self._connection:
@@ -93,6 +98,8 @@ class Console:
                     yield text
                 elif self._heard(event, text):
                     await self._renew()
+                elif event == "auth success" and self._lacking:
+                    await self._ask_for_lines()
         raise ConsoleError(f"host {self._host} closes the connection to the console")
 
     def _heard(self, event: str, text: str) -> bool:
@@ -101,12 +108,18 @@ class Console:
             self._let_in, self._shown_at = True, None
         if event not in _WANTS_TOKEN:
             return False
+        self._lacking |= event != "token expiring"
         if self._shown_at is None:
             return True
         # Once a token has run out the node says so in place of each line, also while a new one is on its way.
         if not self._let_in or _now() - self._shown_at > CONNECT_SECONDS:
             raise ConsoleError(f"host {self._host} does not take the panel's token: {clean(text)}")
         return False
+
+    async def _ask_for_lines(self) -> None:
+        """Ask for the lines that the node still has: as many as wings' `websocket_log_count` says, 150 if unset."""
+        self._lacking = False
+        await self._send("send logs")
 
     async def _renew(self) -> None:
         if self._renewals >= MOST_RENEWALS:

@@ -1,5 +1,6 @@
 """A console that is read beside a drill: opened again where it is lost, and bounded."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,10 @@ from daemon.operations import console
 from daemon.operations.console import watched_console
 from daemon.operations.target import NotStartedError
 from daemon.panel.console import ConsoleError
+from daemon.sandbox import console as node_console
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
+from daemon.sandbox.records import Power
 from tests.fakes import FakeClock
 from tests.panel.console import Node, node
 
@@ -51,6 +54,27 @@ async def test_a_text_that_is_shown_is_enough(node: Node) -> None:
     async with watched_console(operation(node), None) as unwatched:
         await unwatched.must_have_shown()
         assert (unwatched.shown_at, await unwatched.last_lines()) == (None, "")
+
+
+async def test_what_was_shown_before_the_start_does_not_count(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the node is asked for its lines: while the server is off, it has none."""
+    monkeypatch.setattr(node_console, "EXPIRING_SECONDS", 0.0)
+    node.world.settings.socket_token_seconds = 0.3
+    node.server.power, node.server.says = Power.OFFLINE, ("Done (2.5s)!",)
+    renewed = asyncio.Event()
+
+    def give() -> None:
+        if len(node.given) == 2:
+            node.world.settings.socket_token_seconds = 600.0
+        elif len(node.given) == 3:
+            renewed.set()
+
+    node.on_give = give
+    async with watched_console(operation(node), "Done (") as watched:
+        await asyncio.wait_for(renewed.wait(), 20)
+        assert watched.shown_at is None
+        await node.client.files.signal(node.server.identifier, "start")
+        await watched.must_have_shown()
 
 
 @pytest.mark.parametrize("lost", [faults.cut(), faults.reset()], ids=lambda fault: fault.name)

@@ -40,23 +40,38 @@ async def test_what_was_shown_before_comes_first_and_then_each_line(node: Node) 
     assert not {record.call for record in node.sandbox.app.calls} - {Call.WEBSOCKET}
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_a_token_that_runs_out_is_renewed(node: Node, monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
-    """While it still holds, or once the node refuses it."""
-    if not told:
-        monkeypatch.setattr(node_console, "EXPIRING_SECONDS", 0.0)
+async def test_a_token_that_runs_out_is_renewed_in_time(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node says so while it still holds, so no line is lost, and none comes twice."""
     node.world.settings.socket_token_seconds = 0.6
     authenticate = node_console.ConsoleSocket._authenticate
 
     async def say(socket: node_console.ConsoleSocket, token: str) -> None:
         await authenticate(socket, token)
-        if len(node.given) == 3:  # what is said between two tokens is not sent
+        if len(node.given) == 3:
             node.server.console.append("still here")
 
     monkeypatch.setattr(node_console.ConsoleSocket, "_authenticate", say)
     async with node.opened() as lines:
         found = [await anext(lines) for _ in range(3)]
     assert (found[2], len(set(node.given))) == ("still here", 3)
+
+
+async def test_what_was_shown_after_a_token_ran_out_is_asked_for(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node sends none of it, and then all that it still has, once the next token holds."""
+    monkeypatch.setattr(node_console, "EXPIRING_SECONDS", 0.0)
+    node.world.settings.socket_token_seconds = 0.6
+    authenticate = node_console.ConsoleSocket._authenticate
+
+    async def say_before(socket: node_console.ConsoleSocket, token: str) -> None:
+        if len(node.given) == 2:
+            node.server.console.append("meanwhile")
+            await socket._tell()
+        await authenticate(socket, token)
+
+    monkeypatch.setattr(node_console.ConsoleSocket, "_authenticate", say_before)
+    async with node.opened() as lines:
+        found = [await anext(lines) for _ in range(5)]
+    assert found[2:] == [*found[:2], "meanwhile"]
 
 
 async def test_a_node_that_wants_ever_more_tokens_gets_no_more(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
