@@ -21,7 +21,8 @@ from daemon.clock import SystemClock
 from daemon.config.load import load
 from daemon.errors import Exit
 from daemon.sandbox.orders import Call
-from daemon.sandbox.scenes import KEY, demo
+from daemon.sandbox.records import Power
+from daemon.sandbox.scenes import KEY, add_spare, demo
 from daemon.sandbox.serve import SandboxServer, in_background
 
 ROOT = Path(__file__).parents[1]
@@ -211,15 +212,24 @@ def test_a_command_that_does_not_exist_would_be_found() -> None:
             test_a_command_that_is_written_down_can_be_given(words)
 
 
+@pytest.mark.timeout(180)  # a dozen commands, each a process, on a machine that may be busy
 def test_the_first_steps_on_the_sandbox_work_as_they_are_written(tmp_path: Path) -> None:
-    """Init, check, servers, plan, rotate, history and copies, with the panel on any free port; a fetch without it."""
-    first, copies, lost = [block.text for block in blocks("sh") if block.page == "docs/trying.md"][1:]
-    with in_background(demo(SystemClock())) as sandbox:
+    """Init, check, servers, plan, rotate, history, copies and a drill, with the panel on any free port; a fetch without
+    it.
+    """
+    first, copies, drill, lost = [block.text for block in blocks("sh") if block.page == "docs/trying.md"][1:]
+    world = demo(SystemClock())
+    spare = add_spare(world, "survival", tmp_path)
+    with in_background(world) as sandbox:
         steps = first.replace("http://127.0.0.1:8808", sandbox.url) + copies
         done = shell(steps, tmp_path, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr
+        drilled = shell(drill, tmp_path, cwd=tmp_path)
+    assert drilled.returncode == 0, drilled.stderr
     for expected in ("accepts the key", "as lobby, policy standard", "beyond the 4 newest", "lobby: done; created"):
         assert expected in done.stdout
+    assert "lobby: proven by a drill" in drilled.stdout
+    assert (spare.power, spare.files.rows("")) == (Power.OFFLINE, [])
     assert (tmp_path / "sandbox/main.key").stat().st_mode & 0o077 == 0
     exports = "".join(line for line in copies.splitlines(keepends=True) if line.startswith("export "))
     assert done_without_panel(exports + lost, tmp_path).startswith(b"\x1f\x8b"), "no archive"

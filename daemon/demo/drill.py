@@ -16,21 +16,8 @@ from daemon.operations.drill import Drilled, DrillOptions, drill
 from daemon.operations.operation import open_operation
 from daemon.operations.sent import usual_ways
 from daemon.rotation.setup import Tell
-from daemon.sandbox.records import Power, Server
-from daemon.sandbox.world import World
+from daemon.sandbox.scenes import SPARE
 from daemon.transfer.receive import ProgressListener, Unheard
-
-SPARE = "spare"
-
-
-def add_spare(world: World, source: str, folder: Path) -> Server:
-    """Add a server to the world that is made for drills: stopped, empty, marked, and on the node of `source`."""
-    beside = next(server for server in world.servers.values() if server.name == source)
-    spare = world.add_server(SPARE, owner=beside.owner, node=beside.node, limit=0)
-    spare.description, spare.power, spare.folder = "for drills: #drill", Power.OFFLINE, folder / SPARE
-    spare.folder.mkdir()
-    return spare
-
 
 async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> Drilled | None:
     """Run the configured drill, and tell its steps; None where there is no good backup."""

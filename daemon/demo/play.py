@@ -14,7 +14,7 @@ from daemon.demo.checks import LedgerChecks, PromiseCheck
 from daemon.demo.copies import COLUMNS as COPIES
 from daemon.demo.copies import read_back
 from daemon.demo.copies import rows as copies_rows
-from daemon.demo.drill import add_spare, run_drill
+from daemon.demo.drill import run_drill
 from daemon.demo.narrator import Narrator
 from daemon.demo.screen import Screen
 from daemon.demo.setup import DemoSetup, good_schedule
@@ -22,7 +22,7 @@ from daemon.demo.summary import COLUMNS, closing_rows
 from daemon.errors import Exit
 from daemon.operations.drill import Drilled
 from daemon.sandbox.records import Server
-from daemon.sandbox.scenes import KEY
+from daemon.sandbox.scenes import KEY, add_spare
 from daemon.sandbox.serve import SandboxServer
 from daemon.sandbox.world import World
 from daemon.service.life import Service

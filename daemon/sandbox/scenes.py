@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.sandbox.records import Kind, Node, Server, Settings, State, User, Work, pelican
+from daemon.sandbox.records import Kind, Node, Power, Server, Settings, State, User, Work, pelican
 from daemon.sandbox.world import World
 
 KEY = "ptlc_EXAMPLE_sandbox"
 """The key of every scene; it sees every server there."""
 KEYS: Mapping[Kind, str] = {Kind.PTERODACTYL: KEY, Kind.PELICAN: "pacc_EXAMPLE_sandbox"}
 """As it is where the scene's panel was of that kind from the beginning."""
+
+SPARE = "spare"
 
 FOREIGN = (
     (96, "before 1.21", False),
@@ -88,6 +91,19 @@ def demo(clock: Clock, kind: Kind = Kind.PTERODACTYL) -> World:
     history(world, museum, _back(now, days=4))
     museum.status = "suspended"
     return world
+
+
+def add_spare(world: World, source: str, folder: Path) -> Server:
+    """Add a server to the world that is made for drills: stopped, empty, marked, and on the node of `source`.
+
+    Its files are real ones, in `folder`.
+    """
+    beside = next(server for server in world.servers.values() if server.name == source)
+    spare = world.add_server(SPARE, owner=beside.owner, node=beside.node, limit=5)
+    spare.description, spare.power, spare.folder = "for drills: #drill", Power.OFFLINE, folder / SPARE
+    spare.says = ('Done (1.234s)! For help, type "help"',)
+    spare.folder.mkdir()
+    return spare
 
 
 def history(

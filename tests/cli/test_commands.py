@@ -966,12 +966,14 @@ def test_demo_hands_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_sandbox_says_how_to_use_it(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], key: str
 ) -> None:
-    """The address, an example key, and an `init` that works; all on stderr."""
+    """The address, an example key, and an `init` that works, all on stderr; one of its servers is for drills."""
 
     def serve(host: str, port: int, *, world: World, ready: Any) -> None:
         server = SandboxServer.__new__(SandboxServer)
         server.world = world
         assert list(world.keys) == [key]
+        spare = next(one for one in world.servers.values() if one.name == "spare")
+        assert (spare.description, spare.files.rows("")) == ("for drills: #drill", [])
         monkeypatch.setattr(SandboxServer, "url", property(lambda _: f"http://{host}:{port}"))
         ready(server)
 

@@ -1,22 +1,30 @@
 """`sandbox`: a panel in memory over real HTTP, until Ctrl-C."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from daemon.cli.arguments import read_address
 from daemon.cli.settings import PROGRAM
 from daemon.cli.ui.output import say
 from daemon.clock import SystemClock
 from daemon.errors import Exit, UsageError
 from daemon.sandbox.records import Kind
-from daemon.sandbox.scenes import KEYS, demo
+from daemon.sandbox.scenes import KEYS, add_spare, demo
 from daemon.sandbox.serve import SandboxServer, serve
 
 
 def serve_sandbox(listen: str, kind: str) -> int:
-    """Serve the demo's panel at that address, as a panel of that kind, and print how to use it."""
+    """Serve the demo's panel, with a spare server for drills, at that address, as a panel of that kind, and print how to
+    use it.
+    """
     host, port = read_address("--listen", listen)
     if kind not in KEYS:
         raise UsageError(f"--kind: {kind!r} is none; there are {' and '.join(KEYS)}")
+    world = demo(SystemClock(), Kind(kind))
     try:
-        serve(host, port, world=demo(SystemClock(), Kind(kind)), ready=_say_how)
+        with TemporaryDirectory(prefix="ptero-backupd-sandbox-") as folder:
+            add_spare(world, "survival", Path(folder))
+            serve(host, port, world=world, ready=_say_how)
     except OSError as error:
         raise UsageError(f"--listen: {listen} cannot be listened on: {error.strerror or error}") from None
     say("the sandbox is gone, with all that was in it")
