@@ -19,6 +19,7 @@ from daemon.rotation.setup import Tell
 from daemon.sandbox.scenes import SPARE
 from daemon.transfer.receive import ProgressListener, Unheard
 
+
 async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> Drilled | None:
     """Run the configured drill, and tell its steps; None where there is no good backup."""
     chosen = config.drills[SPARE]

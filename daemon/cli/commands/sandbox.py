@@ -14,8 +14,9 @@ from daemon.sandbox.serve import SandboxServer, serve
 
 
 def serve_sandbox(listen: str, kind: str) -> int:
-    """Serve the demo's panel, with a spare server for drills, at that address, as a panel of that kind, and print how to
-    use it.
+    """Serve the demo's panel at that address, as a panel of that kind, and print how to use it.
+
+    It has a server more, for drills.
     """
     host, port = read_address("--listen", listen)
     if kind not in KEYS:
