@@ -1,6 +1,5 @@
 """A console that is read beside a drill: opened again where it is lost, and bounded."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +10,11 @@ from daemon.operations import console
 from daemon.operations.console import watched_console
 from daemon.operations.target import NotStartedError
 from daemon.panel.console import ConsoleError
-from daemon.sandbox import console as node_console
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Power
 from tests.fakes import FakeClock
-from tests.panel.console import Node, node
+from tests.panel.console import Node, node, says_once_let_in, tokens_hold
 
 __all__ = ["node"]
 
@@ -58,21 +56,13 @@ async def test_a_text_that_is_shown_is_enough(node: Node) -> None:
 
 async def test_what_was_shown_before_the_start_does_not_count(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often the node is asked for its lines: while the server is off, it has none."""
-    monkeypatch.setattr(node_console, "EXPIRING_SECONDS", 0.0)
-    node.world.settings.socket_token_seconds = 0.3
+    taken = tokens_hold(monkeypatch, lambda n: -1.0 if n < 3 else 600.0)
     node.server.power, node.server.says = Power.OFFLINE, ("Done (2.5s)!",)
-    renewed = asyncio.Event()
-
-    def give() -> None:
-        if len(node.given) == 2:
-            node.world.settings.socket_token_seconds = 600.0
-        elif len(node.given) == 3:
-            renewed.set()
-
-    node.on_give = give
     async with watched_console(operation(node), "Done (") as watched:
-        await asyncio.wait_for(renewed.wait(), 20)
-        assert watched.shown_at is None
+        with pytest.raises(NotStartedError):
+            await watched.must_have_shown()
+        assert (watched.shown_at, len(taken)) == (None, 3)
+    async with watched_console(operation(node), "Done (") as watched:
         await node.client.files.signal(node.server.identifier, "start")
         await watched.must_have_shown()
 
@@ -93,7 +83,7 @@ async def test_one_that_is_lost_for_good_is_told(node: Node, monkeypatch: pytest
     monkeypatch.setattr(console, "MOST_LOSSES", 2)
     node.world.faults.order(faults.cut(), on=Call.CONSOLE)
     node.world.faults.order(faults.token_refused(), on=Call.CONSOLE, times=None)
-    node.on_give = lambda: node.world.later(0.05, lambda: node.server.console.append("more"))
+    says_once_let_in(node, monkeypatch, "more")
     told = await failure(node, "never")
     assert told.startswith("the console of lobby could not be read to the end: host 127.0.0.1 does not take")
     assert len(node.given) == 3
@@ -112,7 +102,7 @@ async def test_a_flood_is_not_read_to_its_end(node: Node, monkeypatch: pytest.Mo
     """It is told as such."""
     monkeypatch.setattr(core, "MOST_LINES", 500)
     node.server.console = []
-    node.on_give = lambda: node.world.later(0.05, lambda: node.server.console.extend(["spam"] * 5000))
+    says_once_let_in(node, monkeypatch, *["spam"] * 5000)
     assert await failure(node, "never") == "lobby has not shown “never” in the first 500 lines of its console"
 
 

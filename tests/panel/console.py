@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from daemon.clock import SystemClock
 from daemon.panel.client import PanelClient
 from daemon.panel.console import ConsoleAccess, ConsoleError, open_console
+from daemon.sandbox.console import ConsoleSocket
 from daemon.sandbox.records import Power, Server, pelican
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.serve import SandboxServer
@@ -65,3 +66,28 @@ async def node() -> AsyncIterator[Node]:
         panel = PanelClient("main", sandbox.url, SecretStr(KEY), clock=world.clock)
         async with panel:
             yield Node(world, server, sandbox, panel)
+
+
+def tokens_hold(monkeypatch: pytest.MonkeyPatch, left: Callable[[int], float]) -> list[str]:
+    """Let the n-th token that the node takes hold for `left(n)` seconds, however long it has it; return those taken."""
+    taken: list[str] = []
+    authenticate = ConsoleSocket._authenticate
+
+    async def take(socket: ConsoleSocket, token: str) -> None:
+        taken.append(token)
+        await authenticate(socket, token)
+
+    monkeypatch.setattr(ConsoleSocket, "_authenticate", take)
+    monkeypatch.setattr(ConsoleSocket, "_left", lambda _: left(len(taken)))
+    return taken
+
+
+def says_once_let_in(node: Node, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Let the server say these right after the node has taken a token, so that they are sent as they are said."""
+    authenticate = ConsoleSocket._authenticate
+
+    async def take(socket: ConsoleSocket, token: str) -> None:
+        await authenticate(socket, token)
+        node.server.console.extend(lines)
+
+    monkeypatch.setattr(ConsoleSocket, "_authenticate", take)

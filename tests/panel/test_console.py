@@ -16,11 +16,10 @@ from daemon.panel import console as boundary
 from daemon.panel.client import PanelClient
 from daemon.panel.console import Console, ConsoleError
 from daemon.panel.errors import PermissionLackingError
-from daemon.sandbox import console as node_console
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import NodeState, User
-from tests.panel.console import Node, node
+from tests.panel.console import Node, node, says_once_let_in, tokens_hold
 from tests.panel.stand_in import captured, client
 from tests.stores.services import program
 
@@ -41,45 +40,29 @@ async def test_what_was_shown_before_comes_first_and_then_each_line(node: Node) 
 
 
 async def test_a_token_that_runs_out_is_renewed_in_time(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The node says so while it still holds, so no line is lost, and none comes twice."""
-    node.world.settings.socket_token_seconds = 0.6
-    authenticate = node_console.ConsoleSocket._authenticate
-
-    async def say(socket: node_console.ConsoleSocket, token: str) -> None:
-        await authenticate(socket, token)
-        if len(node.given) == 3:
-            node.server.console.append("still here")
-
-    monkeypatch.setattr(node_console.ConsoleSocket, "_authenticate", say)
+    """The node says so while it still holds, so that no line is lost, and none comes twice."""
+    taken = tokens_hold(monkeypatch, lambda n: 0.0 if n < 3 else 600.0)
     async with node.opened() as lines:
-        found = [await anext(lines) for _ in range(3)]
-    assert (found[2], len(set(node.given))) == ("still here", 3)
+        found = [await anext(lines) for _ in range(2)]
+        node.world.later(0.0, lambda: node.server.console.append("still here"))
+        found.append(await anext(lines))
+    assert (found[2], taken) == ("still here", list(dict.fromkeys(node.given)))
 
 
 async def test_what_was_shown_after_a_token_ran_out_is_asked_for(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The node sends none of it, and then all that it still has, once the next token holds."""
-    monkeypatch.setattr(node_console, "EXPIRING_SECONDS", 0.0)
-    node.world.settings.socket_token_seconds = 0.6
-    authenticate = node_console.ConsoleSocket._authenticate
-
-    async def say_before(socket: node_console.ConsoleSocket, token: str) -> None:
-        if len(node.given) == 2:
-            node.server.console.append("meanwhile")
-            await socket._tell()
-        await authenticate(socket, token)
-
-    monkeypatch.setattr(node_console.ConsoleSocket, "_authenticate", say_before)
-    async with node.opened() as lines:
-        found = [await anext(lines) for _ in range(5)]
-    assert found[2:] == [*found[:2], "meanwhile"]
+    """The node sends none of it while no token holds, and all that it still has once the next one does."""
+    taken = tokens_hold(monkeypatch, lambda n: -1.0 if n < 2 else 600.0)
+    async with asyncio.timeout(20), node.opened() as lines:
+        assert [await anext(lines) for _ in range(2)] == node.server.console
+    assert len(taken) == 2
 
 
 async def test_a_node_that_wants_ever_more_tokens_gets_no_more(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each costs a request to the panel."""
     monkeypatch.setattr(boundary, "MOST_RENEWALS", 2)
-    node.world.settings.socket_token_seconds = 0.1
+    taken = tokens_hold(monkeypatch, lambda _: 0.0)
     assert "asks for more than" in (await node.refusal()).text
-    assert len(node.given) == 3
+    assert len(taken) == 3
 
 
 async def test_a_token_that_the_node_refuses_is_told(node: Node) -> None:
@@ -107,11 +90,11 @@ async def test_no_redirect_is_followed(node: Node) -> None:
 
 
 @pytest.mark.parametrize("lost", [faults.cut(), faults.reset(), faults.lost_before()], ids=lambda fault: fault.name)
-async def test_a_connection_that_breaks_is_told(node: Node, lost: Fault) -> None:
+async def test_a_connection_that_breaks_is_told(node: Node, monkeypatch: pytest.MonkeyPatch, lost: Fault) -> None:
     """Before the node lets us in, or in the middle."""
     node.server.says = ()
     node.world.faults.order(lost, on=Call.CONSOLE)
-    node.on_give = lambda: node.world.later(0.05, lambda: node.server.console.append("last words"))
+    says_once_let_in(node, monkeypatch, "last words")
     assert "host 127.0.0.1 " in (await node.refusal()).text
 
 
