@@ -14,7 +14,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Power
 from tests.fakes import FakeClock
-from tests.panel.console import Node, node, says_once_let_in, tokens_hold
+from tests.panel.console import Node, node, says_once_asked, tokens_hold
 
 __all__ = ["node"]
 
@@ -83,7 +83,7 @@ async def test_one_that_is_lost_for_good_is_told(node: Node, monkeypatch: pytest
     monkeypatch.setattr(console, "MOST_LOSSES", 2)
     node.world.faults.order(faults.cut(), on=Call.CONSOLE)
     node.world.faults.order(faults.token_refused(), on=Call.CONSOLE, times=None)
-    says_once_let_in(node, monkeypatch, "more")
+    says_once_asked(node, monkeypatch, "more")
     told = await failure(node, "never")
     assert told.startswith("the console of lobby could not be read to the end: host 127.0.0.1 does not take")
     assert len(node.given) == 3
@@ -102,7 +102,7 @@ async def test_a_flood_is_not_read_to_its_end(node: Node, monkeypatch: pytest.Mo
     """It is told as such."""
     monkeypatch.setattr(core, "MOST_LINES", 500)
     node.server.console = []
-    says_once_let_in(node, monkeypatch, *["spam"] * 5000)
+    says_once_asked(node, monkeypatch, *["spam"] * 5000)
     assert await failure(node, "never") == "lobby has not shown “never” in the first 500 lines of its console"
 
 

@@ -82,12 +82,13 @@ def tokens_hold(monkeypatch: pytest.MonkeyPatch, left: Callable[[int], float]) -
     return taken
 
 
-def says_once_let_in(node: Node, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    """Let the server say these right after the node has taken a token, so that they are sent as they are said."""
-    authenticate = ConsoleSocket._authenticate
+def says_once_asked(node: Node, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Let the server say these right after the node was asked for its lines, so that they are sent as they are said."""
+    hear = ConsoleSocket._hear
 
-    async def take(socket: ConsoleSocket, token: str) -> None:
-        await authenticate(socket, token)
-        node.server.console.extend(lines)
+    async def say(socket: ConsoleSocket, message: dict[str, Any]) -> None:
+        await hear(socket, message)
+        if message["event"] == "send logs":
+            node.server.console.extend(lines)
 
-    monkeypatch.setattr(ConsoleSocket, "_authenticate", take)
+    monkeypatch.setattr(ConsoleSocket, "_hear", say)

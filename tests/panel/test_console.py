@@ -19,7 +19,7 @@ from daemon.panel.errors import PermissionLackingError
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import NodeState, User
-from tests.panel.console import Node, node, says_once_let_in, tokens_hold
+from tests.panel.console import Node, node, says_once_asked, tokens_hold
 from tests.panel.stand_in import captured, client
 from tests.stores.services import program
 
@@ -94,7 +94,7 @@ async def test_a_connection_that_breaks_is_told(node: Node, monkeypatch: pytest.
     """Before the node lets us in, or in the middle."""
     node.server.says = ()
     node.world.faults.order(lost, on=Call.CONSOLE)
-    says_once_let_in(node, monkeypatch, "last words")
+    says_once_asked(node, monkeypatch, "last words")
     assert "host 127.0.0.1 " in (await node.refusal()).text
 
 
