@@ -5,7 +5,7 @@ A store that fails is left out for the rest of the run; the others go on (invari
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from daemon.clock import Clock
@@ -161,8 +161,9 @@ class Copier:
         """Open these stores until `held` ends."""
         opened = {}
         for name in stores:
+            settings = replace(self._stores[name].settings, parts_in=self._room.folder)
             try:
-                opened[name] = await held.enter_async_context(self._opens(self._stores[name].settings))
+                opened[name] = await held.enter_async_context(self._opens(settings))
             except BackupdError as error:
                 result.troubles[name] = error
         return opened

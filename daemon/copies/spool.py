@@ -30,6 +30,11 @@ class SpoolRoom:
     bytes: int = 0
     reserved: int = 0
 
+    @property
+    def folder(self) -> Path | None:
+        """The first folder; None where nothing may be put on a disk."""
+        return self.folders[0] if self.folders and self.bytes else None
+
     def parted(self, stores: int) -> "SpoolRoom":
         """Return one store's share of the room."""
         return replace(self, bytes=self.bytes // max(1, stores))

@@ -9,7 +9,7 @@ errors    what a store can raise                 boundary  what others raise bec
 open      from settings to the open store        keys      which names an object may have
 parts     the name of an unfinished file         streams   rate, exact size and blocks of a stream
 extras    what may not be installed              threads   blocking calls, each with a deadline
-sizes     how large an object's parts must be
+sizes     how large an object's parts must be       held      where parts are until they are sent
 directory/    the engine for folders and mounts
 sftp/         the engine for SSH hosts
 clouds/       the engine for Google and Azure

@@ -1,10 +1,12 @@
 """What lies between a stream and a store: an upper bound on its rate, its exact size, blocks of one size."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
+from typing import TypeVar
 
 from daemon.clock import Clock
 from daemon.stores.errors import StoreCutError
 
+B = TypeVar("B")
 Block = bytes | bytearray
 
 
@@ -78,7 +80,7 @@ async def at_least(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[b
         yield b"".join(held)
 
 
-async def with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGenerator[Block, None]:
+async def with_first(first: list[B], rest: AsyncIterable[B]) -> AsyncGenerator[B, None]:
     """Yield the one block that was taken from a stream, out of its list, then the rest of the stream.
 
     A large block is passed on, and held neither here nor by the caller.
@@ -86,3 +88,4 @@ async def with_first(first: list[Block], rest: AsyncIterable[Block]) -> AsyncGen
     yield first.pop()
     async for block in rest:
         yield block
+        del block  # before the next one is made

@@ -108,7 +108,8 @@ class StoreSettings:
 
     `endpoint` (a url) and `region` are s3's; az takes `endpoint` too. `known_hosts` is sftp's, the content of such a
     file. `rclone_config` is the path of rclone's configuration, None for rclone's own default. `rate` is in bytes per
-    second, over all streams to and from the store; None for no bound.
+    second, over all streams to and from the store; None for no bound. `parts_in` is a folder for what an engine would
+    have to hold in memory otherwise; None for none.
     """
 
     name: str
@@ -119,6 +120,7 @@ class StoreSettings:
     known_hosts: str | None = None
     rclone_config: Path | None = None
     rate: int | None = None
+    parts_in: Path | None = None
 
 
 def parse_location(text: str) -> Location:

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.copies.jobs import Job, PruneInputs
+from daemon.copies.spool import SpoolRoom
 from daemon.copies.work import OwnProcess
 from daemon.stores.base import Entry, Store
 from daemon.stores.directory.store import DirectoryStore
@@ -115,3 +117,32 @@ async def test_a_copy_that_stands_is_told_before_a_slow_store_has_its_own(rig: R
     assert [one.store for one in listener.done] == ["nas", "usb"]
     assert {one.failure for one in copied.copies} == {None}
     assert [(one.holding.store, one.holding.copies) for one in listener.seen] == [("nas", 1), ("usb", 1)]
+
+
+async def test_a_store_keeps_what_has_left_the_panel(rig: Rig) -> None:
+    """Its own rules alone say what goes: the panel may be lost, which is what copies are for."""
+    worker = OwnProcess(rig.clock)
+    job = await filled(rig, worker, await rig.job())
+    stored = rig.files("nas")
+    rig.server.backups.clear()
+    emptied = replace(await rig.job(), remembered=job.remembered)
+    pruned = await worker.prune(emptied, "nas", PruneInputs())
+    assert (pruned.deleted, pruned.failure, rig.files("nas")) == ((), None, stored)
+
+
+@pytest.mark.parametrize("spool", ["off", "1GiB"])
+async def test_a_store_may_hold_large_parts_in_the_state_folder(rig: Rig, spool: str) -> None:
+    """Where the operator lets copies use this machine's disk, and nowhere else."""
+    opened: list[Path | None] = []
+
+    @asynccontextmanager
+    async def opens(settings: StoreSettings, **more: Any) -> AsyncIterator[Store]:
+        opened.append(settings.parts_in)
+        async with open_store(settings, **more) as store:
+            yield store
+
+    room = SpoolRoom((rig.folder / "state",), 2**30 if spool == "1GiB" else 0)
+    worker, job = OwnProcess(rig.clock, opens), replace(await rig.job(), room=room)
+    newest = (await worker.look(job)).wanted[0].backup
+    await worker.copy(job, newest, partial(link, rig, newest), Listener())
+    assert set(opened) == {rig.folder / "state" if spool == "1GiB" else None}

@@ -108,22 +108,25 @@ async def test_an_extra_that_is_missing_is_said_with_the_command_that_installs_i
     assert raised.value.hint == f"install it: pip install 'ptero-backupd[{extra}]'"
 
 
-@pytest.mark.parametrize(("size", "at_most"), [(80 * 2**30, None), (None, 80 * 2**30)])
+@pytest.mark.parametrize(
+    ("size", "at_most", "parts"),
+    [(2**30, None, (5, 2)), (60 * 2**30, None, (7, 1)), (80 * 2**30, None, (9, 1)), (None, 80 * 2**30, (9, 1))],
+)
 async def test_the_parts_are_large_enough(
-    clouds: Place, monkeypatch: pytest.MonkeyPatch, size: int | None, at_most: int | None
+    clouds: Place, monkeypatch: pytest.MonkeyPatch, size: int | None, at_most: int | None, parts: tuple[int, int]
 ) -> None:
-    """For what is to come, whether it is known to the byte or not."""
-    asked: list[int] = []
+    """For what is to come, whether it is known to the byte or not; the larger they are, the fewer at a time."""
+    asked: list[tuple[int, int]] = []
 
-    async def noted(*words: object, chunk_size: int, **options: object) -> None:
-        asked.append(chunk_size)
+    async def noted(*words: object, chunk_size: int, max_concurrency: int, **options: object) -> None:
+        asked.append((chunk_size, max_concurrency))
         raise FileNotFoundError
 
     monkeypatch.setattr(obstore, "put_async", noted)
     async with clouds.open() as store:
         with pytest.raises(StoreError):
             await store.put("world", content(bytes(9 * 2**20)), size=size, at_most=at_most)
-    assert asked == [9 * 2**20]
+    assert asked == [(parts[0] * 2**20, parts[1])]
 
 
 async def test_what_breaks_leaves_no_part_of_its_own(clouds: Place) -> None:

@@ -24,7 +24,7 @@ from daemon.stores.errors import (
 )
 from daemon.stores.s3.http import S3Http
 from daemon.stores.s3.store import S3Store
-from daemon.stores.sizes import MOST_PARTS, PART, part_size
+from daemon.stores.sizes import PART
 from daemon.stores.values import Credentials
 from tests.fakes import START, FakeClock, SkippingClock
 from tests.leaks import leaks
@@ -234,11 +234,3 @@ async def test_a_large_object_takes_little_memory(s3: Place) -> None:
         finally:
             tracemalloc.stop()
     assert peak < 20 * 2**20
-
-
-def test_the_parts_of_an_object_are_few_enough() -> None:
-    """All of one size, and never more than S3 takes."""
-    assert part_size(None) == part_size(0) == part_size(PART * MOST_PARTS) == PART
-    for size in (PART * MOST_PARTS + 1, 5 * 2**40):
-        assert part_size(size) * MOST_PARTS >= size
-        assert part_size(size) % 2**20 == 0

@@ -361,6 +361,25 @@ async def test_the_parts_are_large_enough_for_a_bound(store: Store, service: res
     assert sorted(int(call.request.headers["content-length"]) for call in part.calls) == [2**20, 9 * 2**20]
 
 
+async def test_a_part_that_lies_in_a_file_is_sent_again(
+    service: respx.Router, tmp_path: Path, clock: FakeClock
+) -> None:
+    """The same bytes under the same sum, though they are in no memory any more."""
+    sent = [bytes([number]) * 2**20 for number in range(17)]
+    whole = {**HEAD, "content-length": str(17 * 2**20)}
+    service.head("/bucket/p/a").mock(side_effect=[httpx.Response(404), httpx.Response(200, headers=whole)])
+    service.post("/bucket/p/a", params={"uploads": ""}).respond(text=BEGUN)
+    first = service.put("/bucket/p/a", params={"partNumber": "1"}).mock(
+        side_effect=[httpx.Response(503, text=error("SlowDown")), httpx.Response(200, headers={"etag": '"e"'})]
+    )
+    service.put("/bucket/p/a", params={"partNumber": "2"}).respond(headers={"etag": '"f"'})
+    service.post("/bucket/p/a", params={"uploadId": "u"}).respond(text="<CompleteMultipartUploadResult/>")
+    async with open_store(replace(SETTINGS, parts_in=tmp_path), clock=clock) as opened:
+        await opened.put("a", content(*sent), at_most=147 * 2**30)
+    assert [call.request.content == b"".join(sent[:16]) for call in first.calls] == [True, True]
+    assert len({call.request.headers["x-amz-content-sha256"] for call in first.calls}) == 1
+
+
 async def test_a_part_without_its_etag_is_no_part(store: Store, parted: respx.Router) -> None:
     """It could not be named in the end."""
     parted.put("/bucket/p/a", params={"uploadId": "u"}).respond(200)

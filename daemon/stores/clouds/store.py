@@ -24,7 +24,7 @@ from daemon.stores.errors import (
 )
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, new_id, part_name, read_part
-from daemon.stores.sizes import PART, part_size
+from daemon.stores.sizes import PART, part_size, parts_in_memory
 from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 P = TypeVar("P")
 
-AT_ONCE = 2
 PIECE = 2**20
 CALL_SECONDS = 120.0  # obstore's own tries are within it
 END_SECONDS = 600.0
@@ -156,9 +155,9 @@ class CloudStore:
         stopped = asyncio.Event()
 
         async def sent() -> None:
-            feed = _until(stopped, content)
+            feed, on_their_way = _until(stopped, content), max(1, parts_in_memory(each) - 1)
             await obstore.put_async(
-                self._opened, name, feed, use_multipart=True, chunk_size=each, max_concurrency=AT_ONCE
+                self._opened, name, feed, use_multipart=True, chunk_size=each, max_concurrency=on_their_way
             )
 
         sending = asyncio.ensure_future(sent())

@@ -6,7 +6,6 @@ whose refusal is settled by a look (`store`). Four tries take some ten seconds; 
 
 import asyncio
 import base64
-import hashlib
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,11 +18,11 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.core.backoff import Backoff
 from daemon.stores.errors import StoreCutError, StoreError
+from daemon.stores.held import Part, summed
 from daemon.stores.s3.answers import error_words, header_moment
 from daemon.stores.s3.http import Answer, Body, S3Http
 from daemon.stores.s3.refusal import SKEWED, is_passing, refusal
 from daemon.stores.s3.sign import EMPTY_SHA256, SigningKey, encoded_path, encoded_query, presigned_query, signed_headers
-from daemon.stores.streams import Block
 
 ATTEMPTS = 4
 BACKOFF = Backoff(first=1.0, most=10.0)  # seconds
@@ -50,7 +49,7 @@ class S3Client:
         *,
         query: Mapping[str, str] = _NONE,
         headers: Mapping[str, str] = _NONE,
-        body: Block = b"",
+        body: Part = b"",
         checked: bool = False,
         seconds: float = SECONDS,
     ) -> Answer:
@@ -60,9 +59,10 @@ class S3Client:
         body. The service checks the body against the SHA-256 that is signed.
         """
         seconds += len(body) / SLOWEST
-        digest = await asyncio.to_thread(_sha256, body) if body else EMPTY_SHA256
+        digest = (await asyncio.to_thread(summed, body, "sha256")).hex() if body else EMPTY_SHA256
         if checked:
-            headers = {**headers, "content-md5": await asyncio.to_thread(_md5, body)}
+            md5 = base64.b64encode(await asyncio.to_thread(summed, body, "md5")).decode()
+            headers = {**headers, "content-md5": md5}
         for attempt in range(ATTEMPTS):
             target, signed = self._signed(method, key, query, headers, digest)
             try:
@@ -149,11 +149,3 @@ def _asked(answer: Answer) -> float | None:
     """Return the seconds that the service asks us to wait; None where it names none."""
     text = answer.headers.get("retry-after", "")
     return float(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
-
-
-def _sha256(body: Block) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-def _md5(body: Block) -> str:
-    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

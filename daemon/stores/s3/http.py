@@ -22,7 +22,7 @@ from daemon.stores.errors import (
     StoreUnreachableError,
     StoreUnusableError,
 )
-from daemon.stores.streams import Block
+from daemon.stores.held import Part, pieces_of
 
 import httpx  # isort: skip — `reach` has imported it without what it does not need
 
@@ -77,7 +77,7 @@ class S3Http:
         return self._url.netloc.decode("ascii")
 
     async def exchange(
-        self, method: str, target: str, headers: Mapping[str, str], body: Block, seconds: float
+        self, method: str, target: str, headers: Mapping[str, str], body: Part, seconds: float
     ) -> Answer:
         """Send a request, and return the whole answer; raises StoreUnreachableError after `seconds`."""
         with translating(_FAILURES, self._failure):
@@ -99,7 +99,7 @@ class S3Http:
 
     @asynccontextmanager
     async def _sent(
-        self, method: str, target: str, headers: Mapping[str, str], body: Block
+        self, method: str, target: str, headers: Mapping[str, str], body: Part
     ) -> AsyncGenerator[httpx.Response, None]:
         client = self._client = self._client or self._made()
         lengths = {"content-length": str(len(body))} if body or method in {"PUT", "POST"} else {}
@@ -107,7 +107,7 @@ class S3Http:
             method,
             self._url.copy_with(raw_path=target.encode("ascii")),
             headers={**headers, **lengths, "accept-encoding": "identity", "user-agent": "ptero-backupd"},
-            content=_slices(body) if body else None,
+            content=pieces_of(body, SLICE) if body else None,
             extensions={"timeout": httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS).as_dict()},
         )
         self.count += 1
@@ -146,12 +146,6 @@ class S3Http:
         if isinstance(error, TimeoutError | httpx.TimeoutException):
             return StoreUnreachableError(f"{host} does not answer in time")
         return StoreUnreachableError(f"{host} cannot be reached ({type(error).__name__})")
-
-
-async def _slices(body: Block) -> AsyncIterator[bytes]:
-    view = memoryview(body)
-    for start in range(0, len(view), SLICE):
-        yield bytes(view[start : start + SLICE])
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

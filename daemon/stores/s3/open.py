@@ -22,7 +22,7 @@ def s3_store(settings: StoreSettings, limit: RateLimit, clock: Clock) -> S3Store
     url, path = _where(settings, settings.location.bucket, region)
     client = S3Client(S3Http(settings.name, url), path, _key(settings, region), clock)
     prefix = f"{settings.location.prefix}/" if settings.location.prefix else ""
-    return S3Store(settings.name, client, prefix, limit, clock)
+    return S3Store(settings.name, client, prefix, limit, clock, parts_in=settings.parts_in)
 
 
 def _key(settings: StoreSettings, region: str) -> SigningKey:

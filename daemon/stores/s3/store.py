@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from daemon.stores.errors import (
     StorePermissionError,
     StoreTroubleError,
 )
+from daemon.stores.held import Part, parts_of
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.s3 import answers
 from daemon.stores.s3.answers import Page, Upload
@@ -36,7 +38,7 @@ from daemon.stores.s3.locks import BucketLocks, lock_headers
 from daemon.stores.s3.refusal import BeyondError, UnsupportedError
 from daemon.stores.s3.upload import PartedUpload
 from daemon.stores.sizes import part_size
-from daemon.stores.streams import Block, RateLimit, blocks, exactly, with_first
+from daemon.stores.streams import RateLimit, exactly, with_first
 
 A = TypeVar("A")
 Write = Callable[[Mapping[str, str]], Awaitable[None]]
@@ -49,14 +51,24 @@ _MAY_ASK = "give the store's key s3:GetBucketObjectLockConfiguration, s3:GetObje
 
 
 class S3Store:
-    """A store below `prefix` ("" or "a/b/") of a bucket."""
+    """A store below `prefix` ("" or "a/b/") of a bucket. Parts that are too large for memory are held in `parts_in`."""
 
-    def __init__(self, name: str, client: S3Client, prefix: str, limit: RateLimit, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: S3Client,
+        prefix: str,
+        limit: RateLimit,
+        clock: Clock,
+        *,
+        parts_in: Path | None = None,
+    ) -> None:
         self._name = name
         self._client = client
         self._prefix = prefix
         self._limit = limit
         self._clock = clock
+        self._parts_in = parts_in
         self._locks = BucketLocks(name, client)
         self._condition: Mapping[str, str] = _CONDITION
 
@@ -81,14 +93,16 @@ class S3Store:
         headers = {_WORD: word} | lock_headers(lock_until)
         checked = lock_until is not None or await self._locks.possible() is not False
         most = part_size(at_most if size is None else size)
-        async with aclosing(blocks(exactly(self._limit.over(content), size), most)) as pieces:
-            first = await anext(pieces, b"")
+        parts, held = await parts_of(exactly(self._limit.over(content), size), most, self._parts_in)
+        async with aclosing(parts):
+            first = await anext(parts, b"")
             if len(first) < most:
                 sent = await self._put_whole(key, first, word, headers, checked=checked)
             else:
-                rest = with_first([first], pieces)
+                upload = PartedUpload(self._client, self._prefix + key, headers, checked=checked, held=held)
+                every = with_first([first], parts)
                 del first  # it is held once, by what sends it
-                sent = await self._put_parts(key, rest, word, headers, checked=checked)
+                sent = await self._put_parts(key, every, word, upload)
         return await self._stored(key, sent)
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
@@ -198,7 +212,7 @@ class S3Store:
             return
         raise ObjectExistsError(f"{self._name}: {key} is there already")
 
-    async def _put_whole(self, key: str, body: Block, word: str, headers: Mapping[str, str], *, checked: bool) -> int:
+    async def _put_whole(self, key: str, body: Part, word: str, headers: Mapping[str, str], *, checked: bool) -> int:
         what, name = f"{self._name}: {key} cannot be written", self._prefix + key
 
         async def send(condition: Mapping[str, str]) -> None:
@@ -207,11 +221,9 @@ class S3Store:
         await self._under_condition(key, word, send)
         return len(body)
 
-    async def _put_parts(
-        self, key: str, content: AsyncIterable[Block], word: str, headers: Mapping[str, str], *, checked: bool
-    ) -> int:
-        async with PartedUpload(self._client, self._prefix + key, headers, checked=checked) as upload:
-            await upload.fill(content)
+    async def _put_parts(self, key: str, parts: AsyncIterable[Part], word: str, begun: PartedUpload) -> int:
+        async with begun as upload:
+            await upload.fill(parts)
             await self._under_condition(key, word, upload.complete)
         return upload.size
 

@@ -7,28 +7,30 @@ from types import TracebackType
 from typing import Self
 
 from daemon.stores.errors import StoreCutError, StoreError, StoreRefusedError
+from daemon.stores.held import Part
 from daemon.stores.s3.answers import completion, is_completed, upload_id
 from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.refusal import refusal
 from daemon.stores.sizes import MOST_PARTS, PART
-from daemon.stores.streams import Block
 
-AT_ONCE = 2
 COMPLETE_SECONDS = 600.0  # a service may put the parts together only now
 ABORT_SECONDS = 60.0
 
 
 class PartedUpload:
-    """One upload. Leaving its context without `complete` aborts it, and leaves nothing of it in the service."""
+    """One upload. Leaving its context without `complete` aborts it, and leaves nothing of it in the service.
 
-    def __init__(self, client: S3Client, key: str, headers: Mapping[str, str], *, checked: bool) -> None:
+    At most so many parts are `held` at a time: those on their way, and the one that is being filled.
+    """
+
+    def __init__(self, client: S3Client, key: str, headers: Mapping[str, str], *, checked: bool, held: int) -> None:
         self._client = client
         self._key = key
         self._headers = headers
         self._checked = checked
         self._id = ""
         self._parts: list[asyncio.Task[str]] = []
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(held)
         self._done = False
         self.size = 0
 
@@ -55,16 +57,18 @@ class PartedUpload:
             with suppress(StoreError):
                 await self._abort()
 
-    async def fill(self, blocks: AsyncIterable[Block]) -> None:
-        """Send each block as a part; a few are on their way at once, and no more are held."""
-        async for block in blocks:
+    async def fill(self, content: AsyncIterable[Part]) -> None:
+        """Send the parts; the next one is not filled before there is a place for it."""
+        parts = aiter(content)
+        await self._places.acquire()
+        while (part := await anext(parts, None)) is not None:
             if len(self._parts) == MOST_PARTS:
                 raise StoreRefusedError(f"{self._key} has more than {MOST_PARTS} parts of {PART} bytes")
+            self.size += len(part)
+            self._parts.append(asyncio.create_task(self._send(len(self._parts) + 1, part)))
+            del part  # it is the task's alone
             await self._places.acquire()
             self._raise_failed()
-            self.size += len(block)
-            self._parts.append(asyncio.create_task(self._send(len(self._parts) + 1, block)))
-            del block  # it is the task's alone
         await asyncio.gather(*self._parts)
 
     async def complete(self, condition: Mapping[str, str]) -> None:
@@ -88,14 +92,14 @@ class PartedUpload:
         answer = await self._client.call(what, "POST", self._key, query={"uploads": ""}, headers=self._headers)
         return upload_id(answer.body)
 
-    async def _send(self, number: int, block: Block) -> str:
+    async def _send(self, number: int, content: Part) -> str:
         try:
             answer = await self._client.call(
                 f"{self._key} cannot be written",
                 "PUT",
                 self._key,
                 query={"uploadId": self._id, "partNumber": str(number)},
-                body=block,
+                body=content,
                 checked=self._checked,
             )
         finally:
