@@ -27,11 +27,14 @@ from daemon.panel.errors import NotFoundError
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup
 from daemon.sandbox.scenes import KEY
+from daemon.stores.values import BucketLocation, Credentials, StoreSettings
 from tests.copying.conftest import Listener, Rig
 from tests.stores.conftest import rclone, s3, s3_service, sftp, sftp_service  # noqa: F401 — fixtures
 from tests.stores.places import Place
 
 pytestmark = pytest.mark.anyio
+
+STORE_SECRET = "a-secret-of-the-store"
 
 
 @pytest.fixture
@@ -241,12 +244,17 @@ async def test_why_the_panel_gives_no_link_is_told(rig: Rig, worker: ChildProces
 async def test_neither_arguments_nor_environment_hold_a_secret(
     rig: Rig, worker: ChildProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is the panel's key among what the process is sent."""
+    """Not the stores', which the process is sent; nor is the panel's key among what it is sent."""
     monkeypatch.setenv("PTERO_BACKUPD_PANELS__MAIN__API_KEY", KEY)
     job = await rig.job()
+    given = Credentials(access_key_id=SecretStr("AKIAEXAMPLE"), secret_access_key=SecretStr(STORE_SECRET))
+    bucket = StoreSettings("off", BucketLocation("s3", "bucket", ""), credentials=given)
+    job = replace(job, others={"off": replace(job.stores["nas"], settings=bucket)})
     await worker.look(job)
     told = visible(worker.pid)
     assert KEY.encode() not in told
+    assert STORE_SECRET.encode() not in told
+    assert STORE_SECRET.encode() in pickle.dumps(job.without_key())
     assert b"PTERO_BACKUPD" not in told
     assert KEY.encode() not in pickle.dumps(job.without_key())
     assert KEY.encode() in pickle.dumps(replace(job, stores={}))  # it would be seen
