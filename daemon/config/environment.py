@@ -114,7 +114,7 @@ def _unquoted(path: KeyPath, text: str, name: str, tree: Tree) -> str:
 
 
 def _say_over_file(path: KeyPath, tree: Tree) -> None:
-    """Warn if a file sets the key too, or defines the policy or server that the variable changes.
+    """Warn if a file sets the key too, or defines the policy, server or store that the variable changes.
 
     No file shows a forgotten variable, and its `keep` may delete more than the one that is read there. Secrets belong
     in the environment.
@@ -122,7 +122,7 @@ def _say_over_file(path: KeyPath, tree: Tree) -> None:
     if path[-1] in SECRETS.get(path[0], ()):
         return
     file = tree.origins.get(path)
-    table = tree.origins.get(path[:2]) if path[0] in {"policies", "servers"} else None
+    table = tree.origins.get(path[:2]) if path[0] in {"policies", "servers", "stores"} else None
     if (file or table) not in {None, ENVIRONMENT}:
         where = f"over {file}" if file else f"and not by {table}"
         tree.warn(path, f"is set by the environment ({variable(path)}), {where}")

@@ -135,6 +135,7 @@ def test_a_key_in_the_environment_replaces_the_file_s_whole_value(tmp_path: Path
         ("POLICIES__STANDARD__KEEP", '{"last": 1}', "policies.standard.keep", "over"),
         ("POLICIES__STANDARD__TOTAL_SIZE", "50MB", "policies.standard.total_size", "and not by"),
         ("SERVERS__SURVIVAL__KEEP", '{"last": 1}', "servers.survival.keep", "and not by"),
+        ("STORES__NAS__KEEP", '{"last": 1}', "stores.nas.keep", "and not by"),
         ("PANELS__MAIN__URL", "https://other.example.com", "panels.main.url", "over"),
     ],
 )
@@ -142,7 +143,7 @@ def test_what_the_environment_sets_over_a_file_is_said(
     tmp_path: Path, name: str, value: str, key: str, where: str
 ) -> None:
     """A forgotten variable decides what goes, and is seen in no file; nothing is "over" a file that lacks the key."""
-    path = write(tmp_path)
+    path = write(tmp_path, f"{RIGHT}[stores.nas]\nurl = 'file:///srv/copies'\n")
     config = load(path, ENVIRONMENT | {f"PTERO_BACKUPD_{name}": value})
     assert config.warnings == (f"{key}: is set by the environment (PTERO_BACKUPD_{name}), {where} {path}",)
 

@@ -1,6 +1,7 @@
 """What only the engine on PostgreSQL can be asked: who acts, what a wrong database says, a connection that is lost."""
 
 import asyncio
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -204,6 +205,21 @@ async def test_another_host_is_verified_unless_it_is_said_otherwise(cluster: Clu
     for address, verified in ((url, True), (url.replace("db.example.com", "127.0.0.1"), False)):
         _, context = tls(address)
         assert (context is not None and context.check_hostname) is verified
+
+
+async def test_certificates_of_older_private_authorities_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python sets OpenSSL's strict flag from 3.13 on, and would refuse what psql takes."""
+    make = ssl.create_default_context
+
+    def strict(*, cafile: str | None) -> ssl.SSLContext:
+        context = make(cafile=cafile)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    _, context = tls("postgresql://backupd@db.example.com/backupd")
+    assert context is not None
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
 
 
 async def test_a_role_without_rights_is_told_what_it_needs(cluster: ClusterConfig, postgres_server: Postgres) -> None:

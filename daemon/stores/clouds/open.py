@@ -1,11 +1,13 @@
 """From a store's settings to the engine: Google or Azure, each with the one kind of secret that it takes."""
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from obstore.store import AzureStore, GCSStore
 from pydantic import SecretStr
 
+from daemon.panel.proxies import UnusableProxyError, proxy_for
 from daemon.stores.clouds.store import CloudStore
 from daemon.stores.errors import StoreUnusableError
 from daemon.stores.streams import RateLimit
@@ -22,9 +24,11 @@ _TIMES: "ClientConfig" = {
     "timeout": timedelta(minutes=10),
 }
 
+_GOOGLE = "https://storage.googleapis.com"
+
 
 def cloud_store(settings: StoreSettings, location: BucketLocation, limit: RateLimit) -> CloudStore:
-    """Return the engine; raises StoreUnusableError if a secret is missing or cannot be read."""
+    """Return the engine; raises StoreUnusableError if a secret is missing or unreadable, or a proxy cannot be used."""
     try:
         opened = _google(settings, location) if location.scheme == "gs" else _azure(settings, location)
     except StoreUnusableError:
@@ -38,6 +42,7 @@ def cloud_store(settings: StoreSettings, location: BucketLocation, limit: RateLi
 
 def _google(settings: StoreSettings, location: BucketLocation) -> GCSStore:
     key = _needed(settings, "service_account", settings.credentials.service_account)
+    _refuse_bad_proxy(settings, _GOOGLE)
     return GCSStore(
         location.bucket,
         prefix=location.prefix or None,
@@ -48,8 +53,10 @@ def _google(settings: StoreSettings, location: BucketLocation) -> GCSStore:
 
 
 def _azure(settings: StoreSettings, location: BucketLocation) -> AzureStore:
+    account = _needed(settings, "account_name", settings.credentials.account_name)
+    _refuse_bad_proxy(settings, settings.endpoint or f"https://{account}.blob.core.windows.net")
     config: AzureConfig = {
-        "account_name": _needed(settings, "account_name", settings.credentials.account_name),
+        "account_name": account,
         "account_key": _needed(settings, "account_key", settings.credentials.account_key),
     }
     options: ClientConfig = {**_TIMES}
@@ -63,6 +70,14 @@ def _azure(settings: StoreSettings, location: BucketLocation) -> AzureStore:
         client_options=options,
         retry_config=_RETRIES,
     )
+
+
+def _refuse_bad_proxy(settings: StoreSettings, url: str) -> None:
+    """Refuse what obstore, which reads the environment too, would report as a service that does not answer."""
+    try:
+        proxy_for(url, os.environ)
+    except UnusableProxyError as error:
+        raise StoreUnusableError(f"{settings.name}: {error}", hint="correct it, or add the host to NO_PROXY") from None
 
 
 def _needed(settings: StoreSettings, name: str, secret: SecretStr | None) -> str:
