@@ -79,6 +79,11 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert [link for page in tracked(".md") for link in dangling(page)] == []
 
 
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    """At most 200 lines: the rest is in the docs."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
 def test_what_leads_nowhere_would_be_found(tmp_path: Path) -> None:
     """Else the tests above would prove nothing."""
     assert cited("see invariant 6, and invariants 2, 3 and 12; invariant\n7") == {6, 2, 3, 12, 7}
