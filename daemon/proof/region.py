@@ -20,6 +20,10 @@ LARGEST_CHUNK = 64 * 2**20  # bytes, inflated
 _GZIP, _ZLIB, _NONE, _LZ4, _CUSTOM = 1, 2, 3, 4, 127
 _EXTERNAL = 0x80  # the chunk is in a file of its own, beside the region, and has a length of 1 here
 _WINDOWS = {_GZIP: 16 + zlib.MAX_WBITS, _ZLIB: zlib.MAX_WBITS}
+_MOST_SECTORS = 255
+"""That many or more: Spigot, Paper and Forge tell how long a larger chunk is by its length alone."""
+
+_NO_SECTOR = 2**24  # more than a location can say
 _PREFIX = 5  # bytes: the length, and the compression
 _COMPOUND = 0x0A
 
@@ -137,13 +141,19 @@ class RegionReader:
             self._problem(f"{chunk.words} is compressed in no known way ({kind})")
         elif kind & _EXTERNAL:
             return
-        elif length + 4 > chunk.sectors * SECTOR:
-            self._problem(f"{chunk.words} is longer than its place: {length} bytes in {chunk.sectors} sectors")
+        elif length + 4 > (sectors := self._sectors(chunk)) * SECTOR:
+            self._problem(f"{chunk.words} is longer than its place: {length} bytes in {sectors} sectors")
         elif begins + 4 + length > self._size:
             self._problem(f"{chunk.words} is cut by the end of the file")
         elif kind in _WINDOWS and (chunk.index + self._salt) % SAMPLED == 0 and length > 1:
             self._inflating = _Inflated(chunk, _WINDOWS[kind])
             self._ends = begins + 4 + length
+
+    def _sectors(self, chunk: _Place) -> int:
+        """Return how many sectors a chunk may take: a large one, all up to the next chunk."""
+        if chunk.sectors < _MOST_SECTORS:
+            return chunk.sectors
+        return (self._chunks[-1].sector if self._chunks else _NO_SECTOR) - chunk.sector
 
     def _close(self) -> None:
         inflated, self._inflating = self._inflating, None

@@ -18,6 +18,9 @@ _BETWEEN, MOST_STEPS = 100_000, 5_000  # the virtual machine's instructions betw
 _LEGACY = b"\x01\x01"
 """The two version bytes of a database without a write-ahead log: one in memory can be no other."""
 
+_BROUGHT_ALONG = ("no such collation sequence: ", "unknown function: ", "no such function: ", "no such module: ")
+"""What SQLite says of what the database's own program adds to it; nothing is wrong with the file."""
+
 
 class Steps:
     """How much SQLite may still do for one archive, be it for one database or for many."""
@@ -78,7 +81,7 @@ class DatabaseReader:
         return ""
 
     def _content_problem(self) -> str:
-        """Let SQLite look; what is too much for its bounds of memory and work is not wrong."""
+        """Let SQLite look; what is too much for its bounds, or needs what only its own program has, is not wrong."""
         self._data[18:20] = _LEGACY
         with closing(sqlite3.connect(":memory:")) as database:
             try:
@@ -90,7 +93,8 @@ class DatabaseReader:
             except MemoryError:
                 return ""
             except sqlite3.OperationalError as error:
-                return "" if self._steps.left < 0 else f"SQLite cannot read it: {error}"
+                unknown = self._steps.left < 0 or str(error).startswith(_BROUGHT_ALONG)
+                return "" if unknown else f"SQLite cannot read it: {error}"
             except (sqlite3.Error, ValueError) as error:
                 return f"SQLite cannot read it: {error}"
         return "" if said == "ok" else f"SQLite finds it damaged: {str(said)[:100]}"

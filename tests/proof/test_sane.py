@@ -1,9 +1,12 @@
 """What a game needs is in an archive and not torn: worlds in their real formats, and each of them damaged."""
 
 import random
+import sqlite3
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +35,8 @@ from tests.proof.worlds import (
 )
 
 REGION = "world/region/r.0.0.mca"
+LARGE = packed(chunk(size=260 * SECTOR), 2)
+"""Spigot, Paper and Forge write it where the game itself takes a file of its own; the header says 255 sectors."""
 
 
 def checked(files: Mapping[str, bytes], *, salt: int = 0, step: int = 10_000) -> Sanity:
@@ -91,8 +96,13 @@ def test_what_is_not_known_is_no_problem_and_no_game(files: dict[str, bytes]) ->
         bytes(region({0: packed(chunk(), 2)}, padded=False)),
         bytes(region({3: struct.pack(">IB", 1, 0x82)})),
         bytes(region({3: struct.pack(">IB", 100, 4) + bytes(99)})),
+        bytes(region({3: LARGE, 4: packed(chunk(), 2)})),
+        bytes(region({3: LARGE}, padded=False)),
     ],
-    ids=["no bytes", "no chunks", "last sector not filled up", "a chunk in a file of its own", "LZ4"],
+    ids=[
+        *("no bytes", "no chunks", "last sector not filled up", "a chunk in a file of its own", "LZ4"),
+        *("a chunk of more than 255 sectors", "the same at the end"),
+    ],
 )
 def test_odd_regions_that_the_game_writes_itself_are_whole(data: bytes) -> None:
     """Nothing is found where nothing is wrong."""
@@ -145,6 +155,13 @@ def wrong_length(data: bytearray) -> bytearray:
     return data
 
 
+def longer(data: bytearray, index: int) -> bytearray:
+    """A large chunk that would reach into the next one."""
+    begin = place(data, index)[0] * SECTOR
+    data[begin : begin + 4] = struct.pack(">I", 1_200_000)
+    return data
+
+
 def half_chunk(data: bytearray) -> bytearray:
     """Its stream ends in the middle of it."""
     begin = place(data, 0)[0] * SECTOR
@@ -180,10 +197,13 @@ def bomb(_data: bytearray) -> bytearray:
         (lambda data: moved(data, 33, 2, 0), "chunk 1,1 has no place of its own (sector 2, 0 of them)"),
         (lambda data: moved(data, 1, *place(data, 0)), "lies upon another one"),
         (lambda data: data[: place(data, 39)[0] * SECTOR + 100], "chunk 7,1 is cut by the end of the file"),
+        (lambda _: region({3: LARGE})[: 200 * SECTOR], "chunk 3,0 is cut by the end of the file"),
+        (lambda _: longer(region({3: LARGE, 4: packed(chunk(), 2)}), 3), "chunk 3,0 is longer than its place: 1200000"),
     ],
     ids=[
         *("cut", "half a header", "torn", "zeroed sector", "swapped", "wrong byte", "wrong length", "half a chunk"),
         *("no NBT", "bomb", "header past the end", "in the header", "no sectors", "overlap", "last chunk cut"),
+        *("large chunk cut", "large chunk longer than its place"),
     ],
 )
 def test_a_damaged_region_is_found_and_the_place_is_told(damage: Callable[[bytearray], bytearray], words: str) -> None:
@@ -279,6 +299,28 @@ def test_a_damaged_database_is_found(data: bytes, words: str) -> None:
 def test_databases_of_every_page_size_are_whole(page: int) -> None:
     """The largest is written as 1."""
     assert checked({"data.sqlite3": database(page=page)}) == Sanity(("SQLite",), (), 0)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE player (name TEXT COLLATE OURS UNIQUE)",
+        "CREATE TABLE player (name TEXT COLLATE OURS PRIMARY KEY) WITHOUT ROWID",
+        "CREATE TABLE player (name TEXT, low AS (ours(name)) NOT NULL)",
+    ],
+    ids=["collation", "collation of the key", "function"],
+)
+def test_what_only_the_databases_own_program_has_is_no_damage(tmp_path: Path, made: str) -> None:
+    """SQLite cannot look at such tables anywhere else; of the file, its header is looked at."""
+    with closing(sqlite3.connect(tmp_path / "data.db")) as written:
+        written.create_collation("OURS", lambda one, other: (one > other) - (one < other))
+        written.create_function("ours", 1, str.lower, deterministic=True)
+        written.execute(made)
+        written.execute("INSERT INTO player (name) VALUES ('b'), ('a')")
+        written.commit()
+    data = (tmp_path / "data.db").read_bytes()
+    assert checked({"data.db": data}) == Sanity(("SQLite",), (), 0)
+    assert len(problems({"data.db": data[:4096]})) == 1
 
 
 @pytest.mark.parametrize("beside", ["data.db-journal", "data.db-wal"])

@@ -79,7 +79,7 @@ def region(chunks: Mapping[int, bytes] | None = None, *, padded: bool = True) ->
     locations, sectors = bytearray(SECTOR), bytearray()
     for index, data in chunks.items():
         begins, count = 2 + len(sectors) // SECTOR, -(-len(data) // SECTOR)
-        locations[4 * index : 4 * index + 4] = struct.pack(">I", begins << 8 | count)
+        locations[4 * index : 4 * index + 4] = struct.pack(">I", begins << 8 | min(count, 255))
         sectors += data + (bytes(-len(data) % SECTOR) if padded or index != max(chunks) else b"")
     times = struct.pack(">I", 1_700_000_000) * 1024
     return locations + times + sectors
