@@ -35,6 +35,7 @@ __all__ = [
     "bound",
     "configure",
     "get_logger",
+    "harmless",
     "redact",
     "unbind",
 ]
@@ -103,6 +104,11 @@ def redact(text: str) -> str:
     return _SECRETS.sub(rf"\g<kept>{REDACTED}", text)
 
 
+def harmless(text: str) -> str:
+    """Return `text` for people: without secrets, and with what could turn it around or move a cursor escaped."""
+    return redact(text).translate(CONTROL)
+
+
 def _configure(level: str, stream: TextIO | None, processors: list[Processor]) -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *processors],
@@ -168,7 +174,7 @@ def _cleaned(key: object, value: object) -> Any:  # noqa: ANN401 — as any as t
         return [_cleaned(None, held) for held in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return redact(str(value)).translate(CONTROL)
+    return harmless(str(value))
 
 
 def _set_below(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

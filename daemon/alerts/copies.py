@@ -9,7 +9,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.alerting import Alert, AlertState, Event, copies_looked, pruning_looked, store_looked
 from daemon.core.copies_state import CopyState
 from daemon.core.units import format_moment
-from daemon.log import redact
+from daemon.log import harmless
 from daemon.status.copies import CopyStatus, StoreStatus
 from daemon.status.history import ServerHistory
 from daemon.status.server_status import uncopied_texts
@@ -50,7 +50,7 @@ def about_store(state: AlertState, store: StoreStatus, now: datetime) -> tuple[A
     )
     text, hint = f"what is to be copied there is tried again; {waiting}", ""
     if trouble is not None:
-        text = f"since {format_moment(trouble.since, UTC)}: {redact(trouble.text)}; {waiting}"
+        text = f"since {format_moment(trouble.since, UTC)}: {harmless(trouble.text)}; {waiting}"
         hint = "look at `ptero-backupd stores` and `ptero-backupd check`"
     return state, [Message(piece, key_of(store.name), "", "", now, text, hint) for piece in news]
 
@@ -64,10 +64,10 @@ def _of_copies(
     if news.event is Event.PRUNED:
         text = f"the rules of {named} delete what they let go again"
     elif news.event is Event.UNPRUNED:
-        text = "; ".join(f"{one.store}: {redact(one.held or '')}" for one in meant)
+        text = "; ".join(f"{one.store}: {harmless(one.held or '')}" for one in meant)
         hint = f"`ptero-backupd copies prune {server.name} --dry-run` shows it; `--max-deletions N` lets it go at once"
     elif news.event is Event.UNCOPIED:
-        text = redact(uncopied_texts(server, history, meant, now))
+        text = harmless(uncopied_texts(server, history, meant, now))
         hint = f"look at `ptero-backupd stores`; `ptero-backupd copies run {server.name}` tries it now"
     names = (server.name, server.panel.name, server.policy.name)
     return Message(news, *names, now, text, hint, history.good_at)

@@ -5,7 +5,7 @@ from datetime import datetime
 from daemon.alerts.message import Message
 from daemon.config.values import ServerConfig
 from daemon.core.alerting import Alert, AlertState, drills_looked
-from daemon.log import redact
+from daemon.log import harmless
 from daemon.status.drills import DrillStatus
 
 HINT = "look at the spare server's console and files; `ptero-backupd history` shows all drills"
@@ -23,5 +23,5 @@ def _message(news: Alert, server: ServerConfig, drill: DrillStatus, good_at: dat
     text, hint = drill.words(now), ""
     if drill.failed is not None:
         bad = drill.failed
-        text, hint = redact(f"{bad.name} on {bad.spare}: {bad.text or bad.result}"), HINT
+        text, hint = harmless(f"{bad.name} on {bad.spare}: {bad.text or bad.result}"), HINT
     return Message(news, server.name, server.panel.name, server.policy.name, now, text, hint, good_at)

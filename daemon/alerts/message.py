@@ -11,7 +11,7 @@ from daemon.core.alerting import Alert, Event
 from daemon.core.shrunk import last_before_it_shrank
 from daemon.core.units import format_moment, format_size
 from daemon.core.words import first_few
-from daemon.log import redact
+from daemon.log import harmless
 from daemon.rotation.outcome import Outcome, Result
 from daemon.status.history import Good, ServerHistory, got_good
 
@@ -227,7 +227,7 @@ def _names(server: ServerConfig) -> tuple[str, str, str]:
 
 def _made(outcome: Outcome) -> str:
     created = outcome.created
-    made = f"{redact(created.name)}, {format_size(created.bytes)}" if created else "a good backup"
+    made = f"{harmless(created.name)}, {format_size(created.bytes)}" if created else "a good backup"
     return f"{made}; {len(outcome.deleted)} deleted"
 
 
@@ -235,15 +235,15 @@ def _shrunk(outcome: Outcome) -> tuple[str, str]:
     """Return that there is no backup of the former size since, which was the last, and how long that is kept."""
     text = f"{_made(outcome)}; as small as those before it, for days now, so that this is taken for usual"
     last = last_before_it_shrank(outcome.verdicts)
-    kept = f": {redact(last[0].name)} is {last[1]}" if last else ""
+    kept = f": {harmless(last[0].name)} is {last[1]}" if last else ""
     return text, f"look at the server's files{kept}"
 
 
 def _wrong(outcome: Outcome) -> tuple[str, str]:
     """Return all problems in one text, and the hint of the one that ended the rotation, which is the last."""
     problems = outcome.problems
-    text = "\n".join(redact(problem.text) for problem in problems)
-    return text, redact(problems[-1].hint) if problems else ""
+    text = "\n".join(harmless(problem.text) for problem in problems)
+    return text, harmless(problems[-1].hint) if problems else ""
 
 
 def _over(news: Alert, before: ServerHistory, zone: ZoneInfo) -> str:

@@ -6,7 +6,7 @@ from daemon.alerts.message import Message
 from daemon.config.values import ServerConfig
 from daemon.core.alerting import Alert, AlertState, Event, proof_lateness_looked, proofs_looked
 from daemon.core.units import format_moment
-from daemon.log import redact
+from daemon.log import harmless
 from daemon.status.proofs import ProofStatus
 from daemon.status.server_status import late_text
 
@@ -40,14 +40,14 @@ def _of_freeze(news: Alert, server: ServerConfig, proof: ProofStatus) -> Words:
         f"look at the server's files; `ptero-backupd prove {server.name}` proves the newest backup now,"
         f" `ptero-backupd prove accept {server.name} BACKUP` ends this"
     )
-    return f"{redact(proof.frozen.wrong)}; nothing is deleted; {made or 'no backup is proven'}", hint
+    return f"{harmless(proof.frozen.wrong)}; nothing is deleted; {made or 'no backup is proven'}", hint
 
 
 def _of_lateness(news: Alert, server: ServerConfig, proof: ProofStatus) -> Words:
     zone = server.policy.zone
     if news.event is Event.PROOF_LATE and proof.late_at is not None:
         hint = f"`ptero-backupd prove --plan {server.name}` shows what waits; the daemon's log says why"
-        return redact(late_text(proof, proof.late_at, zone)), hint
+        return harmless(late_text(proof, proof.late_at, zone)), hint
     if proof.read is None:
         return "no backup waits for a proof", ""
-    return f"{redact(proof.read.name)} was read; it was made at {format_moment(proof.read.made_at, zone)}", ""
+    return f"{harmless(proof.read.name)} was read; it was made at {format_moment(proof.read.made_at, zone)}", ""

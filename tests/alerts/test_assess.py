@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from daemon.alerts.assess import report_of
-from daemon.alerts.message import of_outcome
+from daemon.alerts.message import in_short, of_outcome
 from daemon.core.alerting import Alert, AlertState, Event, RotationReport, reported
-from daemon.rotation.outcome import Result
+from daemon.errors import ProblemCode
+from daemon.rotation.outcome import Problem, Result
 from daemon.status.history import Good, ServerHistory
 from tests.alerts.build import BACKUP, NOON, order, outcome, server
 
@@ -56,6 +57,18 @@ def test_a_good_backup_whose_deletions_are_held_did_not_fail(tmp_path: Path, cod
     """It is told, under a title that lets nobody believe that there is no backup."""
     told = of_outcome(Alert(Event.FAILED), server(tmp_path), outcome(REFUSED, code, good=True), HISTORY, NOON)
     assert title in told.title
+
+
+@pytest.mark.parametrize("event", [Event.DONE, Event.FAILED, Event.NEW_NORMAL])
+def test_names_from_the_panel_cannot_turn_a_message_around(tmp_path: Path, event: Event) -> None:
+    """Nor move the cursor of whoever reads mail in a terminal."""
+    evil = "evil\u202e\u2067\x9b31m\x1b[2J\x85\u2028end"
+    made = outcome(FAILED, "node", good=True)
+    problem = Problem(ProblemCode.NODE, f"{evil} failed", hint=f"look at {evil}")
+    ended = replace(made, created=replace(BACKUP, name=evil), problems=(problem,))
+    told = of_outcome(Alert(event), server(tmp_path), ended, HISTORY, NOON)
+    assert "evil" in told.text
+    assert f"{told.text}{told.hint}{in_short(ended)}".replace("\n", "").isprintable()
 
 
 def test_a_rotation_without_a_backup_has_got_no_good_one(tmp_path: Path) -> None:
