@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.shares import Member, node_key, node_part, panel_part, shared_out
+from daemon.core.shares import FLEET, NODE, Member, node_key, node_part, panel_part, shared_out
 
 PARTS = st.sets(st.text("abcdef/ ", min_size=1, max_size=4), max_size=40)
 MEMBERS = st.sets(st.tuples(st.sampled_from("pqrst"), st.integers(1, 9)), min_size=1, max_size=6)
@@ -98,3 +98,19 @@ def test_a_node_that_no_database_takes_goes_by_a_digest(node: str) -> None:
 def test_other_nodes_go_by_their_names() -> None:
     """However long they may be."""
     assert [node_key(one) for one in ("n", "", "Frankfurt 1 (ß)", "n" * 200)] == ["n", "", "Frankfurt 1 (ß)", "n" * 200]
+
+
+def test_every_version_calls_a_part_the_same() -> None:
+    """Leases are in the database by these names."""
+    assert (FLEET, NODE, panel_part("main"), node_part("main", "n")) == ("fleet", "node ", "panel main", "node main/n")
+    assert node_key("n\0") == "node-04362c652aecb4af6a32d20533358894"
+
+
+def test_every_version_shares_out_the_same() -> None:
+    """Members of two versions would pass parts to and fro otherwise."""
+    one, two, three = members = [("a", 3), ("b", 1), ("c", 2)]
+    anew = {"u": three, "v": two, "w": three, "x": one, "y": two, "z": one}
+    assert shared_out("uvwxyz", members, {}) == anew
+    held = dict.fromkeys("tuvwx", one)
+    evened = {"t": one, "u": three, "v": one, "w": three, "x": one, "y": two, "z": two}
+    assert shared_out("tuvwxyz", members, held) == evened
