@@ -420,3 +420,11 @@ def test_the_end_of_a_freeze_goes_to_those_who_heard_of_it() -> None:
     assert wanted(over, {Event.UNPROVEN, Event.RECOVERED})
     assert not wanted(over, {Event.UNPROVEN})
     assert not wanted(over, {Event.RECOVERED})
+
+
+def test_what_is_not_said_of_a_server_a_rotation_or_an_alert_is_not_so() -> None:
+    """Each of their values, where none is given."""
+    nothing = frozenset[str]()
+    assert AlertState() == AlertState(frozenset(), frozenset(), None, nothing, nothing, False, None, False, None)
+    assert RotationReport() == RotationReport(False, False, None, None, False, None)
+    assert Alert(Event.DONE) == Alert(Event.DONE, (), ())

@@ -1,5 +1,7 @@
 """What a console showed, as it looks, and no more of it than anybody should keep."""
 
+from collections import deque
+
 import pytest
 
 from daemon.core import console
@@ -52,3 +54,15 @@ def test_too_much_is_too_much(monkeypatch: pytest.MonkeyPatch, bound: str, lines
         assert not seen.full, number
         seen.take("x", 0.0)
     assert seen.full
+
+
+def test_the_bounds_are_those_of_a_large_modpack() -> None:
+    """It starts with some thousand lines, and nobody reads more than a few of them."""
+    bounds = console.LAST_LINES, console.LONGEST_LINE, console.MOST_LINES, console.MOST_CHARACTERS
+    assert bounds == (5, 160, 200_000, 64 * 1024 * 1024)
+
+
+def test_nothing_was_shown_before_anything_came() -> None:
+    """Nor is any of it counted."""
+    assert ConsoleSeen("Done") == ConsoleSeen("Done", None, deque(maxlen=5), 0, 0)
+    assert ConsoleSeen("Done").last.maxlen == console.LAST_LINES

@@ -231,3 +231,9 @@ def test_every_server_has_its_turn(data: st.DataObject) -> None:
                 queue = queue.store_failed(store, now, "", server=visit.server)
         now += MINUTE
     assert left == set()
+
+
+def test_what_waits_is_fresh_and_was_not_tried_unless_it_is_said() -> None:
+    """It may go at once, and nothing is wrong."""
+    assert Waiting("survival", "nas", NOW) == Waiting("survival", "nas", NOW, True, 0, None, "")
+    assert CopyQueue() == CopyQueue({}, {})

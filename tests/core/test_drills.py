@@ -204,3 +204,16 @@ def test_the_newest_proven_one_is_tried(proofs: tuple[Proof, ...], chosen: str) 
 def test_without_a_good_one_there_is_none() -> None:
     """Failed and pending ones have no file."""
     assert choose_backup([verdict("failed", State.FAILED)], Proofs()) is None
+
+
+def test_a_drill_of_which_no_more_is_known_is_under_way_and_changed_nothing() -> None:
+    """What an earlier version recorded says no more."""
+    begun = DrillRecord("spare", "lobby", "l", "a", "u", "b", "auto", NOW, True)
+    assert begun == DrillRecord("spare", "lobby", "l", "a", "u", "b", "auto", NOW, True, None, None, None, None, "", 0)
+    assert DrillRules("spare", "lobby", ("a",)).every is None
+
+
+def test_how_a_drill_ended_is_called_as_the_documents_call_it() -> None:
+    """Scripts read it."""
+    assert [*DrillResult] == ["done", "failed", "skipped", "interrupted"]
+    assert timedelta(days=1) == RETRY
