@@ -69,10 +69,10 @@ def steps_beyond(expression: str) -> tuple[str, ...]:
     said = []
     for field, written in _pairs(expression):
         for term in written.split(","):
-            found = _STEP.fullmatch(term)
-            values = field.values_of(found[1]) if found else range(1)
-            if found and int(found[2]) > len(values) and values[0] >= 0:  # `L` is the last one, whatever the step
-                said.append(_beyond(field, term, values[0], int(found[2])))
+            if found := _STEP.fullmatch(term):
+                values, step = field.values_of(found[1]), int(found[2])
+                if step > len(values) and values[0] >= 0:  # `L` is the last one, whatever the step
+                    said.append(_beyond(field, term, values[0], step))
     return tuple(said)
 
 
@@ -89,7 +89,5 @@ def _range(field: _Field, like: str, value: int, *, upwards: bool = False) -> st
 
 
 def _beyond(field: _Field, term: str, first: int, step: int) -> str:
-    meant = (
-        f'; for once in {step} {field.counts.split(" ", 1)[0]} write "every {step}{field.unit}"' if field.unit else ""
-    )
+    meant = f'; for once in {step} {field.counts.split()[0]} write "every {step}{field.unit}"' if field.unit else ""
     return f'"{term}" steps beyond the {field.counts}, so that it means {first} alone{meant}'

@@ -105,7 +105,7 @@ class ArchiveIndex:
 
     def to_look_at(self) -> list[str]:
         """Return the folders to list, the outer ones first."""
-        return sorted(self.folders, key=lambda folder: (folder.count("/") + bool(folder), folder))[:MOST_FOLDERS]
+        return sorted(self.folders, key=lambda folder: (folder.count("/"), folder))[:MOST_FOLDERS]
 
     def looked_at(self, folders: Iterable[str]) -> int:
         """Return how many of the files lie in these folders."""

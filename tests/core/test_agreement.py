@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from daemon.core.agreement import (
     AGREED,
+    CONFIGURATIONS,
     DECISIONS,
+    UNCOMPARED,
+    VERSIONS,
     Disagreement,
     Opinion,
     differing_on,
@@ -154,3 +157,12 @@ def test_a_digest_is_of_the_version_and_of_each_rule_in_its_line() -> None:
 def test_a_text_that_no_file_can_hold_has_a_digest_too() -> None:
     """A panel may have put half a character into a name."""
     assert hashed("\ud800") != hashed("\ud801")
+
+
+def test_why_nothing_is_deleted_is_said_in_these_words() -> None:
+    """Each is a sentence of its own, or begins one."""
+    assert VERSIONS == "members of the cluster run versions that decide differently"
+    assert CONFIGURATIONS == "members of the cluster have different configurations of"
+    assert UNCOMPARED == (
+        "the cluster's database did not say whether its members would decide alike, so nothing is deleted"
+    )

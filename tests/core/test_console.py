@@ -15,6 +15,8 @@ from daemon.core.console import ConsoleSeen, looks
         ("\x1b]0;a title\x07here", "here"),
         ("\x1b]0;a title\x1b\\here", "here"),
         ("\x1b(Bplain\x1b7", "plain"),
+        ("\x1bPa string\x1b\\here", "here"),
+        ("\x1bXa string\x1b\\here", "here"),
         ("a\rb\tc\x00\u202ed\x9b", "a b c  d "),
         ("\x1b", " "),
         ("100 % é", "100 % é"),

@@ -64,6 +64,11 @@ def test_the_conditions_are_called_as_the_documents_call_them() -> None:
     assert [*Condition] == ["whole", "unread", "incomplete", "damaged"]
 
 
+def test_a_store_need_not_say_when_an_object_was_changed() -> None:
+    """Then its size alone tells whether it was."""
+    assert StoredObject("key", 1).modified is None
+
+
 def test_what_is_not_ours_is_foreign_and_no_copy() -> None:
     """Notes, somebody's archive, and a part of another program."""
     keys = ["README", "main/notes.txt", f"{NAME.data}.part", "restic/config"]

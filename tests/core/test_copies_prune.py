@@ -194,3 +194,9 @@ def test_from_a_part_of_a_store_nothing_goes_that_the_whole_keeps(
     assert not kept & {one.name.data for one in partly.deletions}
     assert not any(one.locked_until and one.locked_until > NOW for one in whole.deletions)
     assert whole.verdicts[0].action is Action.KEEP
+
+
+def test_the_locks_of_a_copy_are_known_unless_it_is_said_that_they_are_not() -> None:
+    """One that may have a lock is not deleted."""
+    made = copy(good(NOW))
+    assert Copy(made.name, made.backup, "one", 5, True, None).lock_known is True

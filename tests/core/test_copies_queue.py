@@ -109,6 +109,7 @@ def test_a_store_in_trouble_is_asked_once_for_all_its_servers() -> None:
     again = queue.store_failed("nas", then, "unreachable", server="creative")
     assert again.troubles["nas"] == StoreTrouble("nas", NOW, 2, then + STORE_PAUSES.pause(2), "unreachable")
     assert again.next_visit(then) is None
+    assert [one.tries for place, one in again.waiting.items() if place[1] == "nas"] == [1, 1]
 
 
 def test_when_its_trouble_has_passed_all_that_waits_for_the_store_is_due() -> None:

@@ -26,6 +26,8 @@ from daemon.core.cron_words import steps_beyond
         ("0 22-2,99 * * *", "its hour runs backwards"),
         ("0 99-2 * * *", "its hour must be 0-23"),
         ("0 22- * * *", "its hour must be 0-23"),
+        ("0 5-5,99 * * *", "its hour must be 0-23"),
+        ("0 xyz-2 * * *", "its hour must be 0-23"),
         ("0 4 * xyz-feb *", "its month must be 1-12 or JAN-DEC"),
         ("0 4 * feb-xyz *", "its month must be 1-12 or JAN-DEC"),
         ("0 24 * * *", "its hour must be 0-23"),
@@ -86,3 +88,9 @@ def test_a_step_that_can_never_come_is_told(expression: str, term: str, counts: 
 def test_a_step_within_its_field_is_not(expression: str) -> None:
     """One of the field's whole width says what it means."""
     assert steps_beyond(expression) == ()
+
+
+def test_each_step_beyond_its_field_is_told_wherever_it_stands() -> None:
+    """After what is no step, and in several fields."""
+    said = steps_beyond("1,*/90 4,*/25 * * *")
+    assert [one.partition(" ")[0] for one in said] == ['"*/90"', '"*/25"']

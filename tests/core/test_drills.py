@@ -50,6 +50,7 @@ def test_a_drill_that_never_was_is_due_at_once() -> None:
 
 def test_it_is_due_again_after_every() -> None:
     """Counted from when the last one began, whatever server that was of."""
+    assert whose(drill("a", 0)) is None
     records = [drill("a", 6.9)]
     assert whose(*records) is None
     assert whose(*records, now=NOW + timedelta(days=0.1)) == "b"

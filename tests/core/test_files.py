@@ -39,9 +39,9 @@ def test_a_later_file_of_the_same_name_takes_the_place_of_the_first() -> None:
 
 def test_what_is_outermost_has_a_name() -> None:
     """Files and folders; nothing that is no name, wherever the archive says that it lies."""
-    assert index("a", "w/b", "./w/c", "x/y/z", "/abs/d", "../up").top() == ["a", "w", "x"]
+    assert index("a", "w/b", "./w/c", "x/y/v/z", "/abs/d", "../up").top() == ["a", "w", "x"]
     assert index().top() == []
-    links = replace(index("a"), outermost=frozenset({"a", "link", ".."}))
+    links = replace(index("a"), outermost=frozenset({"a", "link", ".", ".."}))
     assert links.top() == ["a", "link"]
 
 
@@ -61,7 +61,7 @@ def test_a_path_is_told_up_to_a_thousand_characters_and_with_no_half_of_a_charac
 
 def test_a_file_in_no_folder_is_named_without_a_slash() -> None:
     """As the archive names it."""
-    assert index("a").differences({"": []}) == ["a is missing"]
+    assert index("a", "X").differences({"": []}) == ["a is missing", "X is missing"]
 
 
 def test_the_bounds_are_those_of_the_docs() -> None:
@@ -115,3 +115,13 @@ def test_an_archive_has_room_beside_what_is_there_and_what_it_unpacks_to(
 def test_what_is_told_of_an_index_keeps_its_bytes() -> None:
     """Those of the files that are only counted, too."""
     assert index("a", "b", "c").told(1).bytes == 3
+
+
+def test_folders_are_looked_at_by_how_deep_they_lie_and_then_by_name() -> None:
+    """However they are called: of the outermost most depends on."""
+    assert index("a/b/c", "z/1", "b/1", "1").to_look_at() == ["", "b", "z", "a/b"]
+
+
+def test_an_archive_of_which_nothing_was_read_has_nothing() -> None:
+    """Neither files nor other names at its top."""
+    assert ArchiveIndex() == ArchiveIndex({}, 0, 0, 0, frozenset(), False)

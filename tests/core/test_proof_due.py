@@ -88,6 +88,16 @@ def test_what_keep_proven_lacks_comes_next() -> None:
     ]
     assert waiting(made(1), made(2), made(3), read=(read(1, 1, "torn"), read(2, 1))) == []
     assert waiting(made(1), made(2), read=(read(1, 1, "torn"),)) == [("2d", "KEEP_PROVEN", 0)]
+    assert waiting(made(1), made(2), made(3), read=(read(1, 1), read(2, 1)), rules=rules) == []
+
+
+def test_what_keep_proven_lacks_is_due_by_its_own_age_and_the_newest_by_that_of_the_oldest_unread() -> None:
+    """Nothing of this server was ever read."""
+    assert waiting(made(1), made(2), made(3)) == [
+        ("1d", "NEWEST", -1),
+        ("2d", "KEEP_PROVEN", 0),
+        ("3d", "KEEP_PROVEN", -1),
+    ]
 
 
 def test_a_locked_one_fills_no_place_among_the_proven() -> None:
@@ -100,6 +110,7 @@ def test_what_was_read_is_read_again_after_so_long() -> None:
     """A fifth of the time before it is late; what was never read counts from when it was made."""
     assert waiting(made(60), made(90), read=(read(60, 23), read(90, 25))) == [("90d", "EVERY", 5)]
     assert waiting(made(1), made(40), read=(read(1, 0),)) == [("40d", "EVERY", -10)]
+    assert waiting(made(60), made(90), read=(read(60, 24), read(90, 23.9))) == [("60d", "EVERY", 6)]
     once = ProofRules(every=None)
     assert waiting(made(1), made(400), read=(read(1, 0),), rules=once) == []
 
@@ -115,6 +126,8 @@ def test_only_good_ones_in_scope_are_read() -> None:
     """And only what has its file."""
     foreign = made(1, name="by hand")
     assert waiting(failed("2026-03-31 04:00"), foreign, made(2)) == [("2d", "NEWEST", 0)]
+    half_deleted = [one._replace(reasons=(Reason("asked", None, "asked before"),)) for one in judged(made(1))]
+    assert due("survival", RULES, half_deleted, proofs=Proofs(), now=NOW) == ()
     assert waiting(foreign, made(2), scope=Scope.ALL) == [("1d", "NEWEST", 0), ("2d", "KEEP_PROVEN", 0)]
 
 
@@ -141,6 +154,10 @@ def test_what_is_due_says_all_that_is_needed_to_read_it() -> None:
         Due("survival", "26d", "auto-26", 500, NOW - 26 * DAY, renewed, renewed, DAY, Why.EVERY, Level.WALKED, "nas"),
     )
     assert [one.place for one in found] == [("survival", "1d", PANEL), ("survival", "26d", "nas")]
+    again = due("survival", rules, judged(backup), proofs=Proofs([read(1, 25, asked=Level.WALKED)]), now=NOW)
+    assert again == (
+        Due("survival", "1d", backup.name, 700, NOW - DAY, renewed, renewed, DAY, Why.EVERY, Level.WALKED),
+    )
 
 
 def test_what_could_not_be_read_is_tried_again_ever_less_often() -> None:
@@ -211,6 +228,7 @@ def test_a_day_has_room_for_so_many_bytes_and_at_least_for_one_backup() -> None:
     assert Budget(1000, 900).allows(100)
     assert not Budget(1000, 901).allows(100)
     assert Budget(None, 10**15).allows(10**15)
+    assert Budget() == Budget(None, 0)
 
 
 def test_what_waited_since_an_earlier_day_may_go_beyond_the_day_s_share() -> None:
@@ -314,6 +332,7 @@ def test_renewals_are_read_though_a_day_has_no_room_for_each_new_backup() -> Non
         ("08:00-23:00", "07:59", False),
         ("08:00-23:00", "08:00", True),
         ("08:00-23:00", "23:00", False),
+        ("22:00-06:30", "22:00", True),
         ("22:00-06:30", "23:00", True),
         ("22:00-06:30", "06:29", True),
         ("22:00-06:30", "06:30", False),
@@ -325,6 +344,11 @@ def test_quiet_hours_are_those_of_the_wall_clock(text: str, clock: str, quiet: b
     zone = ZoneInfo("Europe/Berlin")
     moment = datetime.combine(NOW.date(), time.fromisoformat(clock), zone).astimezone(UTC)
     assert Quiet.parse(text).holds(moment, zone) is quiet
+
+
+def test_hours_that_end_when_they_begin_are_none() -> None:
+    """None are read so; and a day without an hour to prove in would be no rule."""
+    assert not Quiet(time(8), time(8)).holds(NOW, ZoneInfo("UTC"))
 
 
 def test_blanks_around_the_hours_are_no_mistake() -> None:

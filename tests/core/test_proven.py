@@ -87,6 +87,7 @@ def test_with_scope_all_one_of_another_name_counts_as_well() -> None:
 def test_the_newest_proven_one_makes_room_if_nothing_is_frozen_and_none_is_to_be_kept() -> None:
     """Only `keep_proven` and a freeze keep it."""
     assert roomy(room(TEN[:4], proven([TEN[0]], keep=0))).backup == TEN[0]
+    assert roomy(room(TEN[:4], proven(keep=0))).backup == TEN[0]
 
 
 def test_total_size_takes_no_proven_one() -> None:
