@@ -22,7 +22,7 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.answers import json_answer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, BackupEnding, Change, Work
+from daemon.sandbox.records import Backup, BackupEnding, Change, Kind, NodeState, Work
 from daemon.sandbox.records import State as Panel
 from daemon.state.local.locks import is_locked, server_lock
 from daemon.transfer.verify import Complaint, VerifyResult
@@ -507,6 +507,18 @@ async def test_a_lost_answer_is_settled_by_the_servers_status(hand: Hand, row: B
     hand.rig.world.faults.order(fault, on=Call.RESTORE)
     what = await restored(hand, row)
     assert (what.outcome.result, what.ended, hand.rig.requests(Call.RESTORE)) == (Result.DONE, True, 1)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_a_dead_node_ends_a_restore_at_once(hand: Hand, row: Backup) -> None:
+    """The panel itself says so, after it rolled back what it had begun: that is no lost answer to look for."""
+    hand.rig.server.node.state = NodeState.DOWN
+    began = hand.rig.clock.now()
+    what = await restored(hand, row, BARE)
+    assert what.outcome.result is Result.FAILED
+    assert what.outcome.problems[0].code in {ProblemCode.NODE, ProblemCode.NODE_CALL}
+    assert hand.rig.clock.now() - began < timedelta(seconds=5)
+    assert hand.rig.requests(Call.RESTORE) == 1
 
 
 async def test_where_nothing_shows_that_it_began_that_is_said(hand: Hand, row: Backup) -> None:
