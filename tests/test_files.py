@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli.onto import temporary_folder
 from daemon.errors import StateError
 from daemon.files import as_owner, make_folder, open_private, opened_folder
 from daemon.state.local.journal import SqliteJournal
@@ -109,6 +110,15 @@ def test_all_that_root_makes_belongs_to_the_folders_owner(place: Path, state: Pa
     assert {(path.lstat().st_uid, path.lstat().st_gid) for path in made if path.exists()} == {(OWNER, OWNER)}
     with SqliteJournal.open(inner) as journal:
         assert journal.recent() == []
+
+
+@as_root
+def test_what_root_sends_from_here_is_not_kept_where_somebody_else_could_put_a_link(place: Path, state: Path) -> None:
+    """The owner of a folder may give another name to whatever is in it."""
+    with temporary_folder(state) as folder:
+        assert folder.parent != state
+    with temporary_folder(place / "roots") as folder:
+        assert folder.parent == place / "roots"
 
 
 @as_root

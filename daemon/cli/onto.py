@@ -1,5 +1,6 @@
 """What `backups restore --onto` and `copies restore` share: the arguments, the ways, the question, and what is told."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,8 +128,11 @@ async def bring(operation: Operation, archive: Archive, arguments: OntoArguments
 
 @contextmanager
 def temporary_folder(state_dir: Path | None) -> Iterator[Path]:
-    """Return a folder for what is sent from here, removed in the end."""
-    within = state_dir if state_dir is not None and state_dir.is_dir() else None
+    """Return a folder for what is sent from here, removed in the end: in the state folder, unless that is another
+    user's, who could put a link in its place while root writes there.
+    """
+    ours = state_dir is not None and state_dir.is_dir() and state_dir.stat().st_uid == os.geteuid()
+    within = state_dir if ours else None
     with TemporaryDirectory(prefix="restore-", dir=within) as folder:
         yield Path(folder)
 
