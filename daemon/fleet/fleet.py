@@ -124,7 +124,7 @@ class Fleet:
         """Make another backup of a server now, beside those of its starts: the newest one is not sound."""
         server = self._servers.get(name)
         if server is not None and not self._draining:
-            self._rotations.launch(Order(server, "retry"))
+            self._rotations.launch(Order(server, "retry", self._clock.now()))  # a start of its own
 
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.

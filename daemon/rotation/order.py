@@ -13,8 +13,8 @@ from daemon.state import Trigger
 class Order:
     """One rotation that is asked for.
 
-    `start_at` is the scheduled start that it serves (None by hand), `attempt` how often that was tried before,
-    `failed` how many of those tries made a backup that failed.
+    `start_at` is the scheduled start that it serves, or the moment since when one more backup is wanted (None by hand);
+    `attempt` is how often that was tried before, `failed` how many of those tries made a backup that failed.
     `max_deletions` lifts the policy's brake once.
     """
 

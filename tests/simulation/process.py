@@ -133,7 +133,7 @@ class Process:
             policy = {**policy, "max_deletions": order.max_deletions, "max_share": 1, "lifted": True}
         uuid, began = simulation.uuid_of(name), simulation.clock.monotonic()
         last = None if order.trigger == "manual" else latest_start(policy, uuid, self.clock.now())
-        once_more = last if self._is_once_more(order, uuid) else None
+        once_more = self._once_more(order, uuid, last)
         latest = None if once_more else last
         earlier = None if once_more else self._goes_on_with(order.trigger, uuid)
         simulation.rotation_begins(
@@ -151,12 +151,16 @@ class Process:
             )
         )
 
-    def _is_once_more(self, order: Order, uuid: str) -> bool:
-        """Whether no start asks for that rotation, but a proof that failed; or it goes on with such a one."""
-        if order.start_at is not None or order.trigger not in {"resume", "retry"}:
-            return False
-        earlier = (one for one in reversed(self.simulation.recorder.rotations) if one.uuid == uuid)
-        return order.trigger == "retry" or next((one.once_more is not None for one in earlier), False)
+    def _once_more(self, order: Order, uuid: str, last: datetime | None) -> datetime | None:
+        """The last start before a rotation that no start asks for, but a proof that failed; None for any other one.
+
+        It is tried again like that of a start, by this process or by the next one.
+        """
+        first = order.trigger == "retry" and order.attempt == 0
+        known = self.simulation.once_more
+        if first and order.start_at is not None and last is not None:
+            known[uuid, order.start_at] = last
+        return None if order.start_at is None else known.get((uuid, order.start_at))
 
     def _goes_on_with(self, trigger: str, uuid: str) -> Rotation | None:
         """The rotation before it, if it is for the same start."""

@@ -150,6 +150,8 @@ class Simulation:
         self.daemon: Daemon | None = None
         self.daemons = 0
         self.processes: dict[str, Process] = {}
+        self.once_more: dict[tuple[str, datetime], datetime] = {}
+        """Since when another backup of a server was wanted, and the last start before that."""
         self.context: dict[str, RotationContext] = {}
         self.calm = self.finished = False
         self.calm_since = 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,10 @@ from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet
 from daemon.proving.entry import DaemonProofs
 from daemon.proving.proving import MOST_DEATHS, Proving
+from daemon.sandbox.faults import lost_after, web_page
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Server, Work
+from daemon.sandbox.world import World
 from daemon.state.local.journal import SqliteJournal
 from daemon.transfer.receive import ProgressListener
 from tests.whole.fleet import Daemons, at, made, rows, until
@@ -317,6 +320,24 @@ async def test_a_second_backup_is_made_once_a_start_if_the_newest_is_bad(proofs:
     async with proofs.running(proofs.configure()):
         await proofs.until(3, 12)
     assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:00", "02 05:01", "03 05:00", "03 05:01"]
+
+
+async def test_a_second_backup_whose_answer_was_lost_is_found_at_the_next_try(proofs: Proofs) -> None:
+    """It turned good meanwhile: there is no third one."""
+    proofs.worker.torn_from = "02"
+    faults = proofs.daemons.world.faults
+
+    def loses_sight(_world: World, _server: str | None) -> None:
+        faults.order(web_page(), on=Call.LIST, times=None)
+
+    async with proofs.running(proofs.configure()):
+        await proofs.until(2, 4)
+        faults.order(replace(lost_after(), meanwhile=loses_sight), on=Call.CREATE, skip=1)
+        await proofs.until(2, 5, 5)
+        faults.clear()
+        await proofs.until(2, 12)
+    assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:00", "02 05:01"]
+    assert [row[1] for row in rows(proofs.daemons)][-2:] == ["failed", "refused"]
 
 
 async def test_a_panel_whose_clock_is_slow_gets_one_second_backup_a_start_too(proofs: Proofs) -> None:

@@ -162,11 +162,22 @@ class ProofRules:
         before = [one for one in self._simulation.recorder.rotations if one.uuid == server and one is not rotation]
         if before and before[-1].once_more == rotation.once_more:
             return  # it is tried again, whatever has become of the bad one meanwhile
+        if self._was_misled(rotation):
+            return
         rows = sorted(self._simulation.recorder.mirror[server].values(), key=lambda row: row.created, reverse=True)
         mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
         bad |= self._bad_in_memory[rotation.process, server]
         self._hold("17", bool(bad & set(mine[:3])), "another backup is made, and the newest ones are not bad", server)
+
+    def _was_misled(self, rotation: Rotation) -> bool:
+        """Whether a list of the look that this follows from told of rows that are not so: which is newest is open."""
+        since = self._now() - LOOK.total_seconds()
+        return any(
+            one.falsified
+            for one in self._simulation.recorder.exchanges
+            if (one.call, one.server, one.process) == ("list", rotation.uuid, rotation.process) and one.sent >= since
+        )
 
     def made_once_more(self, server: str, start: datetime, backup: str) -> None:
         """Such a rotation has made its backup: of these a start gets one, those that failed apart."""
