@@ -6,9 +6,9 @@ bounded in memory, and none raises for what it reads.
 
 sane      all readers over one archive          findings  what is wrong, and where
 region    Minecraft Java's region files         nbt       its level.dat, and Bedrock's
-leveldb   Bedrock's database                    sqlite    database files of plugins and other games
-expected  files that must be there
-indexing  which files there are, for a look at where they were unpacked
+bedrock   Bedrock's databases, as a whole       manifest  which tables one has
+leveldb   their tables                          sqlite    database files of plugins and other games
+expected  files that must be there              indexing  which files there are, for a look at where they went
 """
 
 __all__ = ["expected", "indexing", "sane", "sqlite"]

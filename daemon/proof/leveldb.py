@@ -1,4 +1,4 @@
-"""Bedrock's database: CURRENT names a MANIFEST that is there, and every table is one, as far as its index tells.
+"""The tables of Bedrock's database: each is one, as far as its index tells.
 
 The format is LevelDB's own (doc/impl.md and doc/table_format.md of its sources), with the compressions that Mojang's
 adds. Blocks have a CRC-32C each, which the standard library cannot compute; the compressed ones that are sampled are
@@ -7,9 +7,7 @@ inflated, which finds nearly as much.
 
 import re
 import zlib
-from collections.abc import Iterator
-
-from daemon.proof.findings import Findings
+from collections.abc import Callable, Iterator
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 """The last eight bytes of every table."""
@@ -30,17 +28,19 @@ _VARINT_BYTES = 10
 
 
 class TableError(ValueError):
-    """It is no whole table; the text says why."""
+    """It is no whole table, or no whole list of tables; the text says why."""
 
 
 class TableReader:
-    """One table; of a large one only the end is looked at. `salt` chooses the blocks that are inflated."""
+    """One table; of a large one only the end is looked at. `salt` chooses the blocks that are inflated.
 
-    def __init__(self, path: str, size: int, findings: Findings, salt: int) -> None:
-        self._path = path
+    `tell` is called once if something is wrong with it.
+    """
+
+    def __init__(self, size: int, salt: int, tell: Callable[[str], None]) -> None:
         self._size = size
-        self._findings = findings
         self._salt = salt
+        self._tell = tell
         self._kept = size if size <= LARGEST_TABLE else FOOTER
         self._data = bytearray()
 
@@ -55,7 +55,7 @@ class TableReader:
         try:
             self._check(bytes(self._data))
         except TableError as error:
-            self._findings.add(self._path, str(error))
+            self._tell(str(error))
         self._data.clear()
 
     def _check(self, data: bytes) -> None:
@@ -93,7 +93,7 @@ def manifest_named(current: bytes) -> str | None:
 
 def _index(footer: bytes) -> tuple[int, int]:
     """Return where the index is, and how many bytes it has, by the second of a footer's two pairs of numbers."""
-    numbers = _Numbers(footer)
+    numbers = Numbers(footer)
     _, _, begin, size = (numbers.take() for _ in range(4))
     return begin, size
 
@@ -101,11 +101,11 @@ def _index(footer: bytes) -> tuple[int, int]:
 def _handles(index: bytes) -> Iterator[tuple[int, int]]:
     """Yield where each block is, and how many bytes it has, by the values of an index block; their keys matter not."""
     restarts = int.from_bytes(index[-4:], "little")
-    entries = _Numbers(index[: max(0, len(index) - 4 * (restarts + 1))])
+    entries = Numbers(index[: max(0, len(index) - 4 * (restarts + 1))])
     while entries.left:
         _shared, key, size = (entries.take() for _ in range(3))
         entries.skip(key)
-        value = _Numbers(entries.skip(size))
+        value = Numbers(entries.skip(size))
         yield value.take(), value.take()
 
 
@@ -123,7 +123,7 @@ def _inflated(block: bytes, kind: int) -> bytes | None:
     return data if stream.eof else None
 
 
-class _Numbers:
+class Numbers:
     """Numbers of LevelDB's: seven bits a byte, the lowest first."""
 
     def __init__(self, data: bytes) -> None:

@@ -8,8 +8,9 @@ import posixpath
 import re
 from dataclasses import dataclass
 
+from daemon.proof import bedrock
+from daemon.proof.bedrock import BedrockCheck
 from daemon.proof.findings import Findings
-from daemon.proof.leveldb import LONGEST_CURRENT, TableReader, manifest_named
 from daemon.proof.nbt import NbtError, check_level
 from daemon.proof.region import RegionReader
 from daemon.proof.sqlite import DatabaseReader, Steps, settle
@@ -50,20 +51,6 @@ class _Level:
 
 
 @dataclass(slots=True)
-class _Current:
-    """A file CURRENT, of which more than its first bytes would be none of LevelDB's."""
-
-    path: str
-    data: bytes = b""
-
-    def add(self, piece: bytes) -> None:
-        self.data += piece[: LONGEST_CURRENT - len(self.data)]
-
-    def end(self) -> None:
-        """It is read once the archive has ended."""
-
-
-@dataclass(slots=True)
 class _Memory:
     """How much may be remembered of an archive: names in all, and their characters."""
 
@@ -91,8 +78,7 @@ class SanityCheck:
         self._games: set[str] = set()
         self._memory = _Memory(MOST_REMEMBERED, MOST_CHARACTERS)
         self._levels: set[str] = set()
-        self._currents: dict[str, _Current] = {}
-        self._manifests: set[str] = set()
+        self._bedrock = BedrockCheck(self._findings, salt, self._memory.takes)
         self._regions: set[str] = set()
         self._played: set[str] = set()
         self._databases: list[DatabaseReader] = []
@@ -110,17 +96,14 @@ class SanityCheck:
             self._games.add(JAVA)
             self._remember(self._regions, region["world"])
             return RegionReader(path, size, self._findings, self._salt)
-        if name.endswith((".ldb", ".sst")) and posixpath.basename(folder) == "db":
-            return TableReader(path, size, self._findings, self._salt)
+        if posixpath.basename(folder) == bedrock.FOLDER and (reader := self._bedrock.open(folder, name, path, size)):
+            return reader
         return self._small(folder, name, path, size)
 
     def _small(self, folder: str, name: str, path: str, size: int) -> Member | None:
         """Return who reads a file that is read as a whole, or looked at in the end."""
         if name == "level.dat" and size <= LARGEST_LEVEL and self._remember(self._levels, folder):
             return _Level(path, self._games, self._findings)
-        if name == "CURRENT" and self._memory.takes(path):
-            self._currents[folder] = _Current(path)
-            return self._currents[folder]
         if name.endswith(_DATABASES) and self._memory.takes(path):
             self._databases.append(DatabaseReader(path, size, self._steps))
             return self._databases[-1]
@@ -132,8 +115,6 @@ class SanityCheck:
             self._remember(self._played, folder)
         elif posixpath.basename(folder) in _PLAYED:
             self._remember(self._played, posixpath.dirname(folder))
-        elif name.startswith("MANIFEST-") and size:
-            self._remember(self._manifests, path)
         elif name.endswith(_JOURNALS) and size:
             self._remember(self._journals, path)
 
@@ -147,8 +128,8 @@ class SanityCheck:
         """The archive has ended: return what was found."""
         if self._memory.is_over:
             self._findings.add(".", f"more than {MOST_REMEMBERED} worlds and databases, which no server has")
-        for folder, current in self._currents.items():
-            self._current(folder, current)
+        if self._bedrock.settle(self._levels):
+            self._games.add(BEDROCK)
         for world in sorted(self._regions - self._levels):
             if world in self._played:
                 self._findings.add(posixpath.join(world, "level.dat"), "missing, though the world has regions")
@@ -159,14 +140,3 @@ class SanityCheck:
         told = tuple(map(str, self._findings.first))
         worlds = tuple(sorted(world or "." for world in self._regions | self._levels))[:MOST_WORLDS]
         return Sanity(tuple(sorted(self._games)), told, self._findings.count, worlds)
-
-    def _current(self, folder: str, current: _Current) -> None:
-        """A folder with CURRENT is a database of LevelDB's, and Bedrock's if a level.dat stands beside it."""
-        if posixpath.basename(folder) != "db" or posixpath.dirname(folder) not in self._levels:
-            return
-        self._games.add(BEDROCK)
-        named = manifest_named(current.data)
-        if named is None:
-            self._findings.add(current.path, "it names no MANIFEST")
-        elif posixpath.join(folder, named) not in self._manifests:
-            self._findings.add(current.path, f"it names {named}, which is missing or empty")

@@ -4,7 +4,7 @@ import random
 import sqlite3
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from daemon.proof import leveldb
 from daemon.proof.nbt import NbtError, check
 from daemon.proof.region import SAMPLED, SECTOR
-from daemon.proof.sane import SanityCheck
-from daemon.transfer.tar import Walker
 from daemon.transfer.verify import Sanity
+from tests.proof.checked import checked, problems
 from tests.proof.worlds import (
     BEDROCK,
     JAVA,
@@ -31,28 +30,11 @@ from tests.proof.worlds import (
     place,
     region,
     table,
-    tar,
 )
 
 REGION = "world/region/r.0.0.mca"
 LARGE = packed(chunk(size=260 * SECTOR), 2)
 """Spigot, Paper and Forge write it where the game itself takes a file of its own; the header says 255 sectors."""
-
-
-def checked(files: Mapping[str, bytes], *, salt: int = 0, step: int = 10_000) -> Sanity:
-    """What is found in an archive of these files, read in pieces of that size."""
-    check = SanityCheck(salt)
-    walker = Walker(check.open)
-    data = tar(files)
-    for begin in range(0, len(data), step):
-        walker.add(data[begin : begin + step])
-    walker.end()
-    return check.sanity()
-
-
-def problems(files: Mapping[str, bytes], *, salt: int = 0) -> list[str]:
-    """The problems, in words."""
-    return list(checked(files, salt=salt).problems)
 
 
 # Whole ones -----------------------------------------------------------------------------------------------------------

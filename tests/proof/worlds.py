@@ -144,11 +144,29 @@ def table(
     return data + handles.ljust(40, b"\0") + MAGIC
 
 
-def manifest() -> bytes:
-    """A MANIFEST: one record of LevelDB's log, which names the comparator and the next file."""
+def added(table: int, size: int) -> bytes:
+    """That a database has one more table: its level, and its first and last key."""
+    bounds = (number(len(key)) + key for key in (b"000000" + bytes(8), b"000009" + bytes(8)))
+    return number(7) + number(2) + number(table) + number(size) + b"".join(bounds)
+
+
+def taken(table: int) -> bytes:
+    """That a database has this table no more."""
+    return number(6) + number(2) + number(table)
+
+
+def logged(edit: bytes, kind: int = 1) -> bytes:
+    """A record of LevelDB's log, whole, or a part of one."""
+    return checksum(bytes([kind]) + edit) + struct.pack("<HB", len(edit), kind) + edit
+
+
+def manifest(*edits: bytes) -> bytes:
+    """A MANIFEST: the comparator, a log, the next file and a sequence, as LevelDB begins one, and then what changed."""
     comparator = b"leveldb.BytewiseComparator"
-    edit = number(1) + number(len(comparator)) + comparator + number(2) + number(6) + number(3) + number(7)
-    return checksum(b"\1" + edit) + struct.pack("<HB", len(edit), 1) + edit
+    begun = number(1) + number(len(comparator)) + comparator + number(2) + number(6) + number(3) + number(7)
+    begun += number(4) + number(1234)
+    pointer = number(5) + number(2) + number(14) + b"000004" + bytes(8)
+    return b"".join(map(logged, (begun, pointer + number(9) + number(0), *edits)))
 
 
 def database(rows: int = 200, *, page: int = 4096) -> bytes:
@@ -175,7 +193,7 @@ JAVA: dict[str, bytes] = {
 BEDROCK: dict[str, bytes] = {
     "worlds/Bedrock level/level.dat": bedrock_level(),
     "worlds/Bedrock level/db/CURRENT": b"MANIFEST-000004\n",
-    "worlds/Bedrock level/db/MANIFEST-000004": manifest(),
+    "worlds/Bedrock level/db/MANIFEST-000004": manifest(added(3, 900), taken(3) + added(5, 3000)),
     "worlds/Bedrock level/db/000005.ldb": table(),
     "worlds/Bedrock level/db/000006.log": b"",
 }
