@@ -12,7 +12,7 @@ import httpx
 
 from daemon.alerts.formats import Post
 from daemon.panel import reach
-from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.proxies import UnusableVariableError
 from daemon.panel.reach import SOCKS_ERRORS
 
 SECONDS = 10.0
@@ -43,7 +43,7 @@ class Sender:
                 headers = {"Content-Type": post.kind}
                 async with client.stream("POST", post.url, content=post.body, headers=headers) as response:
                     return _failure(response)
-        except UnusableProxyError as error:
+        except UnusableVariableError as error:
             return Failure(str(error), passing=False)
         except UNANSWERED as error:
             return Failure(f"no answer ({type(error).__name__})", passing=not isinstance(error, httpx.InvalidURL))

@@ -23,7 +23,7 @@ from daemon.panel import reach
 from daemon.panel.answers import clean, unpaired
 from daemon.panel.download import CLEAR_HINT, HostError
 from daemon.panel.http import CONNECT_SECONDS
-from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.proxies import UnusableVariableError
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -244,8 +244,8 @@ def _translated(host: str) -> Iterator[None]:
         words = f"answers {status}"
         if status == HTTPStatus.FORBIDDEN:
             hint = "a node accepts its panel's address only: add the panel's url to the node's `allowed_origins`"
-    except UnusableProxyError as error:
-        words = f"is not asked: {error}"
+    except UnusableVariableError as error:
+        words, hint = f"is not asked: {error}", error.hint
     except OSError as error:
         words = f"cannot be reached ({clean(str(error)) or type(error).__name__})"
     except (WebSocketException, ImportError, UnicodeError, ValueError) as error:

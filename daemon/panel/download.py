@@ -25,9 +25,8 @@ from daemon.core.addresses import is_clear
 from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.panel import reach
 from daemon.panel.answers import clean, whole
-from daemon.panel.errors import ProxyError
 from daemon.panel.http import CONNECT_SECONDS, FOREIGN
-from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.proxies import UnusableVariableError
 
 with without("httpx._main"):
     import httpx
@@ -149,8 +148,8 @@ class FileHost:
             return held.enter_context(held.enter_context(client).stream("GET", url))
         except httpx.InvalidURL:  # httpx looks at a redirect even where it does not follow it
             failure: HostError = StrangeHostError(f"host {url.host} redirects the download to no address")
-        except UnusableProxyError as error:
-            failure = StrangeHostError(f"host {url.host} is not asked: {error}", hint=ProxyError.default_hint)
+        except UnusableVariableError as error:
+            failure = StrangeHostError(f"host {url.host} is not asked: {error}", hint=error.hint)
         except UNANSWERED as error:
             words = clean(str(error)) if isinstance(error, httpx.ConnectError) else ""
             failure = HostError(f"host {url.host} gives no answer ({words or type(error).__name__})")

@@ -28,7 +28,7 @@ from daemon.panel.errors import (
     ProxyError,
     StrangeAnswerError,
 )
-from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.proxies import UnusableProxyError, UnusableVariableError
 from daemon.panel.reach import SOCKS_ERRORS
 
 with without("httpx._main"):
@@ -169,6 +169,8 @@ class HttpSession:
             return self._client
         except UnusableProxyError as error:
             failure: PanelError = ProxyError(f"{call.action}: {error}")
+        except UnusableVariableError as error:
+            failure = PanelUnreachableError(f"{call.action}: {error}", hint=error.hint)
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             name = type(error).__name__  # its words could hold a secret
             failure = PanelUnreachableError(f"{call.action}: no client can be made ({name})", hint=ENVIRONMENT_HINT)

@@ -28,8 +28,16 @@ class Proxy:
     variable: str
 
 
-class UnusableProxyError(ValueError):
-    """A variable names a proxy that cannot be used; the text names the variable and no address."""
+class UnusableVariableError(ValueError):
+    """A variable says how hosts are reached, and cannot be used; the text names the variable and no address."""
+
+    hint = "correct the variable"
+
+
+class UnusableProxyError(UnusableVariableError):
+    """A variable names a proxy that cannot be used."""
+
+    hint = "correct the variable, or add the host to NO_PROXY"
 
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"the proxy in {variable} cannot be used: {reason}")

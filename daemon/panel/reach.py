@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from daemon._imports import without
 from daemon.log import get_logger
-from daemon.panel.proxies import Proxy, UnusableProxyError, proxy_for, unread_entries
+from daemon.panel.proxies import Proxy, UnusableProxyError, UnusableVariableError, proxy_for, unread_entries
 
 with without("httpx._main"):
     import httpx
@@ -27,19 +27,33 @@ else:
 log = get_logger()
 
 
+class UnusableCertificatesError(UnusableVariableError):
+    """A variable names certificates that cannot be read."""
+
+    hint = "name a PEM file with the authority's certificate (SSL_CERT_DIR: a folder of such files), or no variable"
+
+
 @functools.cache
 def trusted() -> ssl.SSLContext:
     """Return the one TLS context of the process, built when first needed: the well-known authorities and the machine's
-    own.
+    own. Raises UnusableCertificatesError.
     """
-    context = httpx.create_ssl_context()
-    context.load_default_certs()
+    try:
+        context = httpx.create_ssl_context()
+        context.load_default_certs()
+    except OSError as error:  # ssl.SSLError is one
+        variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        why = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UnusableCertificatesError(f"the certificates in {variable} cannot be used: {why}") from error
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def certificates(url: str) -> ssl.SSLContext:
-    """Return the TLS context for an address; an unencrypted one gets an empty context, which costs nothing."""
+    """Return the TLS context for an address; an unencrypted one gets an empty context, which costs nothing.
+
+    Raises UnusableCertificatesError.
+    """
     return trusted() if urlsplit(url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -23,6 +23,7 @@ from daemon.panel.download import (
     address_of,
 )
 from daemon.panel.http import CONNECT_SECONDS
+from daemon.panel.proxies import UnusableVariableError
 
 SILENCE_SECONDS = 120.0  # a node writes all of a large file to its place before it answers
 
@@ -77,6 +78,8 @@ def upload(
             ) as client,
         ):
             answer = client.post(url.copy_merge_params({"directory": folder}), files={"files": (name, file)})
+    except UnusableVariableError as error:
+        failure: HostError = StrangeHostError(f"host {url.host} is not asked: {error}", hint=error.hint)
     except UNANSWERED as error:
         words = clean(str(error)) if isinstance(error, httpx.ConnectError) else ""
         failure = HostError(f"host {url.host} does not take the file ({words or type(error).__name__})")

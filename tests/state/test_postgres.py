@@ -222,6 +222,15 @@ async def test_certificates_of_older_private_authorities_are_believed(monkeypatc
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
 
 
+async def test_a_certificate_that_cannot_be_read_is_no_database_out_of_reach(cluster: ClusterConfig) -> None:
+    """To wait for the database would be of no use."""
+    url = SecretStr("postgresql://backupd@db.example.com/backupd?sslrootcert=/nowhere.pem")
+    async with member(replace(cluster, url=url)) as engine:
+        with pytest.raises(StateError, match=r"sslrootcert.* cannot be used: No such file") as caught:
+            await engine.check()
+    assert not isinstance(caught.value, JournalBusyError)
+
+
 async def test_a_role_without_rights_is_told_what_it_needs(cluster: ClusterConfig, postgres_server: Postgres) -> None:
     """It may connect, and make no tables."""
     postgres_server.psql(f"CREATE ROLE poor LOGIN PASSWORD '{PASSWORD}'")

@@ -34,8 +34,8 @@ Connection = Any  # asyncpg has no types
 
 async def connect(url: SecretStr, title: str) -> Connection:
     """Return a new connection; raises StateError, or JournalBusyError if the database is out of reach."""
+    dsn, context = _own_certificates(url, title)
     with translated(f"{title} is out of reach"):
-        dsn, context = tls(url.get_secret_value())
         options = {} if context is None else {"ssl": context}
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, **options)
     try:
@@ -45,6 +45,18 @@ async def connect(url: SecretStr, title: str) -> Connection:
         connection.terminate()
         raise
     return connection
+
+
+def _own_certificates(url: SecretStr, title: str) -> tuple[str, ssl.SSLContext | None]:
+    """Return what `tls` does; a file that cannot be read is the operator's to correct, and no database out of reach."""
+    try:
+        return tls(url.get_secret_value())
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    text = f"{title}: a file that cluster.url names as sslrootcert, sslcert or sslkey cannot be used: {why}"
+    raise StateError(
+        text, hint="name readable PEM files; without sslrootcert the machine's own authorities are trusted"
+    )
 
 
 def title_of(url: SecretStr) -> str:

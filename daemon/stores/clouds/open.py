@@ -77,7 +77,7 @@ def _refuse_bad_proxy(settings: StoreSettings, url: str) -> None:
     try:
         proxy_for(url, os.environ)
     except UnusableProxyError as error:
-        raise StoreUnusableError(f"{settings.name}: {error}", hint="correct it, or add the host to NO_PROXY") from None
+        raise StoreUnusableError(f"{settings.name}: {error}", hint=error.hint) from None
 
 
 def _needed(settings: StoreSettings, name: str, secret: SecretStr | None) -> str:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from daemon.panel import reach
-from daemon.panel.proxies import UnusableProxyError
+from daemon.panel.proxies import UnusableVariableError
 from daemon.stores.boundary import translating
 from daemon.stores.errors import (
     StoreCutError,
@@ -32,7 +32,7 @@ SLICE = 2**18  # bytes that must get away within STALL_SECONDS
 _FAILURES: tuple[type[Exception], ...] = (
     httpx.HTTPError,
     httpx.InvalidURL,
-    UnusableProxyError,
+    UnusableVariableError,
     TimeoutError,
     *reach.SOCKS_ERRORS,
 )
@@ -136,8 +136,8 @@ class S3Http:
     def _failure(self, error: Exception) -> StoreError:
         """Given what came of a request, return our error; of httpx's words nothing is told, as they may hold a url."""
         host = f"{self._name}: {self.host}"
-        if isinstance(error, UnusableProxyError):
-            return StoreUnusableError(f"{self._name}: {error}", hint="correct it, or add the host to NO_PROXY")
+        if isinstance(error, UnusableVariableError):
+            return StoreUnusableError(f"{self._name}: {error}", hint=error.hint)
         if _is_of_certificate(error):
             hint = "if a private authority issued its certificate, set SSL_CERT_FILE to that authority's certificate"
             return StoreIdentityError(f"{host} shows a certificate that is not believed", hint=hint)

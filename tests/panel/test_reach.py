@@ -1,0 +1,92 @@
+"""A variable that says how hosts are reached, and cannot be used, is named by all who reach one."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from daemon.alerts.formats import Post
+from daemon.alerts.sender import Sender
+from daemon.errors import BackupdError
+from daemon.panel import reach
+from daemon.panel.client import PanelClient
+from daemon.panel.console import ConsoleAccess, open_console
+from daemon.panel.download import FileHost
+from daemon.panel.upload import upload
+from daemon.stores.open import open_store
+from daemon.stores.values import BucketLocation, Credentials, StoreSettings
+from tests.fakes import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+NOWHERE = "https://127.0.0.1:1"
+
+
+async def panel(_: Path) -> None:
+    async with PanelClient("main", NOWHERE, SecretStr("ptlc_EXAMPLE"), clock=FakeClock()) as client:
+        await client.server("1a7ce997")
+
+
+async def alert(_: Path) -> None:
+    sender = Sender()
+    failure = await sender.send(Post(NOWHERE, "application/json", b"{}"))
+    assert failure is not None
+    raise BackupdError(failure.reason)
+
+
+async def download(_: Path) -> None:
+    with FileHost(clock=FakeClock()).open(SecretStr(NOWHERE)):
+        raise AssertionError("opened")
+
+
+async def upload_file(folder: Path) -> None:
+    (folder / "file").touch()
+    upload(SecretStr(NOWHERE), folder / "file", "/", "file", clear=False, moved=lambda _: None)
+
+
+async def console(_: Path) -> None:
+    async def access() -> ConsoleAccess:
+        return ConsoleAccess("wss://127.0.0.1:1/ws", SecretStr("token"))
+
+    async with open_console(access, panel=NOWHERE, clear=False):
+        raise AssertionError("opened")
+
+
+async def s3(_: Path) -> None:
+    credentials = Credentials(SecretStr("AKIAEXAMPLE"), SecretStr("secret-EXAMPLE"))
+    location = BucketLocation("s3", "bucket", "")
+    settings = StoreSettings("offsite", location, endpoint=NOWHERE, credentials=credentials)
+    async with open_store(settings, clock=FakeClock()) as store:
+        await store.list_all()
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Nothing of the machine's own, and no certificates read before."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    reach.trusted.cache_clear()
+    yield monkeypatch
+    reach.trusted.cache_clear()
+
+
+@pytest.mark.parametrize("ask", [panel, alert, download, upload_file, console, s3])
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("SSL_CERT_FILE={}/nothing.pem", "No such file or directory"),
+        ("SSL_CERT_FILE={}/no.pem", "it holds none"),
+        ("HTTPS_PROXY=http://127.0.0.1:80800", "its port is no number up to 65535"),
+    ],
+)
+async def test_it_is_named_with_what_is_wrong(
+    environment: pytest.MonkeyPatch, tmp_path: Path, ask: Callable[[Path], Awaitable[None]], setting: str, why: str
+) -> None:
+    """Else the host would be looked at, or the answer be a bug."""
+    (tmp_path / "no.pem").write_text("no certificate")
+    variable, value = setting.split("=")
+    environment.setenv(variable, value.format(tmp_path))
+    with pytest.raises(BackupdError) as caught:
+        await ask(tmp_path)
+    assert f"in {variable} cannot be used: {why}" in caught.value.text
