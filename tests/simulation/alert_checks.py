@@ -181,12 +181,15 @@ class Told:
                     checker.hold("news", told, text, self._simulation.uuid_of(name))
 
     def _newest_good(self, done: Rotation) -> set[float | None]:
-        """When the newest good backup of its policy was made, by each truth since the rotation's last listing."""
-        listed = next((exchange.sent for exchange in done.delivered("list")), done.began)
-        return {
-            _newest(rows, done, self._simulation.world.now())
-            for rows in self._simulation.recorder.truths(done.uuid, listed)
-        }
+        """When the newest good backup of its policy was made, by each truth since the rotation's last listing.
+
+        One that was dated ahead of the panel's clock then counts as good by now, or not until it is listed again.
+        """
+        listed = next(done.delivered("list"), None)
+        now = self._simulation.world.now()
+        then = listed.date if listed is not None and listed.date is not None else now
+        truths = self._simulation.recorder.truths(done.uuid, done.began if listed is None else listed.sent)
+        return {_newest(rows, done, moment) for rows in truths for moment in (then, now)}
 
     def _hold(self, holds: bool, text: str, server: str) -> None:
         self._simulation.checker.hold("told", holds, text, server)

@@ -114,6 +114,7 @@ class Creates:
             uuid
             for uuid, earlier in made
             if uuid not in self._witness.once_failed  # it was tried again before it turned good after all
+            and not earlier.early  # the clock comes to that start again
             and uuid in rows
             and (rows[uuid].successful or rows[uuid].completed is None)
             and (self._court.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))

@@ -136,18 +136,20 @@ class Process:
         once_more = self._once_more(order, uuid, last)
         latest = None if once_more else last
         earlier = None if once_more else self._goes_on_with(order.trigger, uuid)
+        # It may be one that the schedule has no more since a reload.
+        start_at = max(latest, earlier.start_at) if latest and earlier and earlier.start_at else latest
         simulation.rotation_begins(
             Rotation(
                 process=self.name,
                 server=name,
                 uuid=uuid,
                 trigger=order.trigger,
-                # It may be one that the schedule has no more since a reload.
-                start_at=max(latest, earlier.start_at) if latest and earlier and earlier.start_at else latest,
+                start_at=start_at,
                 due=earlier.due if earlier else began,
                 began=began,
                 policy=policy,
                 once_more=once_more,
+                early=start_at is not None and start_at > self.clock.now(),
             )
         )
 

@@ -36,7 +36,8 @@ class Rotation:
     `policy` is the table in force when it began, `start_at` the start that it is for, None by hand, and `due` when the
     first rotation began for that. `made` is the backup that the panel made for it, and `told_held` whether it told that
     something waits since the retention was changed. `once_more` is the last start before a rotation that no start asked
-    for, since the newest backup is bad.
+    for, since the newest backup is bad. By its process's clock the start was yet to come if it is `early`: that was set
+    back over it.
     """
 
     process: str
@@ -54,6 +55,7 @@ class Rotation:
     reported: bool = False
     told_held: bool = False
     once_more: datetime | None = None
+    early: bool = False
     ended: float | None = None
     result: str | None = None
 
