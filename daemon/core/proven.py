@@ -9,7 +9,7 @@ a backup which the whole list keeps is kept by a part of it as well (invariant 5
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from daemon.core.model import Action, Reason, Scope, Verdict
+from daemon.core.model import Action, Reason, Scope, State, Verdict
 from daemon.core.proof import Level, Proof, Proofs
 
 RULE = "keep_proven"
@@ -82,10 +82,13 @@ def keeping_proven(verdicts: Sequence[Verdict], proven: Proven, scope: Scope) ->
 
 
 def until_proven(verdicts: Sequence[Verdict], proven: Proven, scope: Scope) -> tuple[Verdict, ...]:
-    """Given all verdicts, return them with each good backup kept while too few are proven, and what is wrong told."""
+    """Given all verdicts, return them with each good backup kept while too few are proven, and what is wrong told.
+
+    One whose deletion was left half done is kept too: it may have its file all the same.
+    """
     number, found = proven.rule.number, len(proven.newest(verdicts, scope))
     lacking = Reason(RULE, AWAITED, f"{found} proven so far, keep_proven = {number}")
-    kept = (_kept(one, lacking) if found < number and one.whole else one for one in verdicts)
+    kept = (_kept(one, lacking) if found < number and one.state is State.GOOD else one for one in verdicts)
     return tuple(_told(one, proven.proofs.failed(one.backup.uuid)) for one in kept)
 
 

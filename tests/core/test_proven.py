@@ -112,6 +112,11 @@ def test_while_too_few_are_proven_no_good_one_goes() -> None:
     assert texts(decided.verdicts[-1])[-1] == "1 proven so far, keep_proven = 2"
 
 
+def test_while_too_few_are_proven_one_that_may_be_half_deleted_stays_too() -> None:
+    """Its deletion was asked for, and it may have its file all the same."""
+    assert gone(planned(TEN, proven([TEN[9]], keep=2), asked={TEN[0].uuid, TEN[3].uuid})) == []
+
+
 def test_a_locked_or_foreign_or_half_deleted_one_is_not_counted_among_the_proven() -> None:
     """Each may go at any time, or has no file any more."""
     locked, foreign = but(TEN[8], locked=True), but(TEN[9], name="by hand")
