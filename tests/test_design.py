@@ -4,8 +4,12 @@ import ast
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from daemon.config.kinds import EventName
+from daemon.core.keep import COUNT_RULES
 
 ROOT = Path(__file__).parents[1]
 CITATION = re.compile(r"\binvariants?\s+(\d+(?:(?:,\s*|\s+and\s+|,\s*and\s+)\d+)*)")
@@ -137,23 +141,59 @@ def test_every_function_that_decides_exists() -> None:
     assert [f"{module}.{name}" for module, name in named if name not in defined(ROOT / f"daemon/{module}.py")] == []
 
 
+def recipe(heading: str) -> str:
+    """Return what a recipe says, from its heading to the next one."""
+    return (ROOT / "ARCHITECTURE.md").read_text().partition(f"### {heading}\n")[2].partition("\n### ")[0]
+
+
+@pytest.mark.parametrize(
+    ("heading", "listed", "besides"),
+    [
+        ("an alert event", {*get_args(EventName)} - {"done"}, {"CHANGELOG.md"}),
+        (
+            "a retention rule",
+            {*COUNT_RULES},
+            {
+                "CHANGELOG.md",  # what was
+                "benchmarks/core.py",  # a policy of its own
+                "daemon/core/calendar.py",  # schedules such as @daily
+                "tests/core/test_agreement.py",  # pins what is decided today
+                "tests/core/test_calendar.py",
+                "tests/core/test_wiped_world.py",
+            },
+        ),
+    ],
+)
+def test_a_recipe_names_each_file_that_lists_all_of_its_kind(heading: str, listed: set[str], besides: set[str]) -> None:
+    """A file that names all events, or all rules, needs the next one as well."""
+    lists = {
+        str(file.relative_to(ROOT))
+        for file in tracked(".py", ".md", ".toml")
+        if listed <= set(re.findall(r"[a-z_]+", file.read_text().lower()))
+    }
+    assert {name for name in lists - besides if f"`{name}`" not in recipe(heading)} == set()
+
+
 @pytest.mark.parametrize(
     ("heading", "model", "besides"),
     [
         ("a retention rule", r"yearly|COUNT_RULES", set()),
         ("a command", r"schedule", {"daemon/cli/backups/app.py", "tests/test_imports.py"}),
-        ("an alert event", r"\b(?i:suspicious|recovered)\b", set()),
+        (
+            "an alert event",
+            r"\b(?i:suspicious|recovered)\b",
+            {f"daemon/alerts/{name}.py" for name in ("memory", "copies", "proofs", "drills", "cluster")},
+        ),
         (
             "a configuration key",
             r"timeout|PolicyTable|Duration",
-            {"daemon/config/discover.py", "daemon/config/http.py", "daemon/config/alerts.py"},
+            {"daemon/config/http.py", "daemon/config/stores.py", "daemon/config/opinion.py"},
         ),
     ],
 )
 def test_a_recipe_names_no_file_that_its_like_did_not_need(heading: str, model: str, besides: set[str]) -> None:
     """Each file of a recipe knows one that was added so; but those for another table, or only at times."""
-    recipe = (ROOT / "ARCHITECTURE.md").read_text().partition(f"### {heading}\n")[2].partition("\n### ")[0]
-    steps = "\n".join(re.findall(r"^\d\. .*|^ .*", recipe, re.MULTILINE))
+    steps = "\n".join(re.findall(r"^\d\. .*|^ .*", recipe(heading), re.MULTILINE))
     files = set(re.findall(r"`([\w./-]+\.(?:py|md|toml))`", steps))
     assert len(files) > 7
     assert {file for file in files - besides if not re.search(model, (ROOT / file).read_text())} == set()
