@@ -13,7 +13,7 @@ shelf     what a store holds of a server          shelves   the shelves that are
 probe     whether a store can be used             prune     a store pruned by its own rules
 clear     what is in the way, and is no copy         alone     one run at a time for a server
 verify    a copy read back                       renew     the locks of copies, made longer
-spool     what waits on a disk for slow stores
+spool     what waits on a disk for slow stores    judged    what a store's rules say of its copies
 records   what the journal keeps of copies by hand
 settle    a put whose answer was lost
 jobs      what the daemon asks of whoever touches stores, and what comes of it
@@ -28,6 +28,7 @@ __all__ = [
     "errors",
     "fetch",
     "jobs",
+    "judged",
     "manifest",
     "pipe",
     "probe",

@@ -18,22 +18,20 @@ from daemon.copies.alone import alone
 from daemon.copies.clear import clear_leftovers
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import AskLeave, PruneInputs, always
+from daemon.copies.judged import applied_in, judge_copies
 from daemon.copies.renew import renew
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
-from daemon.core.applied import AppliedRetention, brake_of, let_through, told
-from daemon.core.brake import Applied, Brake
+from daemon.core.applied import AppliedRetention, let_through, told
+from daemon.core.brake import Applied
 from daemon.core.clocks import jumped
-from daemon.core.copies_prune import Pruning, prune
+from daemon.core.copies_prune import Pruning
 from daemon.core.copy import Copy
 from daemon.core.model import Action
 from daemon.errors import BackupdError
 from daemon.state import Locks
 from daemon.stores.base import Capability, Store
 from daemon.stores.errors import ObjectMissingError, StoreError
-
-SHARE = 0.5
-"""The share that the brake allows; the default of a policy's `max_share`."""
 
 SEE_STATUS = "the member that holds the server goes on with it: see `ptero-backupd cluster status`"
 
@@ -141,17 +139,16 @@ class Pruner:
     def _decide(
         self, server: ServerConfig, config: StoreConfig, inputs: PruneInputs, copies: Sequence[Copy]
     ) -> Pruning:
-        present = applied_in(server, config)
-        brake = brake_of(inputs.applied, present, most=config.max_deletions, share=SHARE)
-        return prune(
+        return judge_copies(
             copies,
-            present.retention,
+            server,
+            config,
             installation=self._installation,
-            ownership=present.ownership,
-            brake=brake if self._once is None else Brake(self._once),
+            applied=inputs.applied,
+            accepted=inputs.accepted,
             now=self._clock.now(),
             doubt=inputs.doubt,
-            accepted=inputs.accepted,
+            once=self._once,
         )
 
     async def _delete(self, store: Store, result: PruneResult) -> None:
@@ -165,11 +162,6 @@ class Pruner:
         """Raise CopyError if nothing may be deleted at this moment."""
         if hindrance := await self._leave():
             raise CopyError(f"{hindrance}; nothing more is deleted", hint=SEE_STATUS)
-
-
-def applied_in(server: ServerConfig, config: StoreConfig) -> Applied:
-    """Return all that decides which copies of a server that store keeps."""
-    return Applied(config.rules.retention(server.policy.retention), server.ownership)
 
 
 def _applied(decided: Pruning, before: AppliedRetention, present: Applied, now: datetime) -> AppliedRetention:

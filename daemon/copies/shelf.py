@@ -48,6 +48,10 @@ class Shelf:
         """Return them as the core judges them, oldest first."""
         return tuple(manifest.as_copy() for _, manifest in sorted(self.manifests.items()))
 
+    def locked_copies(self) -> tuple[Copy, ...]:
+        """Return the same with the locks that this installation set; the store itself may know of longer ones."""
+        return tuple(replace(copy, locked_until=self.locks.get(copy.name.data)) for copy in self.copies())
+
     def foreign(self, installation: str) -> int:
         """Count the copies that another installation wrote."""
         return sum(one.installation != installation for one in self.manifests.values())

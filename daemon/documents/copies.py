@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from daemon.core.proof import Level
 from daemon.documents.commands import Document, moment
 from daemon.documents.stores import store_document
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from daemon.copies.run import CopyResult, ServerResult
     from daemon.copies.shelf import Shelf
     from daemon.copies.verify import Verified
-    from daemon.core.copies_prune import CopyVerdict
+    from daemon.core.copies_prune import CopyVerdict, Pruning
+    from daemon.core.proof import Proof, Proofs
     from daemon.errors import BackupdError
     from daemon.state import Holding
 
@@ -31,6 +34,29 @@ class StoreSeen:
     error: "BackupdError | None" = None
     adopted: int = 0
     foreign: int = 0
+
+
+@dataclass(frozen=True)
+class ShelfListed:
+    """What a store was last seen to hold of a server, what its rules say of that, and what proofs were made of it.
+
+    `decided` is None if the server's policy does not name the store: nothing of it is pruned there.
+    """
+
+    store: str
+    shelf: "Shelf"
+    decided: "Pruning | None"
+    proofs: "Proofs"
+
+    @cached_property
+    def verdicts(self) -> "dict[str, CopyVerdict]":
+        """What becomes of each copy, and why, by the key of its data."""
+        return {one.copy.name.data: one for one in self.decided.verdicts} if self.decided else {}
+
+    def proof(self, manifest: "Manifest") -> "Proof | None":
+        """Return what shows a copy to be wrong, else its last proof; None if it was not read since it was made."""
+        backup = manifest.backup.uuid
+        return self.proofs.failed(backup, self.store) or self.proofs.last(backup, Level.READ, self.store)
 
 
 @dataclass(frozen=True)
@@ -76,7 +102,7 @@ def _verified(one: CopyVerified) -> Document:
     }
 
 
-def listed(found: "Iterable[tuple[ServerConfig, Sequence[tuple[str, Shelf]]]]") -> Document:
+def listed(found: "Iterable[tuple[ServerConfig, Sequence[ShelfListed]]]") -> Document:
     """`copies list`."""
     return {"servers": [_server(server, shelves) for server, shelves in found]}
 
@@ -139,26 +165,35 @@ def _verdict(one: "CopyVerdict") -> Document:
         "name": one.copy.backup.name,
         "created_at": moment(one.copy.name.created_at),
         "key": one.copy.name.data,
-        "verdict": one.action.value,
-        "reasons": [{"rule": reason.rule, "slot": reason.slot, "text": reason.text} for reason in one.reasons],
+        **_decided(one),
     }
 
 
-def _server(server: "ServerConfig", shelves: "Sequence[tuple[str, Shelf]]") -> Document:
-    stores = [
-        {
-            "store": store,
-            "seen_at": moment(shelf.seen_at),
-            "copies": [_copy(manifest) for _, manifest in sorted(shelf.manifests.items(), reverse=True)],
-            "damaged": [{"key": key, "text": text} for key, text in sorted(shelf.damaged.items())],
-            "unfinished": sorted(shelf.loose),
-        }
-        for store, shelf in shelves
-    ]
-    return {**_about(server), "stores": stores}
+def _decided(one: "CopyVerdict | None") -> Document:
+    if one is None:
+        return {"verdict": None, "reasons": []}
+    reasons = [{"rule": reason.rule, "slot": reason.slot, "text": reason.text} for reason in one.reasons]
+    return {"verdict": one.action.value, "reasons": reasons}
 
 
-def _copy(manifest: "Manifest") -> Document:
+def _server(server: "ServerConfig", shelves: "Sequence[ShelfListed]") -> Document:
+    return {**_about(server), "stores": [_shelf(one) for one in shelves]}
+
+
+def _shelf(one: ShelfListed) -> Document:
+    shelf, decided = one.shelf, one.decided
+    return {
+        "store": one.store,
+        "seen_at": moment(shelf.seen_at),
+        "refused": None if decided is None else decided.refused,
+        "waits": None if decided is None else decided.waits,
+        "copies": [_copy(one, manifest) for _, manifest in sorted(shelf.manifests.items(), reverse=True)],
+        "damaged": [{"key": key, "text": text} for key, text in sorted(shelf.damaged.items())],
+        "unfinished": sorted(shelf.loose),
+    }
+
+
+def _copy(one: ShelfListed, manifest: "Manifest") -> Document:
     told, proof = manifest.backup, manifest.proof
     return {
         "uuid": told.uuid,
@@ -173,6 +208,23 @@ def _copy(manifest: "Manifest") -> Document:
         "copied_at": moment(manifest.written_at),
         "installation": manifest.installation,
         "proof": {"level": proof.level, "at": moment(proof.at), "unverified": proof.unverified},
+        "last_proof": _proof(one.proof(manifest)),
+        "locked_until": moment(one.shelf.locks.get(manifest.stored.key)),
+        **_decided(one.verdicts.get(manifest.stored.key)),
+    }
+
+
+def _proof(proof: "Proof | None") -> Document | None:
+    """Return the last proof; `reached` is null where something is wrong."""
+    if proof is None:
+        return None
+    reached = proof.reached.value if proof.reached else None
+    return {
+        "at": moment(proof.at),
+        "level": proof.asked.value,
+        "reached": reached,
+        "problems": list(proof.problems),
+        "accepted": proof.accepted,
     }
 
 

@@ -5,15 +5,18 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.config.load import load
+from daemon.copies.shelves import Shelves
 from daemon.core.copies_queue import CopyQueue
+from daemon.core.proof import Level, Proof
 from daemon.sandbox.records import State
-from daemon.state import CopyEvent, CopyRecord, engine_for
+from daemon.state import CopyEvent, CopyRecord, ProofRecord, engine_for
 from daemon.state.local.locks import server_lock
 from tests.cli.conftest import Cli, Panel, interrupt
 from tests.copies.support import run
@@ -305,6 +308,62 @@ def test_a_store_is_pruned_by_its_own_rules_whatever_the_panel_has(
     ] * 2
     assert [before[number].name.split("_")[1].split(".")[0] for number in (1, 0)] == [one.backup_uuid for one in pruned]
     assert all(one.bytes for one in pruned)
+
+
+def test_the_list_says_what_the_rules_of_the_store_say(cli: Cli, panel: Panel, config: Path, tmp_path: Path) -> None:
+    """What the next prune deletes and why, as a dry run does, without a look into the store; and what it waits for."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert cli("--config", config, "copies", "prune").code == 0
+    text = config.read_text()
+    config.write_text(text.replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    (tmp_path / "nas").rename(tmp_path / "away")
+    shown = cli("--config", config, "copies", "list", "survival", "--store", "nas", "--json").json
+    (tmp_path / "away").rename(tmp_path / "nas")
+    dry = cli("--config", config, "copies", "prune", "--dry-run", "--store", "nas", "--json").json
+    (nas,), (pruned,) = shown["servers"][0]["stores"], dry["servers"]
+    for told in (nas, pruned):
+        told["copies"] = [(one["key"], one["verdict"], one["reasons"]) for one in told["copies"]]
+    assert all(nas[key] == pruned[key] for key in ("copies", "waits", "refused"))
+    ran = cli("--config", config, "copies", "list", "survival", "--store", "nas")
+    assert ran.out.count(" of the 4 newest backups") == 4
+    assert ran.out.count("; then: beyond the 4 newest backups") == 2
+    assert "survival in nas: 2 backups that the retention last applied keeps are held until" in ran.out
+    config.write_text(text.replace('copies = ["nas", "offsite"]', 'copies = ["offsite"]'))
+    shown = cli("--config", config, "copies", "list", "survival", "--store", "nas", "--json").json
+    assert {(one["verdict"], *one["reasons"]) for one in shown["servers"][0]["stores"][0]["copies"]} == {(None,)}
+
+
+def test_the_list_says_how_each_copy_was_proven_last_and_until_when_it_is_locked(
+    cli: Cli, panel: Panel, config: Path
+) -> None:
+    """What was found wrong since it was copied comes first: it is not to be restored."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    uuids = asyncio.run(read_since(config, panel.survival.uuid))
+    shown = cli("--config", config, "copies", "list", "survival", "--store", "nas", "--json").json
+    copies = {one["uuid"]: one for one in shown["servers"][0]["stores"][0]["copies"]}
+    assert [copies[uuid]["last_proof"]["reached"] for uuid in uuids] == [None, "sane"]
+    assert [one["last_proof"] for uuid, one in copies.items() if uuid not in uuids] == [None] * 4
+    assert copies[uuids[0]]["locked_until"] == "2026-05-01T12:00:00Z"
+    ran = cli("--config", config, "copies", "list", "survival", "--store", "nas")
+    assert [line.split("walked")[0] == line for line in ran.out.splitlines()[1:]].count(True) == 2
+    assert "sane failed: r.0.0.mca is torn" in ran.out
+    assert ran.out.count("locked in the store until 2026-05-01 12:00 UTC") == 1
+
+
+async def read_since(config: Path, server: str) -> list[str]:
+    """Let a proof have found the newest copy in `nas` wrong, and the one before it right; lock the first."""
+    engine = engine_for(load(config, os.environ).state)
+    shelves = Shelves(engine.catalogue, FakeClock(NOW))
+    ((_, shelf),) = await shelves.known(["nas"], "main", server)
+    (key, newest), (_, older) = sorted(shelf.manifests.items(), reverse=True)[:2]
+    await shelves.remember("nas", "main", server, replace(shelf, locks={key: NOW + timedelta(days=30)}))
+    journal = await engine.open()
+    for manifest, reached, problems in ((newest, None, ("r.0.0.mca is torn",)), (older, Level.SANE, ())):
+        told = manifest.backup
+        proof = Proof(told.uuid, told.name, told.created_at, NOW, Level.SANE, reached, "nas", problems)
+        await journal.record_proof(ProofRecord("survival", server, proof))
+    await journal.close()
+    return [newest.backup.uuid, older.backup.uuid]
 
 
 async def copy_records(config: Path) -> Sequence[CopyRecord]:

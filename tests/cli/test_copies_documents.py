@@ -1,5 +1,6 @@
 """The JSON of `copies` and `stores`: its keys are a contract."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +15,19 @@ from daemon.core.copies_prune import CopyVerdict, Pruning
 from daemon.core.copies_queue import StoreTrouble
 from daemon.core.keep import Keep
 from daemon.core.model import Action, Reason
+from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.store_rules import StoreRules
-from daemon.documents.copies import CopyVerified, StoreSeen, copied, fetched, listed, pruned, scanned, verified
+from daemon.documents.copies import (
+    CopyVerified,
+    ShelfListed,
+    StoreSeen,
+    copied,
+    fetched,
+    listed,
+    pruned,
+    scanned,
+    verified,
+)
 from daemon.documents.stores import stores_document
 from daemon.errors import ProblemCode
 from daemon.state import Holding
@@ -39,7 +51,7 @@ TOLD = {"code": "store-full", "text": "no room", "hint": FULL.hint}
 def test_copies_list(tmp_path: Path) -> None:
     """One server in one store: a whole copy, a damaged one, and what was not finished."""
     server = loaded(tmp_path).servers["survival"]
-    copy = {
+    listed_copy = {
         "uuid": BACKUP,
         "name": "auto-survival-20260401T040000Z-904df120",
         "created_at": "2026-04-01T04:00:00Z",
@@ -52,15 +64,43 @@ def test_copies_list(tmp_path: Path) -> None:
         "copied_at": "2026-04-01T04:09:30Z",
         "installation": "installation-1",
         "proof": {"level": "walked", "at": "2026-04-01T04:09:29Z", "unverified": False},
+        "last_proof": None,
+        "locked_until": None,
+        "verdict": None,
+        "reasons": [],
     }
     store = {
         "store": "nas",
         "seen_at": "2026-04-01T12:00:00Z",
-        "copies": [copy],
+        "refused": None,
+        "waits": None,
+        "copies": [listed_copy],
         "damaged": [{"key": "b.tar.gz", "text": "its data is gone"}],
         "unfinished": ["c"],
     }
-    assert listed([(server, [("nas", SHELF)])]) == {"servers": [{**ABOUT, "stores": [store]}]}
+    unnamed = ShelfListed("nas", SHELF, None, Proofs())
+    assert listed([(server, [unnamed])]) == {"servers": [{**ABOUT, "stores": [store]}]}
+    bad = Proof(BACKUP, "auto", SEEN, SEEN, Level.SANE, None, "nas", problems=("torn",), accepted=True)
+    ruled = ShelfListed(
+        "nas",
+        replace(SHELF, locks={KEY: SEEN + timedelta(days=30)}),
+        Pruning((CopyVerdict(Told().manifest().as_copy(), Action.KEEP, (Reason("last", "1", "newest"),)),), (), "no"),
+        Proofs([bad, replace(bad, store="usb", at=SEEN + timedelta(days=1))]),
+    )
+    told = {
+        "last_proof": {
+            "at": "2026-04-01T12:00:00Z",
+            "level": "sane",
+            "reached": None,
+            "problems": ["torn"],
+            "accepted": True,
+        },
+        "locked_until": "2026-05-01T12:00:00Z",
+        "verdict": "keep",
+        "reasons": [{"rule": "last", "slot": "1", "text": "newest"}],
+    }
+    judged = {**store, "refused": "no", "copies": [{**listed_copy, **told}]}
+    assert listed([(server, [ruled])]) == {"servers": [{**ABOUT, "stores": [judged]}]}
 
 
 def test_copies_run(tmp_path: Path) -> None:

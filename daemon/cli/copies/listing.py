@@ -1,22 +1,31 @@
 """`copies list`: which copies were last seen in which store, without asking panel or stores."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from daemon.cli.context import begin, servers_named
-from daemon.cli.copies.places import shelves_of, stores_meant
+from daemon.cli.copies.places import stores_meant
 from daemon.cli.discovered import covered_now
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import write_json
-from daemon.cli.ui.tables import cell, show, table
+from daemon.cli.ui.tables import cell, is_wide, show, table
+from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
+from daemon.copies.judged import judge_copies
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
+from daemon.copies.shelves import Shelves
+from daemon.core.applied import NOTHING
+from daemon.core.copies_prune import Pruning
+from daemon.core.proof import Proofs
 from daemon.core.units import format_moment, format_size
-from daemon.documents.copies import listed
+from daemon.documents.copies import ShelfListed, listed
 from daemon.errors import Exit
+from daemon.state import Journal, engine_for, looked_into
 
-Found = list[tuple[ServerConfig, list[tuple[str, Shelf]]]]
+Found = list[tuple[ServerConfig, list[ShelfListed]]]
 
 
 def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, as_json: bool) -> int:
@@ -24,34 +33,103 @@ def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, 
     config = begin(settings)
     stores = [one.name for one in stores_meant(config, store)]
     covering = covered_now(config, names)
-    found = asyncio.run(_found(config, stores, servers_named(covering.config, names)))
+    now = SystemClock().now()
+    found = asyncio.run(_found(config, stores, servers_named(covering.config, names), now))
     if as_json:
         write_json(listed(found))
     else:
-        _show(found)
+        _show(found, now)
     return covering.exit_code(Exit.DONE)
 
 
-async def _found(config: Config, stores: Sequence[str], servers: Iterable[ServerConfig]) -> Found:
-    shelves = shelves_of(config)
-    return [(server, await shelves.known(stores, server.panel.name, server.id)) for server in servers]
+async def _found(config: Config, stores: Sequence[str], servers: Sequence[ServerConfig], now: datetime) -> Found:
+    engine = engine_for(config.state)
+    shelves = Shelves(engine.catalogue, SystemClock())
+    found: Found = []
+    async with looked_into(engine, despite_trouble=True) as journal:
+        looking = _Looking(config, journal, shelves, now)
+        for server in servers:
+            seen = await shelves.known(stores, server.panel.name, server.id)
+            found.append((server, [await looking.listed(server, store, shelf) for store, shelf in seen]))
+    return found
 
 
-def _show(found: Found) -> None:
-    rows = []
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """What all shelves are looked at with."""
+
+    config: Config
+    journal: Journal
+    shelves: Shelves
+    now: datetime
+
+    async def listed(self, server: ServerConfig, store: str, shelf: Shelf) -> ShelfListed:
+        """Return what the store's rules say of the copies, and what was proven of them."""
+        uuid = next((one.server.uuid for one in shelf.manifests.values()), None)
+        if uuid is None:
+            return ShelfListed(store, shelf, None, Proofs())
+        proofs = Proofs(one.proof for one in await self.journal.proofs(uuid))
+        decided = await self._decided(server, uuid, store, shelf) if store in server.policy.copies else None
+        return ShelfListed(store, shelf, decided, proofs)
+
+    async def _decided(self, server: ServerConfig, uuid: str, store: str, shelf: Shelf) -> Pruning:
+        return judge_copies(
+            shelf.locked_copies(),
+            server,
+            self.config.stores[store],
+            installation=await self.shelves.installation(),
+            applied=await self.journal.applied(uuid, store) or NOTHING,
+            accepted=await self.journal.accepted(uuid),
+            now=self.now,
+        )
+
+
+COLUMNS = ("server", "store", "made", "backup", "size", "proof")
+
+
+def _show(found: Found, now: datetime) -> None:
+    rows: list[tuple[object, ...]] = []
+    notes = []
     for server, shelves in found:
-        for store, shelf in shelves:
-            newest_first = sorted(shelf.manifests.items(), reverse=True)
-            rows += [(server.name, store, *_row(manifest, server)) for _, manifest in newest_first]
-            rows += [(server.name, store, "", key.rpartition("/")[2], "", text) for key, text in shelf.damaged.items()]
+        for one in shelves:
+            newest_first = sorted(one.shelf.manifests.items(), reverse=True)
+            rows += [(server.name, one.store, *_row(one, manifest, server, now)) for _, manifest in newest_first]
+            for key, text in one.shelf.damaged.items():
+                rows.append((server.name, one.store, "", key.rpartition("/")[2], "", text))
+            told = (one.decided.refused, one.decided.waits) if one.decided else ()
+            notes += [cell(f"{server.name} in {one.store}: {text}", "yellow") for text in told if text]
     if rows:
-        columns = ("server", "store", "made", "backup", "size", "proof")
-        show(table(columns, rows, right=("size",)))
+        columns = (*COLUMNS, "rules") if is_wide() else COLUMNS
+        show(table(columns, rows, right=("size",)), *notes)
     else:
         show(cell("no copies were seen; `copies rescan` looks into the stores"))
 
 
-def _row(manifest: Manifest, server: ServerConfig) -> tuple[str, ...]:
-    proof = manifest.proof.level + (", unverified" if manifest.proof.unverified else "")
-    made = format_moment(manifest.backup.created_at, server.policy.zone)
-    return made, manifest.backup.name, format_size(manifest.stored.bytes), proof
+def _row(one: ShelfListed, manifest: Manifest, server: ServerConfig, now: datetime) -> tuple[object, ...]:
+    """Return a copy's cells behind its store's; on a narrow terminal what the rules say stands below the name."""
+    made, name = format_moment(manifest.backup.created_at, server.policy.zone), manifest.backup.name
+    size, proof, rules = format_size(manifest.stored.bytes), _proof(one, manifest), _rules(one, manifest, server, now)
+    if is_wide():
+        return made, name, size, proof, rules
+    return made, cell("\n").join((cell(name), cell(rules, "dim"))), size, proof
+
+
+def _proof(one: ShelfListed, manifest: Manifest) -> str:
+    """Return how a copy was proven last, or what is wrong with it; else how it was when it was made."""
+    last = one.proof(manifest)
+    if last is not None and last.problems and not last.accepted:
+        return f"{last.asked.value} failed: {'; '.join(last.problems)}"
+    level = last.reached.value if last and last.reached else manifest.proof.level
+    return level + (", unverified" if manifest.proof.unverified else "")
+
+
+def _rules(one: ShelfListed, manifest: Manifest, server: ServerConfig, now: datetime) -> str:
+    """Return what the store's rules say of a copy, and until when it is locked for all that is known."""
+    verdict = one.verdicts.get(manifest.stored.key)
+    if verdict is None:
+        return "-"
+    said = [reason.text for reason in verdict.reasons]
+    until = one.shelf.locks.get(manifest.stored.key)
+    if until is not None and until > now and "locked" not in {reason.rule for reason in verdict.reasons}:
+        said.append(f"locked in the store until {format_moment(until, server.policy.zone)}")
+    return f"{verdict.action.value}: {'; '.join(said)}"
