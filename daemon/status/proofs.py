@@ -4,7 +4,7 @@ So it also knows what `prove` in another process found. Where nothing is to be p
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -53,12 +53,16 @@ class ProofCounts:
 
 
 def proof_status(
-    server: ServerConfig, proofs: Proofs, history: ServerHistory, asked: datetime | None = None
+    server: ServerConfig, known: Iterable[Proof], history: ServerHistory, asked: datetime | None = None
 ) -> ProofStatus | None:
-    """Return how a server stands; None if nothing is to be proven. Proofs are asked for since `asked`, if known."""
-    rules = server.policy.prove
+    """Return how a server stands by all that is known of it; None if nothing is to be proven.
+
+    Proofs are asked for since `asked`, if known. Readings in a store that it is not copied to any more say nothing.
+    """
+    rules, places = server.policy.prove, {PANEL, *server.policy.copies}
     if rules is None:
         return None
+    proofs = Proofs(one for one in known if one.store in places)
     read = [one for one in proofs if one.store == PANEL]
     proven = [one for one in read if proofs.proven(one.backup, rules.level)]
     read_at: dict[Level, datetime] = {}
@@ -130,12 +134,10 @@ class ProofsTracker:
         rules = server.policy.prove
         if not self.wanted or rules is None:
             return None
-        places = {PANEL, *server.policy.copies}
         seen = await self._seen.value()
         if seen is None:
             return None
-        read = Proofs(one for one in seen.get(server.name, ()) if one.store in places)
-        return proof_status(server, read, history, self._asked.get((server.name, rules.level)))
+        return proof_status(server, seen.get(server.name, ()), history, self._asked.get((server.name, rules.level)))
 
     async def _look(self) -> Mapping[str, list[Proof]]:
         return by_server(await self._context.journal.proofs())

@@ -24,7 +24,7 @@ from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state_folder
 from daemon.config.values import ServerConfig, StatePlace, StoreConfig, place_name
 from daemon.core.copies_state import CopyState
-from daemon.core.proof import Proof, Proofs
+from daemon.core.proof import Proof
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
 from daemon.documents.status import copies as copies_document
@@ -64,7 +64,7 @@ class CopiesKnown:
         """Return how a server stands, with its copies."""
         times = times_of(server, history.fine_at, now)
         copies = copies_of(server, self.stores, self.seen, history, times.interval) if self.stores else ()
-        proof = proof_status(server, Proofs(self.proofs.get(server.name, ())), history)
+        proof = proof_status(server, self.proofs.get(server.name, ()), history)
         drill = self.drills.get(server.name, DrillStatus()) if server.name in self.drilled else None
         return status_of(server, history, now, times=times, copies=copies, proof=proof, drill=drill)
 
