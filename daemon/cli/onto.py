@@ -148,8 +148,21 @@ def _ways(operation: Operation, arguments: OntoArguments, folder: Path) -> Seque
     return [way for way in (*ways, HandWay(operation, Path().absolute())) if way.name is arguments.via]
 
 
-def consequences(target: Preview, size: int, arguments: OntoArguments) -> Iterator[str]:
-    """Return the question's facts: what will happen to which server."""
+async def consequences(operation: Operation, size: int, arguments: OntoArguments) -> list[str]:
+    """Look at the operation's server; return the question's facts: what will happen to it. Raises PanelError."""
+    target = await look_at(operation)
+    return list(_facts(target, size, await _disk_used(operation) if arguments.safety else None, arguments))
+
+
+async def _disk_used(operation: Operation) -> int | None:
+    """Return how many bytes the server's files take; None if that is not told."""
+    try:
+        return await operation.client.files.disk_used(operation.config.id)
+    except PanelError:
+        return None
+
+
+def _facts(target: Preview, size: int, used: int | None, arguments: OntoArguments) -> Iterator[str]:
     yield f"onto: {where(target)}"
     if arguments.unproven:
         yield "the backup is NOT read first: if its file is damaged, only what is left of it is restored"
@@ -160,7 +173,8 @@ def consequences(target: Preview, size: int, arguments: OntoArguments) -> Iterat
     if not arguments.safety:
         yield "NO backup is made of what is there now"
     else:
-        yield "what is there now is backed up, and that backup is locked"
+        files = f" ({format_size(used)}, before it is packed)" if used else ""
+        yield f"what is there now{files} is backed up, and that backup is locked"
     if arguments.truncate:
         yield "ALL files of the server are deleted"
     if arguments.into:

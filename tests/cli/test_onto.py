@@ -162,6 +162,7 @@ def test_what_will_happen_is_asked_about(
 ) -> None:
     """Which backup, of which server, onto which, and what is lost; a no changes nothing."""
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    panel.lobby.files.write("mine", bytes(3 * 2**20))
     words = ["backups", "restore", "survival", "latest", "--onto", "lobby", "--truncate", "--stop"]
     assert main(["--config", str(panel.config), *words]) == 130
     size = format_size(made.bytes)
@@ -170,7 +171,7 @@ def test_what_will_happen_is_asked_about(
         f'onto: lobby is "lobby" ({panel.lobby.identifier}) on node1, panel main\n'
         f"first, the backup is read to its end and checked: {size} are downloaded\n"
         "then the server is stopped\n"
-        "what is there now is backed up, and that backup is locked\n"
+        "what is there now (3 MiB, before it is packed) is backed up, and that backup is locked\n"
         "ALL files of the server are deleted\n"
         "restore with files of survival onto lobby? [y/N] nothing was changed\n"
         "interrupted\n"

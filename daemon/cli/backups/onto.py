@@ -39,10 +39,9 @@ def restore_onto(settings: Settings, name: str, wanted: str, onto: str, argument
             (verdict,) = pick(seen, [wanted])
             if hindered := unfit(verdict):
                 return [hindered]
-            target = await look_at(operation)
             facts = [
                 f"the backup: {line(seen, verdict)}, of {name}",
-                *consequences(target, verdict.backup.bytes, arguments),
+                *await consequences(operation, verdict.backup.bytes, arguments),
             ]
             confirm(facts, f"restore {one_line(verdict.backup.name)} of {name} onto {onto}?", yes=arguments.yes)
             async with opened_reader() as worker:

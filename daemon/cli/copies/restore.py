@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.cli.context import server_named
 from daemon.cli.copies.places import chosen_copy, identity_of, known_copies
 from daemon.cli.discovered import covered_now
-from daemon.cli.onto import OntoArguments, bring, consequences, look_at, words
+from daemon.cli.onto import OntoArguments, bring, consequences, words
 from daemon.cli.reader import reader
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
@@ -62,7 +62,7 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
     async def work(operation: Operation) -> Sequence[OperationResult]:
         made, size = manifest.backup.completed_at, format_size(manifest.stored.bytes)
         what = f"the copy: {name} of {source.server}, of {made:%Y-%m-%d %H:%M}, {size}, in {store}"
-        facts = [what, *consequences(await look_at(operation), manifest.stored.bytes, arguments)]
+        facts = [what, *await consequences(operation, manifest.stored.bytes, arguments)]
         confirm(facts, f"restore {name} of {source.server} onto {onto}?", yes=arguments.yes)
         try:
             ends.append(await bring(operation, archive, arguments, config.state_dir))
