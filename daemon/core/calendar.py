@@ -42,6 +42,10 @@ RETRIES = Backoff(timedelta(minutes=10), timedelta(hours=2))
 """Between attempts at one start: a panel that restarts is back within minutes; one that is down for hours is not asked
 more often than a person would look.
 """
+HAND_OVERS = Backoff(timedelta(seconds=5), timedelta(hours=2), 4)
+"""Between attempts at a start that another member of the cluster is to make. Members look at who holds what once a
+second, so by then it mostly holds the node. A panel that shows another node each time is asked ever less often.
+"""
 
 
 class Schedule(Protocol):
@@ -208,3 +212,8 @@ def missed(starts: Starts, last_attempt: datetime | None, now: datetime) -> date
 def retry_delay(attempt: int) -> timedelta:
     """Return how long to wait after the given attempt (1 is the first) failed in passing: 10 min, doubling to 2 h."""
     return RETRIES.pause(attempt)
+
+
+def hand_over_delay(attempt: int) -> timedelta:
+    """Return how long after the given attempt (1 is the first) another member is to try: 5 s, quadrupling to 2 h."""
+    return HAND_OVERS.pause(attempt)

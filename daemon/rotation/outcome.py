@@ -25,6 +25,7 @@ class Retry(Enum):
     NO = "no"
     ONCE = "once"
     UNTIL_NEXT_START = "until the next start"
+    ELSEWHERE = "by another member of the cluster, within seconds"
 
 
 @dataclass(frozen=True, slots=True)

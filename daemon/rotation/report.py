@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.core.calendar import retry_delay
+from daemon.core.calendar import hand_over_delay, retry_delay
 from daemon.core.model import Backup, Verdict
 from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode, StateError
@@ -100,7 +100,8 @@ def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
     if halt.retry is Retry.ONCE and order.failed > 0:
         return None
     now = run.context.clock.now()
-    delay = max(retry_delay(order.attempt + 1), timedelta(seconds=halt.retry_after or 0))
+    own_delay = hand_over_delay if halt.retry is Retry.ELSEWHERE else retry_delay
+    delay = max(own_delay(order.attempt + 1), timedelta(seconds=halt.retry_after or 0))
     config = run.context.current_config(run.config.name) or run.config
     return now + delay if now + delay < config.starts.after(now) else None
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from daemon.core.model import Backup, Server
 from daemon.core.shares import node_part
-from daemon.errors import BackupdError, JournalBusyError, ProblemCode, ServerBusyError, StateError
+from daemon.errors import BackupdError, ElsewhereError, JournalBusyError, ProblemCode, ServerBusyError, StateError
 from daemon.log import bind, bound, get_logger, unbind
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import OutcomeUnknownError, PanelError, ServerStateError
@@ -234,7 +234,8 @@ def halted_by(error: BackupdError) -> Halt:
     hint = LOOKED_AT_NEXT if isinstance(error, OutcomeUnknownError) else error.hint
     problem = Problem(error.code, error.text, hint)
     if isinstance(error, ServerBusyError):
-        return Halt(Result.SKIPPED, problem, passing=True, retry=Retry.UNTIL_NEXT_START)
+        retry = Retry.ELSEWHERE if isinstance(error, ElsewhereError) else Retry.UNTIL_NEXT_START
+        return Halt(Result.SKIPPED, problem, passing=True, retry=retry)
     transient = isinstance(error, PanelError) and error.transient
     retry_after = error.retry_after if isinstance(error, PanelError) else None
     return Halt(

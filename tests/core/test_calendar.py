@@ -11,7 +11,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core.calendar import Starts, missed, parse_schedule, retry_delay
+from daemon.core.calendar import Starts, hand_over_delay, missed, parse_schedule, retry_delay
 from tests.core.build import at
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -276,6 +276,12 @@ def test_what_the_clock_has_yet_to_show_was_not_done_since_this_start(moment: st
 def test_retries_grow_apart_to_two_hours(attempt: int, minutes: int) -> None:
     """10 minutes, doubling."""
     assert retry_delay(attempt) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 20), (3, 80), (6, 5120), (7, 7200), (10**9, 7200)])
+def test_what_another_member_is_to_make_is_tried_within_seconds(attempt: int, seconds: int) -> None:
+    """And ever later where that does not help."""
+    assert hand_over_delay(attempt) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
+import daemon.core.calendar
 import daemon.fleet.agreeing
 import daemon.fleet.placement
 import daemon.fleet.sharing
@@ -19,6 +21,7 @@ import daemon.service.standby
 import daemon.state.postgres.members
 from daemon.alerts import Alerts
 from daemon.config.values import Config
+from daemon.core.calendar import HAND_OVERS
 from daemon.fleet.share import Share
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import open_context
@@ -149,6 +152,7 @@ def members_in_place(lease: float, look: float) -> Iterator[None]:
             (daemon.fleet.sharing, "LOOK_SECONDS", look),
             (daemon.fleet.agreeing, "HEARD_SECONDS", 30 * moment),
             (daemon.fleet.sharing, "FREE_SECONDS", 15 * moment),
+            (daemon.core.calendar, "HAND_OVERS", replace(HAND_OVERS, first=HAND_OVERS.first * moment)),
         ):
             placed.enter_context(mock.patch.object(module, name, instead))
         yield
