@@ -16,6 +16,8 @@ FAR_BEYOND, SLACK = 1800.0, 60.0
 """Seconds that a backup may be pending before its node's next one need not wait, where earlier ones were quick."""
 PATIENCE = 300.0
 """Seconds that a rotation may need from its place on the node to its first list, where the panel answers badly."""
+DATED = timedelta(seconds=1)
+"""The panel's dates are whole seconds."""
 
 NODE_TROUBLE = {"DaemonConnectionException", "RequestException", "ConnectionException"}
 
@@ -135,14 +137,19 @@ class Creates:
     def _shown(self, exchange: Exchange, backup: Row, rotation: Rotation) -> bool:
         """Whether the list that a create rests on shows a backup of that rotation as one that was made since its start.
 
-        It does not where the row was not told as it is, where the policy's name was changed, and where a clock was set.
+        It does not where the row was not told as it is, where the policy's name was changed, and where a clock was set;
+        nor where the clocks of a cluster's machines differ, and by that of the one at work the start came later.
         """
         now_at_work = exchange.rotation
         if now_at_work is None or self._court.a_clock_was_set_since(rotation.began):
             return False
         passes = last_passes(now_at_work, exchange)
         row = merged(passes[-1]).get(backup.uuid) if passes else None
-        return row is not None and not row.strange and oracle.owns(now_at_work.policy, now_at_work.server, row.name)
+        if row is None or row.strange or not oracle.owns(now_at_work.policy, now_at_work.server, row.name):
+            return False
+        assert rotation.start_at is not None
+        start_at = rotation.start_at + (self._witness.world.now() - self._court.host_now())
+        return row.created > start_at - DATED
 
     def _in_turn(self, rotation: Rotation) -> None:
         """No more backups of one process are made at once on a node than it has places, however long one holds its."""

@@ -281,8 +281,11 @@ class Endings:
         return last is not None and last.rotation is not rotation and last.status == 429 and last.sent >= since
 
     def _needless(self, rotation: Rotation) -> bool:
-        """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work."""
-        if any(other.uuid == rotation.uuid for other in self._witness.running.values()):
+        """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work, or
+        are to be.
+        """
+        others = any(other.uuid == rotation.uuid for other in self._witness.running.values())
+        if others or self._court.elsewhere(rotation):
             return True
         if rotation.trigger != "catch-up" or rotation.start_at is None:
             return False

@@ -8,7 +8,7 @@ statement that nobody taught it is an error. `tests/state` holds it against a re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from json import loads
 from typing import Any
@@ -35,10 +35,11 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """Who holds something, and within which part of the fleet."""
+    """Who holds something, within which part of the fleet, and since when."""
 
     epoch: int
     part: str | None
+    since: float
 
 
 class Tables:
@@ -92,6 +93,10 @@ class Tables:
         """Return whether the member of that epoch holds something."""
         return what in self.leases and self.leases[what].epoch == epoch
 
+    def held_since(self, epoch: int | None, what: str) -> float:
+        """Return since when the member of that epoch holds something, by the database's clock; infinity if not."""
+        return self.leases[what].since if self.holds(epoch, what) else float("inf")
+
     # Members ---------------------------------------------------------------------------------------------------------
 
     def _alive(self, epoch: int) -> bool:
@@ -129,13 +134,13 @@ class Tables:
             return []
         assert self.lives(epoch)
         assert part is None or self.holds(epoch, part)
-        self.leases[what] = LeaseRow(epoch, part)
+        self.leases[what] = LeaseRow(epoch, part, self.now())
         return [{"epoch": epoch}]
 
     def _keep(self, what: str, epoch: int, part: str | None) -> Rows:
         if not self.holds(epoch, what):
             return []
-        self.leases[what] = LeaseRow(epoch, part)
+        self.leases[what] = replace(self.leases[what], part=part)
         return [{"epoch": epoch}]
 
     def _hold_fast(self, what: str, epoch: int) -> Rows:

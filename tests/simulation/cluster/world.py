@@ -12,6 +12,7 @@ from typing import ClassVar
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig, Config
+from daemon.core.shares import node_part
 from daemon.state import Engine
 from tests.simulation.call_faults import KINDS as CALL_FAULTS
 from tests.simulation.clocks import HostClock, ProcessClock
@@ -90,6 +91,7 @@ class Cluster(Simulation):
         self.fencing = Fencing(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
         self.checker.may_act = self._is_at_work
+        self.checker.elsewhere = self._is_elsewhere
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
             clock.ahead = timedelta(seconds=skew)
@@ -116,6 +118,14 @@ class Cluster(Simulation):
     def _is_at_work(self, process: str) -> bool:
         """Whether it is also a member still: one that cannot reach the database only makes backups, beside others."""
         return super()._is_at_work(process) and self.tables.lives(self.epoch_of(process))
+
+    def _is_elsewhere(self, rotation: Rotation) -> bool:
+        """Whether the server was on a node that the process did not hold when the rotation began: it had moved there,
+        and the first rotation to see it there lets the others know. That every server is backed up is held at the end.
+        """
+        node, epoch = self.recorder.node_of(rotation.uuid, rotation.began), self.epoch_of(rotation.process)
+        began = rotation.began + self.database_ahead
+        return node is not None and self.tables.held_since(epoch, node_part("main", node)) >= began
 
     def epoch_of(self, process: str) -> int | None:
         """The epoch under which a process acts."""
