@@ -2,6 +2,7 @@
 writes nothing more.
 """
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from daemon.sandbox.faults import slow
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change
 from tests.postgres import PASSWORD, Postgres
-from tests.process.support import Daemon, Panel, running, wait_until
+from tests.process.support import Daemon, Panel, command, running, wait_until
 
 NODE = "node main/node1"
 
@@ -27,15 +28,19 @@ def database(postgres_server: Postgres, panel: Panel) -> ClusterConfig:
     return postgres_server.new()
 
 
+def environ(database: ClusterConfig, name: str, lease: str = "5s") -> dict[str, str]:
+    """What makes a process of ours a member."""
+    return {
+        "PTERO_BACKUPD_CLUSTER__URL": database.url.get_secret_value(),
+        "PTERO_BACKUPD_CLUSTER__MEMBER": name,
+        "PTERO_BACKUPD_CLUSTER__LEASE": lease,
+    }
+
+
 @contextmanager
 def member(panel: Panel, database: ClusterConfig, name: str, lease: str = "5s") -> Iterator[Daemon]:
     """A daemon of the cluster."""
-    with running(
-        panel,
-        PTERO_BACKUPD_CLUSTER__URL=database.url.get_secret_value(),
-        PTERO_BACKUPD_CLUSTER__MEMBER=name,
-        PTERO_BACKUPD_CLUSTER__LEASE=lease,
-    ) as daemon:
+    with running(panel, **environ(database, name, lease)) as daemon:
         yield daemon
 
 
@@ -66,6 +71,32 @@ def test_one_that_stops_hands_over_at_once(panel: Panel, database: ClusterConfig
             first.send(signal.SIGTERM)
             assert first.ended() == 0
             second.wait_for("part_taken", part=NODE)
+
+
+def test_one_that_leaves_hands_over_and_stays_out_when_it_starts_again_until_it_is_called_back(
+    panel: Panel, database: ClusterConfig
+) -> None:
+    """By the commands that an operator types on its machine, while both daemons run."""
+    panel.configure(panel.add_server())
+    own = environ(database, "one", "10m")
+    with member(panel, database, "one", "10m") as first:
+        first.wait_for("rotation_ended", result="done")
+        with member(panel, database, "two", "10m") as second:
+            second.wait_for("daemon_started")
+            left = command(panel, "cluster", "leave", "--json", **own)
+            assert (left.returncode, json.loads(left.stdout)["holds"]) == (0, [])
+            first.wait_for("sent_out")
+            second.wait_for("part_taken", part=NODE)
+            first.send(signal.SIGTERM)
+            assert first.ended() == 0
+            with member(panel, database, "one", "10m") as again:
+                again.wait_for("sent_out")
+                second.send(signal.SIGTERM)
+                assert second.ended() == 0
+                again.wait_for("nobody_acts")
+                assert not again.events("part_taken")
+                assert command(panel, "cluster", "join", **own).returncode == 0
+                again.wait_for("part_taken", part=NODE)
 
 
 def test_one_that_stood_still_deletes_nothing_after_another_took_over(panel: Panel, database: ClusterConfig) -> None:
