@@ -13,7 +13,13 @@ UTC = ZoneInfo("UTC")
 
 def about_cluster(state: AlertState, view: ClusterView, now: datetime) -> tuple[AlertState, list[Message]]:
     """Return what is to be remembered of the cluster, and the messages about it."""
-    state, news = cluster_looked(state, differ_since=view.differ_since, promoted_at=view.promoted_at, now=now)
+    state, news = cluster_looked(
+        state,
+        differ_since=view.differ_since,
+        nobody_since=view.nobody_since,
+        promoted_at=view.promoted_at,
+        now=now,
+    )
     return state, [Message(piece, CLUSTER, "", "", now, *_words(piece, view)) for piece in news]
 
 
@@ -27,4 +33,10 @@ def _words(news: Alert, view: ClusterView) -> tuple[str, str]:
         at = format_moment(view.promoted_at, UTC)
         text = f"noticed at {at}; what was recorded last may be lost, so nothing is deleted for some minutes"
         return text, "make sure that the old primary is stopped; see docs/cluster.md on replication"
+    if news.event is Event.NOBODY_ACTS and view.nobody_since is not None:
+        since = format_moment(view.nobody_since, UTC)
+        text = f"no daemon of the cluster makes backups (since {since}): all that still run were sent out of it"
+        return text, "start a member, or call one back: `ptero-backupd cluster join MEMBER`"
+    if Event.NOBODY_ACTS in news.after:
+        return "a member of the cluster acts, and makes up for the starts that were missed", ""
     return "all members decide alike, so deletions go on", ""

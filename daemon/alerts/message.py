@@ -30,6 +30,7 @@ TITLES = {
     Event.DRILL_FAILED: "the drill failed",
     Event.PROMOTED: "the database was promoted or restored",
     Event.MEMBERS_DIFFER: "the members differ",
+    Event.NOBODY_ACTS: "nobody makes backups",
     Event.NEW_NORMAL: "smaller backups are the new normal",
     Event.COPIED: "copied again",
     Event.PRUNED: "copies are pruned again",
@@ -56,6 +57,7 @@ ENDS = {
     Event.STORE: "the store works again",
     Event.PROOF_LATE: "no proof is late any more",
     Event.MEMBERS_DIFFER: "the members agree again",
+    Event.NOBODY_ACTS: "backups are made again",
 }
 """What the end of such trouble says instead, where nothing else ended."""
 

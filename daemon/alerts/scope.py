@@ -30,7 +30,7 @@ class Scope:
         """Return the scope of a daemon with that share. Without a receiver it alerts on no server."""
         mine = share.config.servers
         return cls(
-            share.fleet,
+            share.fleet or share.last,
             mine if config.alerts else {},
             config.servers.keys() - mine.keys(),
             frozenset((*map(key_of, config.stores), *([CLUSTER] if config.cluster else []))),

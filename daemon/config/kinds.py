@@ -212,6 +212,7 @@ EventName = Literal[
     "drill_failed",
     "promoted",
     "members_differ",
+    "nobody_acts",
     "recovered",
     "done",
 ]

@@ -21,6 +21,9 @@ STORE_PATIENCE = timedelta(minutes=15)
 DIFFER_PATIENCE = timedelta(minutes=15)
 """Members of a cluster that differ for less need no alert: a configuration reaches one after the other."""
 
+NOBODY_PATIENCE = timedelta(minutes=5)
+"""A cluster in which nobody acts for less needs no alert: a member that is restarted is back by then."""
+
 PROMOTION_NEWS = timedelta(days=1)
 """So long a promotion is shown. One that is older when it is first seen needs no alert: nobody could be told then."""
 
@@ -40,6 +43,7 @@ class Event(StrEnum):
     DRILL_FAILED = "drill_failed"
     PROMOTED = "promoted"
     MEMBERS_DIFFER = "members_differ"
+    NOBODY_ACTS = "nobody_acts"
     NEW_NORMAL = "new_normal"
     COPIED = "copied"
     PRUNED = "pruned"
@@ -226,19 +230,29 @@ def store_looked(
 
 
 def cluster_looked(
-    state: AlertState, *, differ_since: datetime | None, promoted_at: datetime | None, now: datetime
+    state: AlertState,
+    *,
+    differ_since: datetime | None,
+    nobody_since: datetime | None,
+    promoted_at: datetime | None,
+    now: datetime,
 ) -> tuple[AlertState, tuple[Alert, ...]]:
-    """Look at a cluster: since when its members differ, and when its database was promoted last. `state` is its own.
+    """Look at a cluster: since when its members differ, since when nobody acts, and when its database was promoted
+    last. `state` is its own.
 
-    That they differ is alerted once, and its end; each promotion once, and it has no end.
+    Each of the two that last is alerted once, and its end; each promotion once, and it has no end.
     """
     news = []
-    if differ_since is None and state.alerted:
-        state = replace(state, alerted=frozenset())
-        news.append(Alert(Event.RECOVERED, (Event.MEMBERS_DIFFER,)))
-    elif differ_since is not None and not state.alerted and now - differ_since >= DIFFER_PATIENCE:
-        state = replace(state, alerted=frozenset({Event.MEMBERS_DIFFER}))
-        news.append(Alert(Event.MEMBERS_DIFFER))
+    for event, since, patience in (
+        (Event.MEMBERS_DIFFER, differ_since, DIFFER_PATIENCE),
+        (Event.NOBODY_ACTS, nobody_since, NOBODY_PATIENCE),
+    ):
+        if since is None and event in state.alerted:
+            state = replace(state, alerted=state.alerted - {event})
+            news.append(Alert(Event.RECOVERED, (event,)))
+        elif since is not None and event not in state.alerted and now - since >= patience:
+            state = replace(state, alerted=state.alerted | {event})
+            news.append(Alert(event))
     if promoted_at is not None and (promoted := rfc3339(promoted_at)) != state.promoted:
         state = replace(state, promoted=promoted)
         if now - promoted_at < PROMOTION_NEWS:

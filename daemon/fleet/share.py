@@ -12,20 +12,26 @@ from daemon.fleet.placement import Places
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What this daemon acts for: a configuration with its servers alone, and whether it looks after the whole fleet."""
+    """What this daemon acts for: a configuration with its servers alone, and whether it looks after the whole fleet.
+
+    `last` says that it acts for nothing, since it was sent out, and that nobody else is left who could tell that.
+    """
 
     config: Config
     fleet: bool = True
+    last: bool = False
 
 
 class _PassedOn(NamedTuple):
     """The servers that the rest of the daemon acts for, and by what that was found: where all servers are, the parts
-    that are ours, and whether this member was sent out. Some only stay until what is under way for them has ended.
+    that are ours, whether this member was sent out, and whether it is the last one then. Some only stay until what is
+    under way for them has ended.
     """
 
     places: Places
     mine: frozenset[str]
     out: bool
+    last: bool
     names: frozenset[str]
     staying: frozenset[str]
 
@@ -37,25 +43,29 @@ class PassingOn:
         self._obey = obey
         self._passed_on: _PassedOn | None = None
 
-    def pass_on(self, places: Places, mine: frozenset[str], under_way: AbstractSet[str], *, out: bool) -> None:
+    def pass_on(
+        self, places: Places, mine: frozenset[str], under_way: AbstractSet[str], *, out: bool, last: bool = False
+    ) -> None:
         """Let the rest of the daemon know its share: where all servers are, the parts that are `mine`, for which of
-        them anything is under way, and whether this member was sent `out`.
+        them anything is under way, and whether this member was sent `out`, and is the `last` one.
 
         The servers are gone through only if the share may have changed.
         """
         config, before = places.config, self._passed_on
-        if before is None or before[:3] != (places, mine, out) or not before.staying <= under_way:
-            self._passed_on = self._found(places, mine, under_way, out)
+        if before is None or before[:4] != (places, mine, out, last) or not before.staying <= under_way:
+            self._passed_on = self._found(places, mine, under_way, out, last)
             names, fleet = self._passed_on.names, FLEET in mine
             if (
                 before is None
                 or before.places.config is not config
-                or (before.names, FLEET in before.mine) != (names, fleet)
+                or (before.names, FLEET in before.mine, before.last) != (names, fleet, last)
             ):
                 servers = {name: one for name, one in config.servers.items() if name in names}
-                self._obey(config, Share(replace(config, servers=servers), fleet))
+                self._obey(config, Share(replace(config, servers=servers), fleet, last))
 
-    def _found(self, places: Places, mine: frozenset[str], under_way: AbstractSet[str], out: bool) -> _PassedOn:
+    def _found(
+        self, places: Places, mine: frozenset[str], under_way: AbstractSet[str], out: bool, last: bool
+    ) -> _PassedOn:
         """Return which servers this member acts for; of those whose node is unknown, only what was looked for.
 
         One that has moved to another node stays until its rotation has ended. After this member was sent out, only
@@ -64,4 +74,4 @@ class PassingOn:
         ours = set() if out else {name for name in places.sought if places.part[name] in mine}
         was_ours = self._passed_on.names if self._passed_on else frozenset()
         staying = (was_ours & under_way & places.part.keys()) - ours
-        return _PassedOn(places, mine, out, frozenset(ours | staying), frozenset(staying))
+        return _PassedOn(places, mine, out, last, frozenset(ours | staying), frozenset(staying))

@@ -231,7 +231,7 @@ class Sharing:
         if self._config is not None:
             under_way = {*self._context.under_way, *(self._at_work() if self._standing.out else ())}
             places = self._placement.of(self._config)
-            self._passing_on.pass_on(places, self._mine, under_way, out=self._standing.out)
+            self._passing_on.pass_on(places, self._mine, under_way, out=self._standing.out, last=self._standing.last)
 
 
 def _computed(parts: frozenset[str], seen: SharesSeen) -> Mapping[str, Member]:

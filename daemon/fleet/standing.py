@@ -20,11 +20,13 @@ NOBODY_ACTS = "no member of the cluster acts, so no backups are made: call one b
 @dataclass(frozen=True, slots=True)
 class ClusterView:
     """What an operator should know of a cluster: where its members differ, in words, and since when (None while they
-    agree); and when its database was last promoted or restored (None if it never was).
+    agree); since when this is the member to tell that nobody acts; and when its database was last promoted or restored
+    (None if it never was).
     """
 
     differing: str = ""
     differ_since: datetime | None = None
+    nobody_since: datetime | None = None
     promoted_at: datetime | None = None
 
 
@@ -38,7 +40,11 @@ class Standing:
         self._alone_out = False
         """Whether no member acts, since all that live were sent out, this one too."""
 
+        self._nobody_since: datetime | None = None
         self.out = False
+        self.last = False
+        """Whether nobody acts, and this member is to tell that: of those that were sent out, the one that joined first.
+        """
 
     def heard(self, seen: SharesSeen) -> None:
         """Take note of what is so now, and say what is new."""
@@ -52,6 +58,8 @@ class Standing:
         if alone and not self._alone_out:
             log.error("nobody_acts", consequence=NOBODY_ACTS)
         self.out, self._alone_out = out, alone
+        self.last = alone and seen.me == min(seen.out, key=lambda member: member[1])
+        self._nobody_since = (self._nobody_since or self._clock.now()) if self.last else None
 
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
@@ -64,4 +72,4 @@ class Standing:
 
     def view(self) -> ClusterView:
         """Return what an operator should know of the cluster."""
-        return ClusterView(self._agreeing.in_words(), self._agreeing.since, self._promoted_at)
+        return ClusterView(self._agreeing.in_words(), self._agreeing.since, self._nobody_since, self._promoted_at)

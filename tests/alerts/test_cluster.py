@@ -38,10 +38,11 @@ class Clustered(Stage):
 
     view: ClusterView = field(default_factory=ClusterView)
     mine: bool = True
+    last: bool = False
 
     def made(self, sender: Sender) -> Alerts:
         """Its alerts, which hear of the cluster."""
-        alerts = Alerts(self.config, self.tracker, sender, Share(self.config, self.mine))
+        alerts = Alerts(self.config, self.tracker, sender, Share(self.config, self.mine, self.last))
         alerts.watch_cluster(lambda: self.view)
         return alerts
 
@@ -96,6 +97,26 @@ async def test_one_member_tells_it(stage: Clustered) -> None:
         differ(stage)
         await stage.clock.sleep(HOUR)
     assert stage.said == []
+
+
+async def test_that_nobody_acts_is_told_by_the_last_one_that_lives_and_the_end_by_the_first_that_acts(
+    stage: Clustered,
+) -> None:
+    """Not before some minutes: a member that is restarted comes back."""
+    stage.mine, stage.last = False, True
+    async with stage.running():
+        stage.view = ClusterView(nobody_since=stage.clock.now())
+        await stage.clock.sleep(200)
+        assert stage.said == []
+        await stage.clock.sleep(HOUR)
+        assert stage.said == ["the cluster: nobody makes backups"]
+        told = stage.messages[0]
+        assert (told["event"], told["server"], "cluster join" in told["hint"]) == ("nobody_acts", CLUSTER, True)
+    stage.mine, stage.last, stage.view = True, False, ClusterView()
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+    assert stage.said[1:] == ["the cluster: backups are made again"]
+    assert stage.messages[1]["text"] == "a member of the cluster acts, and makes up for the starts that were missed"
 
 
 def test_many_alerts_at_once_name_the_cluster_beside_the_servers(stage: Clustered) -> None:

@@ -108,8 +108,8 @@ def test_check_tells_who_is_told_and_not_where(tmp_path: Path) -> None:
     assert checked.returncode == 0
     text = " ".join(checked.stdout.split())
     told = (
-        "drill_failed, failed, limit, members_differ, overdue, promoted, proof_late, recovered, store, suspicious,"
-        " uncopied, unproven, unpruned"
+        "drill_failed, failed, limit, members_differ, nobody_acts, overdue, promoted, proof_late, recovered, store,"
+        " suspicious, uncopied, unproven, unpruned"
     )
     assert f"alerts.ops: webhook, told of {told}" in text
     assert SECRET not in checked.stdout + checked.stderr

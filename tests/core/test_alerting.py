@@ -63,6 +63,7 @@ def test_the_events_are_called_as_the_configuration_calls_them() -> None:
         "drill_failed",
         "promoted",
         "members_differ",
+        "nobody_acts",
         "new_normal",
         "copied",
         "pruned",
@@ -372,7 +373,7 @@ def test_a_proof_that_is_not_late_needs_no_alert() -> None:
 def test_members_that_differ_are_alerted_once_and_then_that_they_agree() -> None:
     """After a quarter of an hour: a configuration reaches one member after the other."""
     since = datetime(2026, 4, 1, tzinfo=UTC)
-    look = partial(cluster_looked, promoted_at=None)
+    look = partial(cluster_looked, nobody_since=None, promoted_at=None)
     early, late = since + timedelta(minutes=14, seconds=59), since + timedelta(minutes=15)
     assert look(AlertState(), differ_since=since, now=early) == (AlertState(), ())
     state, news = look(AlertState(), differ_since=since, now=late)
@@ -384,19 +385,35 @@ def test_members_that_differ_are_alerted_once_and_then_that_they_agree() -> None
     assert wanted(over, {Event.MEMBERS_DIFFER, Event.RECOVERED})
 
 
+def test_that_nobody_acts_is_alerted_once_and_then_that_somebody_does() -> None:
+    """After five minutes, in which a member may have come back; whether the members differ is another matter."""
+    since = datetime(2026, 4, 1, tzinfo=UTC)
+    differing = AlertState(frozenset({Event.MEMBERS_DIFFER}))
+    look = partial(cluster_looked, differ_since=since, promoted_at=None)
+    early, late = since + timedelta(minutes=4, seconds=59), since + timedelta(minutes=5)
+    assert look(differing, nobody_since=since, now=early) == (differing, ())
+    state, news = look(differing, nobody_since=since, now=late)
+    assert news == (Alert(Event.NOBODY_ACTS),)
+    assert look(state, nobody_since=since, now=since + timedelta(days=9)) == (state, ())
+    over = Alert(Event.RECOVERED, (Event.NOBODY_ACTS,))
+    assert look(state, nobody_since=None, now=late) == (differing, (over,))
+    assert wanted(over, {Event.NOBODY_ACTS, Event.RECOVERED})
+
+
 def test_each_promotion_is_alerted_once_unless_it_is_old_when_it_is_first_seen() -> None:
     """Whatever the members do meanwhile; it has no end."""
     first = datetime(2026, 4, 1, tzinfo=UTC)
-    state, news = cluster_looked(AlertState(), differ_since=None, promoted_at=first, now=first)
+    look = partial(cluster_looked, nobody_since=None)
+    state, news = look(AlertState(), differ_since=None, promoted_at=first, now=first)
     assert news == (Alert(Event.PROMOTED),)
-    assert cluster_looked(state, differ_since=None, promoted_at=first, now=first) == (state, ())
+    assert look(state, differ_since=None, promoted_at=first, now=first) == (state, ())
     second = first + timedelta(days=2)
-    state, news = cluster_looked(state, differ_since=first, promoted_at=second, now=second)
+    state, news = look(state, differ_since=first, promoted_at=second, now=second)
     assert news == (Alert(Event.MEMBERS_DIFFER), Alert(Event.PROMOTED))
-    state, news = cluster_looked(state, differ_since=None, promoted_at=second, now=second)
+    state, news = look(state, differ_since=None, promoted_at=second, now=second)
     assert (news, state.promoted) == ((Alert(Event.RECOVERED, (Event.MEMBERS_DIFFER,)),), "2026-04-03T00:00:00Z")
     day_later = first + timedelta(days=1)
-    assert cluster_looked(AlertState(), differ_since=None, promoted_at=first, now=day_later)[1] == ()
+    assert look(AlertState(), differ_since=None, promoted_at=first, now=day_later)[1] == ()
 
 
 def test_drills_that_fail_in_a_row_are_told_once_and_so_is_their_end() -> None:

@@ -345,6 +345,33 @@ async def test_one_that_is_out_takes_nothing_even_if_nobody_else_does_until_it_i
     assert (one.servers, one.told[-1].fleet, one.sharing.notes()) == (set("abcd"), True, [])
 
 
+async def test_of_those_that_are_out_one_tells_that_nobody_acts(fleet: Fleet) -> None:
+    """The one that joined first, as long as it lives; it acts for nothing all the same."""
+    one, two, three = (fleet.join(name) for name in ("one", "two", "three"))
+    await fleet.later(20)
+    fleet.table.out |= {member_of(fleet, one), member_of(fleet, two)}
+    await fleet.later(20)
+    assert [each.told[-1].last for each in (one, two, three)] == [False] * 3
+    fleet.table.out.add(member_of(fleet, three))
+    await fleet.later(5)
+    shares = [each.told[-1] for each in (one, two, three)]
+    assert [(share.last, share.fleet, len(share.config.servers)) for share in shares] == [
+        (True, False, 0),
+        (False, False, 0),
+        (False, False, 0),
+    ]
+    since = one.sharing.view().nobody_since
+    await fleet.later(5)
+    assert [each.sharing.view().nobody_since for each in (one, two, three)] == [since, None, None]
+    one.sharing.stop()
+    fleet.table.members.discard(member_of(fleet, one))
+    await fleet.later(5)
+    assert two.told[-1].last
+    fleet.table.out.clear()
+    await fleet.later(5)
+    assert (two.told[-1].last, two.sharing.view().nobody_since) == (False, None)
+
+
 async def test_one_that_is_out_counts_in_what_the_panel_allows(fleet: Fleet) -> None:
     """It may still have rotations under way, and it looks for servers."""
     one = fleet.join("one")
