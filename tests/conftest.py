@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.closed import closing
 from tests.fakes import FakeClock
-from tests.postgres import Postgres, postgres
+from tests.postgres import Postgres, newest, postgres
 
 # How long an example takes, or is thought up, says more of who else uses the machine than of the program.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,6 +60,13 @@ def clock() -> FakeClock:
 def postgres_server() -> Iterator[Postgres]:
     """A real PostgreSQL; each test makes a database of its own in it."""
     with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def newest_postgres() -> Iterator[Postgres]:
+    """One of a newer version than Debian has."""
+    with postgres(newest()) as server:
         yield server
 
 

