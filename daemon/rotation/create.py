@@ -227,6 +227,7 @@ async def _ask(run: Run, name: str, before: Listing) -> Backup:
 
     async def on_send() -> None:
         await run.announce(StepName.CREATE, backup=name)
+        run.context.asked_names[run.known_server.uuid] = name
         if run.taken_over:
             problem = Problem(ProblemCode.JOURNAL, "no backup is asked for: another member of the cluster acts")
             raise Halt(Result.FAILED, problem, retry=Retry.ELSEWHERE)

@@ -71,7 +71,8 @@ class RotationContext:
     `downloads` is held by the one backup that is downloaded from a node. `opening_trouble` is why the journal of a
     configured state folder could not be opened at the last try, `lock_trouble` why the last lock could not be taken
     there. `opened_anew` is called when a state that was in trouble has been opened again. `turn` is held by the one
-    rotation that is about to open its row in the journal.
+    rotation that is about to open its row in the journal. `asked_names` are the names that were last asked for, by the
+    servers' uuids: the journal may not be there to say.
     """
 
     clock: Clock
@@ -96,6 +97,7 @@ class RotationContext:
     own_locks: Locks = field(default_factory=MemoryLocks)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked_names: dict[str, str] = field(default_factory=dict)
 
     async def close(self) -> None:
         """Close the journal, and its engine."""
@@ -214,10 +216,11 @@ class Run:
             await self.context.journal.listed(self.known_server.uuid, listing.backups, now)
 
     async def last_asked_for(self) -> frozenset[str]:
-        """Return the name that was last asked for on this server, if there is one, and the journal can say."""
+        """Return the names that this process, and any by the journal, last asked for on this server."""
         uuid = self.known_server.uuid
         step = await self.from_journal(lambda journal: journal.last_step(uuid, (StepName.CREATE,)), None)
-        return frozenset() if step is None else frozenset({str(step.detail["backup"])})
+        journalled = [] if step is None else [str(step.detail["backup"])]
+        return frozenset([*journalled, *(name for of, name in self.context.asked_names.items() if of == uuid)])
 
     async def half_deleted(self) -> frozenset[str]:
         """Return the backups whose deletion was asked for and not completed: their rows may have no file."""

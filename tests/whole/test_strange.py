@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from daemon.core.model import Backup
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Work
 from tests.whole.rig import Rig
+from tests.whole.test_starts import fill_the_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -113,6 +116,24 @@ async def test_two_starts_within_a_second_ask_for_two_names(rig: Rig) -> None:
     assert (await rig.rotate("schedule", start)).result is Result.DONE
     second, first = asked_for(rig)
     assert second > first
+
+
+async def test_nor_do_they_where_the_journal_cannot_be_written(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process asked for it knows by itself (seed 784090)."""
+    rig.configure(name="b {time}")
+    asked: list[str] = []
+    create = rig.client.create
+
+    async def note(server_id: str, *, name: str, **options: Any) -> Backup:
+        asked.append(name)
+        return await create(server_id, name=name, **options)
+
+    monkeypatch.setattr(rig.client, "create", note)
+    fill_the_disk(monkeypatch)
+    rig.world.faults.order(replace(faults.job(), processed=False), on=Call.CREATE)
+    for start in (rig.clock.now() - timedelta(days=1), rig.clock.now()):
+        await rig.rotate("schedule", start)
+    assert len(set(asked)) == len(asked) == 2
 
 
 async def test_a_name_that_a_backup_has_is_not_asked_for(rig: Rig) -> None:
