@@ -18,8 +18,13 @@ _BETWEEN, MOST_STEPS = 100_000, 5_000  # the virtual machine's instructions betw
 _LEGACY = b"\x01\x01"
 """The two version bytes of a database without a write-ahead log: one in memory can be no other."""
 
-_BROUGHT_ALONG = ("no such collation sequence: ", "unknown function: ", "no such function: ", "no such module: ")
-"""What SQLite says of what the database's own program adds to it; nothing is wrong with the file."""
+_KIND = 0xFF
+"""These bits of an error's code say what it is; the others what exactly."""
+
+_DAMAGED_FORMAT = "unsupported file format"
+"""Of all that SQLite calls an error of SQL, not of the file, only this says that the file is wrong. The rest is about
+what the database's own program adds to SQLite: collations, functions, tokenizers.
+"""
 
 
 class Steps:
@@ -93,8 +98,9 @@ class DatabaseReader:
             except MemoryError:
                 return ""
             except sqlite3.OperationalError as error:
-                unknown = self._steps.left < 0 or str(error).startswith(_BROUGHT_ALONG)
-                return "" if unknown else f"SQLite cannot read it: {error}"
+                kind = error.sqlite_errorcode & _KIND
+                added = kind == sqlite3.SQLITE_ERROR and str(error) != _DAMAGED_FORMAT
+                return "" if added or self._steps.left < 0 else f"SQLite cannot read it: {error}"
             except (sqlite3.Error, ValueError) as error:
                 return f"SQLite cannot read it: {error}"
         return "" if said == "ok" else f"SQLite finds it damaged: {str(said)[:100]}"

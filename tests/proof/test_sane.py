@@ -267,9 +267,10 @@ def overwritten(data: bytes, begin: int, with_bytes: bytes) -> bytes:
         (database()[:50], "50 bytes, less than its header has"),
         (overwritten(database(), 16, b"\x00\x03"), "its header says pages of 3 bytes"),
         (overwritten(database(), 4096, bytes(4096)), "SQLite "),
+        (overwritten(database(), 44, b"\0\0\0\x09"), "SQLite cannot read it: unsupported file format"),
         (overwritten(database(2000), 3 * 4096, random.Random(1).randbytes(4096)), "SQLite finds it damaged"),
     ],
-    ids=["half a header", "no page size", "zeroed page", "torn page"],
+    ids=["half a header", "no page size", "zeroed page", "no known format", "torn page"],
 )
 def test_a_damaged_database_is_found(data: bytes, words: str) -> None:
     """By its header, or by SQLite itself."""
