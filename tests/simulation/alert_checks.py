@@ -78,7 +78,7 @@ class Told:
         self._ended: defaultdict[str, list[Ending]] = defaultdict(list)
         self._heard: defaultdict[str, set[datetime]] = defaultdict(set)
 
-    def ends(self, name: str, trigger: str, outcome: Outcome, now: datetime) -> None:
+    def ends(self, name: str, outcome: Outcome, now: datetime, *, again: bool) -> None:
         """A rotation of a daemon has ended, which none of its listeners knows yet: note whether it must be told, or all
         is well again. A failure that is tried again for the first time need not be told yet.
         """
@@ -86,7 +86,7 @@ class Told:
         lacking = any(problem.code == "permission-lacking" for problem in outcome.problems)  # told, though it is done
         well = frozen or (outcome.result is Result.DONE and not lacking)
         if outcome.result is not Result.SKIPPED:
-            must = not well and (outcome.retry_at is None or trigger == "retry")
+            must = not well and (outcome.retry_at is None or again)
             self._ended[name].append(Ending(self._simulation.clock.monotonic(), now, well, must))
 
     def ended(self, name: str, outcome: Outcome, now: datetime) -> None:

@@ -203,8 +203,8 @@ class Ends:
     async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         if self._daemon.alive:
-            trigger = order.trigger if order.start_at else "once more"
-            self._daemon.simulation.told.ends(order.server.name, trigger, outcome, self._daemon.clock.now())
+            again = order.trigger == "retry" and order.attempt > 0
+            self._daemon.simulation.told.ends(order.server.name, outcome, self._daemon.clock.now(), again=again)
 
 
 class Daemon(Process):
