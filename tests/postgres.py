@@ -115,7 +115,9 @@ class Postgres:
 
     @contextmanager
     def standby(self) -> Iterator["Postgres"]:
-        """A server that follows this one, and has all that was committed here; it may outlive this one."""
+        """A server that follows this one, and has all that is committed here, which waits for it; it may outlive this
+        one.
+        """
         with _folder(small=self.small) as folder, ExitStack() as ends:
             words: list[str | Path] = ["-D", folder / "data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
             _as_nobody([self.programs / "pg_basebackup", *words, "-d", f"{self.url()}?sslmode=disable"])
@@ -123,9 +125,17 @@ class Postgres:
             follower = replace(self, folder=folder, port=port)
             follower.start()
             ends.callback(follower.end)
-            self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            self.psql("SELECT pg_reload_conf()")
-            yield follower
+            self._wait_for("'*'")
+            try:
+                yield follower
+            finally:
+                if self.is_running:
+                    self._wait_for("DEFAULT")
+
+    def _wait_for(self, standbys: str) -> None:
+        """Let commits wait for these standbys."""
+        self.psql(f"ALTER SYSTEM SET synchronous_standby_names = {standbys}")
+        self.psql("SELECT pg_reload_conf()")
 
     def promote(self) -> None:
         """Let it follow no more, and be written to."""

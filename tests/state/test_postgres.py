@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
-from daemon.errors import JournalBusyError, StateError
+from daemon.errors import DiskFullError, JournalBusyError, StateError
 from daemon.state import Engine, Holding, Journal, ShelfRecord, engine_for
 from daemon.state.postgres.connect import tls
 from daemon.state.postgres.database import Database
@@ -276,6 +276,25 @@ async def test_a_pooler_is_refused(cluster: ClusterConfig, postgres_server: Post
         with pytest.raises(StateError, match="behind a connection pooler") as caught:
             await engine.open()
     assert "name the database itself" in caught.value.hint
+
+
+async def test_a_full_disk_of_the_database_is_said_to_be_one(cluster: ClusterConfig, postgres_server: Postgres) -> None:
+    """Only what is written fails; `tests/process/cluster_rounds.py` fills a real one."""
+    async with member(cluster) as engine:
+        journal = await engine.open()
+        number = await begin(journal)
+        postgres_server.sql(
+            cluster,
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$;"
+            " CREATE TRIGGER full_disk BEFORE INSERT ON step FOR EACH STATEMENT EXECUTE FUNCTION full_disk()",
+        )
+        with pytest.raises(DiskFullError) as caught:
+            await journal.announce(number, "delete", AT)
+        assert caught.value.hint == "make room on the database's disk"
+        assert [one.id for one in await journal.running()] == [number]
+        postgres_server.sql(cluster, "DROP TRIGGER full_disk ON step")
+        await journal.announce(number, "delete", AT)
+        await journal.close()
 
 
 async def test_a_connection_that_is_lost_is_made_again(cluster: ClusterConfig, postgres_server: Postgres) -> None:

@@ -8,13 +8,13 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.promotion import EPOCHS, WRITE_SECONDS
 from tests.postgres import NOBODY, PASSWORD, Postgres
 from tests.state.engines import membership
-from tests.state.test_postgres import AT, begin, member, until
+from tests.state.test_postgres import AT, SERVER, begin, member, until
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +125,32 @@ def _recover(data: Path) -> None:
     signal.touch()
     if signal.stat().st_uid != data.stat().st_uid:
         os.chown(signal, NOBODY, NOBODY)
+
+
+async def test_a_promoted_standby_has_what_was_announced_and_nothing_more_is_at_the_old_primary(
+    cluster: ClusterConfig, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits there wait for the standby, which follows no more, so that each call ends without an answer."""
+    async with member(cluster, "one") as one, one.locks.held(SERVER):
+        journal = await one.open()
+        number = await begin(journal)
+        await looked(cluster)
+        with postgres_server.standby() as standby:
+            await journal.announce(number, "delete", AT)
+            standby.promote()
+            monkeypatch.setattr("daemon.state.postgres.database.ANSWER_SECONDS", 0.5)
+            with pytest.raises(JournalBusyError, match="no answer in time"):
+                await journal.announce(number, "delete", AT)
+            monkeypatch.undo()
+            elsewhere = cluster.url.get_secret_value().replace(f":{postgres_server.port}/", f":{standby.port}/")
+            async with member(replace(cluster, url=SecretStr(elsewhere)), "two") as two:
+                await two.leadership.join()
+                assert "was promoted or restored" in two.leadership.hindrance(creates=False)
+                there = await two.open()
+                assert [step.name for step in (await there.running())[0].steps] == ["delete"]
+                assert standby.sql(cluster, "SELECT name FROM member") == "two"
+                await there.close()
+        await journal.close()
 
 
 async def test_a_role_that_may_not_ask_where_it_is_is_a_member_all_the_same(
