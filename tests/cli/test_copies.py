@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.__main__ import main
 from daemon.config.load import load
 from daemon.copies.shelves import Shelves
 from daemon.core.copies_queue import CopyQueue
@@ -162,6 +163,33 @@ def test_after_the_panel_is_lost_a_new_machine_has_every_copy(
     opened = cli(*home, *secret, "--output", tmp_path / "b.tar.gz")
     assert opened.code == 0, opened.err
     assert (tmp_path / "b.tar.gz").read_bytes() == (tmp_path / "a.tar.gz").read_bytes()
+
+
+def test_a_copy_goes_to_stdout_as_bytes_and_nothing_else_does(
+    panel: Panel, config: Path, identity: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """As it is stored, or decrypted; the exit code tells that what came is not whole."""
+    assert main(["--config", str(config), "copies", "run", "survival"]) == 0
+    good = [one for one in panel.survival.backups.values() if one.state is State.GOOD]
+    world = b"".join(max(good, key=lambda one: one.created_at).archive.pieces())
+
+    def raw(*words: str) -> tuple[int, bytes, bytes]:
+        capsysbinary.readouterr()
+        code = main(["--config", str(config), "copies", "fetch", "survival", "latest", "--output", "-", *words])
+        written = capsysbinary.readouterr()
+        return code, written.out, written.err
+
+    code, out, err = raw()
+    assert (code, out == world) == (0, True)
+    assert b"the sha1 that the panel said" in err
+    code, out, _ = raw("--store", "offsite", "--identity", str(identity))
+    assert (code, out == world) == (0, True)
+    code, out, _ = raw("--store", "offsite")
+    assert (code, out.startswith(b"age-encryption.org/v1\n")) == (0, True)
+    stored = max((config.parent / "nas").rglob("*.tar.gz"))
+    stored.write_bytes(stored.read_bytes()[:-1] + b"x")
+    code, _, err = raw("--store", "nas")
+    assert (code, b"another SHA-256" in err) == (4, True)
 
 
 def test_what_is_decrypted_is_kept_beside_its_target_and_room_for_both_is_asked_for_first(
