@@ -14,6 +14,7 @@ from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import PLACEHOLDERS, AlertConfig
 from daemon.core.addresses import is_clear
 from daemon.core.alerting import Event
+from daemon.core.words import that_installs
 
 _PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
 
@@ -40,7 +41,7 @@ def _receiver(name: str, table: AlertTable, environ: Mapping[str, str], tree: Tr
     if table.type == "ping" and "events" in table.model_fields_set:
         tree.refuse((*path, "events"), "a ping reports every start, success and failure", "leave it out")
     if table.type == "apprise" and find_spec("apprise") is None:
-        tree.refuse((*path, "type"), "Apprise is not installed", "install ptero-backupd[apprise]")
+        tree.refuse((*path, "type"), "Apprise is not installed", that_installs("apprise"))
     found = find_secret(Place((*path, "url"), "address", "no address"), table.url, table.url_file, environ, tree)
     if found is None:
         return None

@@ -20,6 +20,7 @@ from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import ClusterConfig
 from daemon.core.addresses import hosts_of, is_this_machine
 from daemon.core.units import parse_duration
+from daemon.core.words import that_installs
 
 _URL = Place(("cluster", "url"), "address", "no address of a database, so this daemon would act beside the others")
 _LEASE = ("cluster", "lease")
@@ -46,7 +47,7 @@ def cluster_config(environ: Mapping[str, str], tree: Tree) -> ClusterConfig | No
         return None
     url, where = found
     if find_spec("asyncpg") is None:
-        tree.refuse(where, "asyncpg is not installed", "install ptero-backupd[postgres]")
+        tree.refuse(where, "asyncpg is not installed", that_installs("postgres"))
     if mistake := _mistake(url):
         tree.refuse(where, *mistake)
         return None

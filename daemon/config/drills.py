@@ -9,6 +9,7 @@ from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import DrillConfig
 from daemon.core.console import looks
 from daemon.core.units import parse_duration
+from daemon.core.words import that_installs
 
 SHORTEST = timedelta(hours=1)
 
@@ -50,4 +51,4 @@ def _check_console(path: KeyPath, table: DrillBase, tree: Tree) -> None:
         reason = "must be one line, without control characters, and without spaces around it"
         tree.refuse(path, reason, 'such as "Done ("', value=table.console)
     if find_spec("websockets") is None:
-        tree.refuse(path, "websockets is not installed", "install ptero-backupd[console]")
+        tree.refuse(path, "websockets is not installed", that_installs("console"))

@@ -18,6 +18,7 @@ from daemon.core.addresses import is_clear
 from daemon.core.keep import Keep
 from daemon.core.store_rules import StoreRules
 from daemon.core.units import parse_duration, parse_size
+from daemon.core.words import that_installs
 from daemon.stores.values import Credentials, StoreSettings, parse_location
 
 _LARGEST_KNOWN_HOSTS = 2**20
@@ -159,9 +160,9 @@ def _check_keys(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str, tree
 def _check_libraries(path: KeyPath, table: StoreTable, kind: _Kind, scheme: str, tree: Tree) -> None:
     """Refuse what an extra is missing for, with what installs it."""
     if kind.library and find_spec(kind.library) is None:
-        tree.refuse((*path, "url"), f"{kind.library} is not installed", f"install ptero-backupd[{scheme}]")
+        tree.refuse((*path, "url"), f"{kind.library} is not installed", that_installs(scheme))
     if table.encrypt_to and find_spec("pyrage") is None:
-        tree.refuse((*path, "encrypt_to"), "pyrage is not installed", "install ptero-backupd[age]")
+        tree.refuse((*path, "encrypt_to"), "pyrage is not installed", that_installs("age"))
 
 
 def _credentials(path: KeyPath, table: StoreTable, kind: _Kind, environ: Mapping[str, str], tree: Tree) -> Credentials:

@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 from daemon.copies.channel import StalledError
 from daemon.copies.errors import EncryptionError
+from daemon.core.words import that_installs
 
 MOST_WAITING = 4  # pieces of 1 MiB or so
 BATCH = 2**19  # bytes that are gathered before they go on: several are under way for each store
 MAGIC = b"age-encryption.org/v1\n"
-INSTALL = "install ptero-backupd[age]"
 
 
 class _AbortedError(Exception):
@@ -56,7 +56,7 @@ def _library() -> ModuleType:
     try:
         return import_module("pyrage")
     except ImportError:
-        failure = EncryptionError("pyrage is not installed, which encrypts copies", hint=INSTALL)
+        failure = EncryptionError("pyrage is not installed, which encrypts copies", hint=that_installs("age"))
     raise failure
 
 

@@ -3,13 +3,14 @@
 import shutil
 from importlib.util import find_spec
 
+from daemon.core.words import that_installs
 from daemon.stores.errors import StoreUnusableError
 
 
 def need_library(module: str, extra: str, store: str) -> None:
     """Raise StoreUnusableError, with the command that installs it, if a library is missing."""
     if find_spec(module) is None:
-        hint = f"install it: pip install 'ptero-backupd[{extra}]'"
+        hint = f"install it: {that_installs(extra)}"
         raise StoreUnusableError(f"{store}: this kind of store needs {module}, which is not installed", hint=hint)
 
 

@@ -100,7 +100,7 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The library is an extra."""
     monkeypatch.setattr("daemon.config.cluster.find_spec", lambda _: None)
     (problem,) = problems(write(tmp_path, RIGHT), FROM_ENVIRONMENT)
-    assert (problem.reason, problem.suggestion) == ("asyncpg is not installed", "install ptero-backupd[postgres]")
+    assert (problem.reason, problem.suggestion) == ("asyncpg is not installed", "pip install 'ptero-backupd[postgres]'")
 
 
 def test_nobody_takes_the_folder_for_where_the_state_is() -> None:

@@ -223,12 +223,12 @@ def test_a_password_in_a_url_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what installs it."""
+    """With the command that installs it."""
     monkeypatch.setattr("daemon.config.stores.find_spec", lambda _: None)
     (problem,) = problems(write(tmp_path, RIGHT + NAS + f'encrypt_to = ["{AGE}"]\n'))
-    assert (problem.key, problem.suggestion) == ("stores.nas.encrypt_to", "install ptero-backupd[age]")
+    assert (problem.key, problem.suggestion) == ("stores.nas.encrypt_to", "pip install 'ptero-backupd[age]'")
     found = problems(write(tmp_path, RIGHT + SFTP))
-    assert ("stores.sftp.url", "install ptero-backupd[sftp]") in {(one.key, one.suggestion) for one in found}
+    assert ("stores.sftp.url", "pip install 'ptero-backupd[sftp]'") in {(one.key, one.suggestion) for one in found}
 
 
 def test_a_bucket_over_http_is_warned_of(tmp_path: Path) -> None:
