@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from daemon.sandbox.serve import SandboxServer, in_background
 ROOT = Path(__file__).parents[1]
 BESIDE = ("tests/breaks/README.md", "tests/mutation/README.md")  # pages beside what they tell of
 PAGES = ("README.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))), *BESIDE)
+ELSEWHERE = ("CONTRIBUTING.md", "SECURITY.md", ".github/ISSUE_TEMPLATE/bug.yml", ".github/ISSUE_TEMPLATE/feature.yml")
+"""These name commands as well."""
 COMMANDS = "docs/commands.md"
 WIDTH = "100"
 CUT = "[…]"
@@ -173,7 +176,7 @@ def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
 def spoken() -> list[tuple[str, list[str]]]:
     """Every line of a shell block that calls our command, with the words after it."""
     lines = [(f"{block}: {line}", line) for block in blocks("sh") for line in joined(block.text).splitlines()]
-    for page in PAGES:  # and those inside a sentence, but for placeholders
+    for page in (*PAGES, *ELSEWHERE):  # and those inside a sentence, but for placeholders
         text = (ROOT / page).read_text()
         lines += [
             (f"{page}: {words}", words)
@@ -195,14 +198,15 @@ def test_a_command_that_is_written_down_can_be_given(words: list[str]) -> None:
     """The command exists and has these options; it is understood, not run."""
     command = typer.main.get_command(app)
     context = None
-    while True:
-        context = command.make_context("x", list(words), parent=context, resilient_parsing=False)
-        if not hasattr(command, "resolve_command"):
-            return
-        words = [*context._protected_args, *context.args]
-        if not words:
-            return
-        _, command, words = command.resolve_command(context, words)
+    with suppress(typer.Exit):  # by --version, which answers at once
+        while True:
+            context = command.make_context("x", list(words), parent=context, resilient_parsing=False)
+            if not hasattr(command, "resolve_command"):
+                return
+            words = [*context._protected_args, *context.args]
+            if not words:
+                return
+            _, command, words = command.resolve_command(context, words)
 
 
 def test_a_command_that_does_not_exist_would_be_found() -> None:

@@ -144,10 +144,22 @@ def test_each_script_is_bash_without_mistakes_in_it(script: Path) -> None:
         assert "set -euo pipefail" in text
 
 
-def test_the_readme_names_scripts_that_exist() -> None:
-    """A reader's first command works."""
-    named = set(re.findall(r"\./scripts/(\w+)", (ROOT / "README.md").read_text()))
-    assert named <= {script.name for script in SCRIPTS}
+def test_what_is_named_to_be_run_exists() -> None:
+    """Scripts, and the modules of tests and benchmarks; on every page, and in what the forge reads."""
+    wrong = set()
+    for name, text in tracked():
+        if name.endswith((".md", ".yml", ".yaml")):
+            named = {f"scripts/{script}" for script in re.findall(r"\bscripts/([\w-]+)", text)}
+            modules = re.findall(r"-m ((?:tests|benchmarks)(?:\.[a-z_]+)*)\b(?!\.)", text)
+            wrong |= {(name, script) for script in named if not (ROOT / script).is_file()}
+            wrong |= {(name, module) for module in modules if not runnable(module)}
+    assert wrong == set()
+
+
+def runnable(module: str) -> bool:
+    """Whether `python -m` finds something to run there."""
+    path = ROOT / module.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
 
 
 # The scripts are run as they are, on a machine of a few links: a real bash, and a Python that notes what it is asked.

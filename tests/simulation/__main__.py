@@ -17,7 +17,7 @@ from tests.simulation.chosen import CHOSEN
 from tests.simulation.cluster.trouble import OF_CLUSTERS
 from tests.simulation.cluster.world import KINDS as CLUSTER_KINDS
 from tests.simulation.run import CIRCUMSTANCES, KINDS, Report
-from tests.simulation.story import Cut, shrink, told
+from tests.simulation.story import Cut, shrink, told, told_whole
 
 OCCURRENCES = (*KINDS, *OF_CLUSTERS, *CIRCUMSTANCES)
 CLOCK = SystemClock()
@@ -109,7 +109,7 @@ def _one(cut: Cut, *, verbose: bool) -> int:
     totals.add(report)
     if report.violation is None:
         if verbose:
-            say("\n".join(f"{event.at:12.3f}  {event.text}" for event in report.story))
+            say(told_whole(report))
         say(f"seed {cut.seed} holds every rule; its trace is {report.digest[:16]}")
         say(totals.table(seen_only=True))
         return 0

@@ -78,6 +78,11 @@ def told(report: Report, cut: Cut, *, shown: int = SHOWN) -> str:
     return "\n".join([*lines, *_events(report, broken.server, shown)])
 
 
+def told_whole(report: Report) -> str:
+    """The story of a run from its beginning, in the same lines, whether it broke a rule or not."""
+    return "\n".join(_events(report, None, len(report.story)))
+
+
 def _commit() -> str:
     """Of this checkout: on another one a seed deals other cards."""
     words = ["git", "rev-parse", "--short", "HEAD"]

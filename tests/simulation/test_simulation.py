@@ -16,7 +16,7 @@ from tests.simulation.__main__ import Totals, main
 from tests.simulation.builds import BREAKS
 from tests.simulation.chosen import Candidate, choose
 from tests.simulation.run import CIRCUMSTANCES, KINDS, simulate
-from tests.simulation.story import Cut, shrink, told
+from tests.simulation.story import Cut, shrink, told, told_whole
 
 ROOT = Path(__file__).parents[2]
 BATCH = 15
@@ -81,6 +81,7 @@ def test_a_broken_rule_is_told_as_a_short_story() -> None:
     assert again.violation == shorter.violation
     assert again.digest == shorter.digest
     assert Cut(7).command() == "./scripts/simulate --seed 7"
+    assert story.splitlines()[-1] in told_whole(shorter).splitlines()  # told in the same lines by --verbose
 
 
 def test_the_command_says_what_was_covered(capsys: pytest.CaptureFixture[str]) -> None:
