@@ -27,6 +27,11 @@ class Proxy:
     url: str = field(repr=False)
     variable: str
 
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS, which not every library does."""
+        return self.url.startswith("socks")
+
 
 class UnusableVariableError(ValueError):
     """A variable says how hosts are reached, and cannot be used; the text names the variable and no address."""

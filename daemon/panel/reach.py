@@ -7,6 +7,7 @@ private authorities as they were made for decades (without RFC 5280's key usage 
 import functools
 import os
 import ssl
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from daemon._imports import without
@@ -64,8 +65,13 @@ def proxy(url: str) -> httpx.Proxy | None:
 
 
 def proxy_address(url: str) -> str | None:
-    """Return the address of the environment's proxy for a web page, or None; raises UnusableProxyError."""
+    """Return the address of the environment's proxy for a web page, or None; raises UnusableProxyError.
+
+    For SOCKS, websockets needs a library of its own, which no extra installs.
+    """
     found = _proxy(url)
+    if found is not None and found.is_socks and find_spec("python_socks") is None:
+        raise UnusableProxyError(found.variable, "for a console through SOCKS, python-socks has to be installed")
     return None if found is None else found.url
 
 
@@ -75,11 +81,10 @@ def _proxy(url: str) -> Proxy | None:
 
 
 def _made(found: Proxy) -> httpx.Proxy:
-    scheme = urlsplit(found.url).scheme
-    if scheme.startswith("socks") and not SOCKS_ERRORS:
+    if found.is_socks and not SOCKS_ERRORS:
         raise UnusableProxyError(found.variable, "for SOCKS, ptero-backupd[socks] has to be installed")
     try:
-        return httpx.Proxy(found.url, ssl_context=trusted() if scheme == "https" else None)
+        return httpx.Proxy(found.url, ssl_context=trusted() if found.url.startswith("https:") else None)
     except (httpx.InvalidURL, ValueError):
         pass  # raised outside, since these words hold the address
     raise UnusableProxyError(found.variable, "it is no address")

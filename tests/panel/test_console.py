@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.panel import console as boundary
+from daemon.panel import reach
 from daemon.panel.client import PanelClient
 from daemon.panel.console import Console, ConsoleError
 from daemon.panel.errors import PermissionLackingError
@@ -176,6 +177,9 @@ async def test_a_proxy_of_the_environment_carries_it(node: Node, monkeypatch: py
     assert heard == [b"CONNECT node.example.com:443 HTTP/1.1\r\n"]
     monkeypatch.setenv("HTTPS_PROXY", "nonsense://here")
     assert "the proxy in HTTPS_PROXY cannot be used" in (await node.refusal()).text
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1080")
+    monkeypatch.setattr(reach, "find_spec", lambda _: None)
+    assert "for a console through SOCKS, python-socks has to be installed" in (await node.refusal()).text
 
 
 # What is read --------------------------------------------------------------------------------------------------------

@@ -94,16 +94,20 @@ async def test_a_secret_that_is_missing_or_wrong_is_said_and_not_shown(
     assert leaks(f"{raised.value.text} {raised.value.hint} {raised.value.__cause__}", SECRET) == []
 
 
+@pytest.mark.parametrize(
+    ("proxy", "why"),
+    [("http://127.0.0.1:80800", "port is no number"), ("socks5://127.0.0.1:1080", "cannot be reached through SOCKS")],
+)
 @pytest.mark.parametrize("location", [GOOGLE, AZURE], ids=["gs", "az"])
 async def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(
-    location: Location, monkeypatch: pytest.MonkeyPatch
+    location: Location, proxy: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """obstore would only say that the service does not answer."""
     credentials = Credentials(
         account_name=SecretStr("account"), account_key=SecretStr(SECRET), service_account=SecretStr("{}")
     )
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:80800")
-    with pytest.raises(StoreUnusableError, match="the proxy in https_proxy cannot be used"):
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(StoreUnusableError, match=f"the proxy in https_proxy cannot be used: .*{why}"):
         async with open_store(StoreSettings("x", location, credentials=credentials)):
             pass
 

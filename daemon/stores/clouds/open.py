@@ -75,9 +75,14 @@ def _azure(settings: StoreSettings, location: BucketLocation) -> AzureStore:
 def _refuse_bad_proxy(settings: StoreSettings, url: str) -> None:
     """Refuse what obstore, which reads the environment too, would report as a service that does not answer."""
     try:
-        proxy_for(url, os.environ)
+        proxy = proxy_for(url, os.environ)
     except UnusableProxyError as error:
-        raise StoreUnusableError(f"{settings.name}: {error}", hint=error.hint) from None
+        unusable = error
+    else:
+        if proxy is None or not proxy.is_socks:
+            return
+        unusable = UnusableProxyError(proxy.variable, "stores at Google and Azure cannot be reached through SOCKS")
+    raise StoreUnusableError(f"{settings.name}: {unusable}", hint=unusable.hint)
 
 
 def _needed(settings: StoreSettings, name: str, secret: SecretStr | None) -> str:
