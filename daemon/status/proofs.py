@@ -4,15 +4,16 @@ So it also knows what `prove` in another process found. Where nothing is to be p
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import State
 from daemon.core.proof import PANEL, Level, Proof, Proofs
 from daemon.core.proof_due import provable, unread
 from daemon.core.proof_late import late_at
+from daemon.core.units import format_duration
 from daemon.rotation.run import RotationContext
 from daemon.state import ProofRecord
 from daemon.status.history import Good, ServerHistory
@@ -27,6 +28,7 @@ class ProofStatus:
     right, by how deep it was. `frozen` is the failed proof that nothing is deleted for. `unproven` is how many of the
     good backups are not proven, as they were last seen. `read` is the reading of the newest backup that was read,
     however it ended. `late_at` is from when on there is none of a newer one for too long; None while nothing waits.
+    `known` is all that was read of the server.
     """
 
     level: Level
@@ -36,6 +38,22 @@ class ProofStatus:
     unproven: int = 0
     read: Proof | None = None
     late_at: datetime | None = None
+    known: Collection[Proof] = field(default=(), compare=False, repr=False)
+
+    def words_of(self, backup: str, now: datetime) -> str:
+        """Return how a backup, by its uuid, is known to be right at the panel, and since when; "" if it is not.
+
+        What passed through the walker on its way to a store was right when it was downloaded (invariant 17).
+        """
+        mine = [one for one in self.known if one.backup == backup]
+        proofs = Proofs(mine)
+        right = [one for one in proofs if one.store == PANEL and one.reached is not None]
+        if not right or proofs.failed(backup) is not None:
+            return ""
+        deepest = max(right, key=lambda one: one.asked.depth)
+        copied = any(one.store != PANEL and (one.at, one.asked) == (deepest.at, deepest.asked) for one in mine)
+        what = "contents proven at download" if copied else f"proven {(deepest.reached or deepest.asked).value}"
+        return f"{what}, {format_duration(max(now - deepest.at, timedelta(0)))} ago"
 
     def late(self, now: datetime) -> bool:
         """Return whether a newer backup should have been read by then."""
@@ -53,7 +71,7 @@ class ProofCounts:
 
 
 def proof_status(
-    server: ServerConfig, known: Iterable[Proof], history: ServerHistory, asked: datetime | None = None
+    server: ServerConfig, known: Collection[Proof], history: ServerHistory, asked: datetime | None = None
 ) -> ProofStatus | None:
     """Return how a server stands by all that is known of it; None if nothing is to be proven.
 
@@ -89,6 +107,7 @@ def proof_status(
             within=rules.newest_within,
             starts=server.starts,
         ),
+        known,
     )
 
 

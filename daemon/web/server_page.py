@@ -181,13 +181,14 @@ def _backups(status: ServerStatus, snapshot: Snapshot | None, copies: Mapping[st
         "thead", tag("tr", [tag("th", word, scope="col") for word in ("made", "backup", "size", "verdict", "why")])
     )
     stores = [copies.get(verdict.backup.uuid, ()) for verdict in shown]
-    rows = tag("tbody", [_backup(one, status.name, zone, held) for one, held in zip(shown, stores, strict=True)])
+    rows = tag("tbody", [_backup(one, status, held) for one, held in zip(shown, stores, strict=True)])
     rest = tag("p", f"And {more} older ones.", class_="soft") if more > 0 else None
     return tag("section", heading, note, tag("table", head, rows, class_="backups"), rest)
 
 
-def _backup(verdict: Verdict, server: str, zone: ZoneInfo, stores: Sequence[str]) -> Html:
-    backup = verdict.backup
+def _backup(verdict: Verdict, status: ServerStatus, stores: Sequence[str]) -> Html:
+    backup, zone = verdict.backup, status.server.policy.zone
+    proven = status.proof.words_of(backup.uuid, status.now) if status.proof else ""
     made = time(backup.created_at, local(backup.created_at, zone), zone) if backup.created_at else "unreadable"
     done = backup.completed_at is not None
     return tag(
@@ -198,6 +199,7 @@ def _backup(verdict: Verdict, server: str, zone: ZoneInfo, stores: Sequence[str]
             tag("span", backup.name, class_="name"),
             tag("small", _kind(verdict)),
             tag("small", f"copied to {', '.join(stores)}") if stores else None,
+            tag("small", proven) if proven else None,
             scope="row",
         ),
         tag("td", format_size(backup.bytes) if done else "not yet", _took(verdict), data_th="size"),
@@ -205,7 +207,7 @@ def _backup(verdict: Verdict, server: str, zone: ZoneInfo, stores: Sequence[str]
         tag(
             "td",
             [tag("span", reason.text, class_="reason") for reason in verdict.reasons],
-            _advice(verdict, server),
+            _advice(verdict, status.name),
             data_th="why",
         ),
         id=f"b-{backup.uuid}",

@@ -74,6 +74,26 @@ def test_those_that_were_last_seen_and_wait_count_too(tmp_path: Path) -> None:
     assert (proof.unproven, proof.late_at) == (3, NOON + 0.8 * DAY)
 
 
+def test_each_backup_is_told_with_what_is_known_of_it(tmp_path: Path) -> None:
+    """What was walked on its way to a store was right when it was downloaded, which says less than a reading."""
+    config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES, copies=("nas",)))
+    on_its_way = [read(2, asked=Level.WALKED), read(2, asked=Level.WALKED, store="nas")]
+    walked, torn = read(3, asked=Level.WALKED), [read(4), replace(read(4, "torn"), at=NOON)]
+    drilled = [read(5), replace(read(5, asked=Level.RESTORED), at=NOON - DAY)]
+
+    def words(*known: Proof) -> str:
+        proof = proof_status(config, known, history(1))
+        assert proof
+        return proof.words_of(known[0].backup, NOON) if known else proof.words_of("b1", NOON)
+
+    assert words() == words(*torn) == words(read(1, store="nas")) == ""
+    assert words(*on_its_way) == "contents proven at download, 1 d 23 h ago"
+    assert words(*on_its_way, read(2)) == "proven sane, 1 d 23 h ago"
+    assert words(*on_its_way, read(2, asked=Level.READ, store="nas")) == "contents proven at download, 1 d 23 h ago"
+    assert words(walked) == "proven walked, 2 d 23 h ago"
+    assert words(*drilled) == "proven restored, 1 d ago"
+
+
 def test_what_was_read_in_a_store_counts_while_the_server_is_copied_there(tmp_path: Path) -> None:
     """Rotations freeze for nothing else, so neither page nor `status` may say that they do."""
     policy, bad = replace(server(tmp_path).policy, prove=RULES), read(1, "torn", store="nas")

@@ -21,3 +21,11 @@ async def test_the_column_says_what_is_proven_how_deep_and_when(gallery: Gallery
     assert "ago" in row[1]
     assert 'class="bad">not sound' in page
     assert "chunk 0,0 is torn. Nothing is deleted until a newer backup is proven." in seen_text(page)
+
+
+async def test_a_servers_page_says_of_each_backup_how_it_is_proven(gallery: Gallery) -> None:
+    """Where proofs are asked for, and something was read."""
+    assert "proven sane" not in seen_text(await got(gallery, "/servers/survival"))
+    page = seen_text(await got(proving(gallery), "/servers/survival"))
+    assert page.count("proven sane, 1 d ago") == 1
+    assert "proven sane" not in seen_text(await got(gallery, "/servers/lobby"))
