@@ -258,6 +258,32 @@ def test_the_kubernetes_example_is_a_configuration(tmp_path: Path) -> None:
     assert warnings({one["name"]: one["value"] for one in container["env"]}, tmp_path) == ()
 
 
+def test_the_example_of_a_cluster_is_a_configuration_of_two_members_that_are_never_in_one_place(tmp_path: Path) -> None:
+    """Each has its pod's name, and what the pods have in common selects them."""
+    secret, service, budget, members = documents("docs/cluster.example.yaml")
+    assert secret["stringData"].keys() == KEYS.keys() | {"cluster.url"}
+    (tmp_path / "cluster.url").write_text(secret["stringData"]["cluster.url"])
+    (tmp_path / "cluster.url").chmod(0o600)
+    pod = members["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    environment = {one["name"]: one.get("value", "backupd-0") for one in container["env"]}
+    assert warnings(environment, tmp_path) == ()
+    named = next(one for one in container["env"] if "valueFrom" in one)
+    assert named == {
+        "name": "PTERO_BACKUPD_CLUSTER__MEMBER",
+        "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
+    }
+    (apart,) = pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    labels = pod["metadata"]["labels"]
+    selecting = (members["spec"]["selector"], budget["spec"]["selector"], apart["labelSelector"])
+    assert all(one == {"matchLabels": labels} for one in selecting)
+    assert service["spec"]["selector"] == labels
+    assert (members["spec"]["replicas"], budget["spec"]["minAvailable"]) == (2, 1)
+    _, lonely = sidecar()
+    assert container["securityContext"] == lonely["securityContext"]
+    assert pod["spec"]["terminationGracePeriodSeconds"] > DRAIN_SECONDS + FLUSH_SECONDS
+
+
 def test_the_command_of_the_guide_is_a_configuration(tmp_path: Path) -> None:
     """What a reader copies works."""
     assert warnings(docker_run(), tmp_path) == ()
