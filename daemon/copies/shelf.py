@@ -127,8 +127,19 @@ async def look_into(
     return await _sorted(store, entries, before, now, live)
 
 
+Counted = Callable[[int, int], None]
+"""Hears how many of how many servers were looked at."""
+
+
+def uncounted(_done: int, _of: int) -> None:
+    """Hear of it, and do nothing."""
+
+
 async def look_at_all(
-    store: Store, before: Callable[[str, str], Awaitable[Shelf | None]], now: datetime
+    store: Store,
+    before: Callable[[str, str], Awaitable[Shelf | None]],
+    now: datetime,
+    counted: Counted = uncounted,
 ) -> dict[tuple[str, str], Shelf]:
     """List a whole store; return what it holds of each panel and server; raises StoreError."""
     folders: dict[tuple[str, str], list[Entry]] = {}
@@ -136,7 +147,12 @@ async def look_at_all(
         folder = read_folder(entry.key.rpartition("/")[0] + "/")
         if folder is not None:
             folders.setdefault(folder, []).append(entry)
-    return {folder: await _sorted(store, entries, await before(*folder), now) for folder, entries in folders.items()}
+    shelves: dict[tuple[str, str], Shelf] = {}
+    counted(0, len(folders))
+    for folder, entries in folders.items():
+        shelves[folder] = await _sorted(store, entries, await before(*folder), now)
+        counted(len(shelves), len(folders))
+    return shelves
 
 
 async def _sorted(

@@ -6,7 +6,7 @@ from functools import partial
 
 from daemon.clock import Clock
 from daemon.copies.manifest import Manifest
-from daemon.copies.shelf import Shelf, look_at_all, look_into, read_shelf, write_shelf
+from daemon.copies.shelf import Counted, Shelf, look_at_all, look_into, read_shelf, uncounted, write_shelf
 from daemon.errors import StateError
 from daemon.state import Catalogue, Holding, ShelfRecord
 from daemon.stores.base import Store
@@ -59,9 +59,9 @@ class Shelves:
         """Remember what was seen; raises StateError."""
         await self._catalogue.remember(_record(name, panel, server, shelf))
 
-    async def rescan(self, name: str, store: Store) -> list[Holding]:
+    async def rescan(self, name: str, store: Store, counted: Counted = uncounted) -> list[Holding]:
         """Look at all of a store, remember what is there and nothing else; raises StoreError, StateError."""
-        seen = await look_at_all(store, partial(self.of, name), self._clock.now())
+        seen = await look_at_all(store, partial(self.of, name), self._clock.now(), counted)
         records = [_record(name, panel, server, shelf) for (panel, server), shelf in sorted(seen.items())]
         await self._catalogue.replace(name, records)
         return [record.holding for record in records]

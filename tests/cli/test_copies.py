@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import io
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -282,6 +284,27 @@ def test_a_state_that_cannot_be_written_is_told_and_every_store_has_its_copies(
         ("offsite", "state"),
     ]
     assert "the catalogue of copies cannot be used" in ran.err
+
+
+@pytest.mark.parametrize("words", [("rescan",), ("prune", "--dry-run")])
+def test_a_look_into_a_whole_store_shows_on_a_terminal_how_far_it_is(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """It may take minutes; elsewhere nothing is said of it."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert cli("--config", config, "copies", *words).err == ""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["--config", str(config), "copies", *words]) == 0
+    for part in ("looking into nas, servers", "looking into offsite, servers", "1/1"):
+        assert part in screen.getvalue()
 
 
 def test_stores_are_listed_with_what_they_hold(cli: Cli, config: Path, tmp_path: Path) -> None:

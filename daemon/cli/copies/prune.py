@@ -10,6 +10,7 @@ from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
+from daemon.cli.ui.progress import counting
 from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.opinion import opinion_of
@@ -101,7 +102,9 @@ class _Pruning:
         results = []
         try:
             async with open_store(store.settings) as opened, _journal(self.config, dry_run=self.dry_run) as journal:
-                seen = [one for one in await shelves_of(self.config).rescan(store.name, opened) if one.copies]
+                with counting(f"looking into {store.name}, servers") as counted:
+                    holdings = await shelves_of(self.config).rescan(store.name, opened, counted)
+                seen = [one for one in holdings if one.copies]
                 for server in meant:
                     if why := self.disputed(server, store.name):
                         results.append(PruneResult(server, store.name, error=CopyError(why, hint=SAME_EVERYWHERE)))

@@ -7,6 +7,7 @@ from daemon.cli.context import begin
 from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
+from daemon.cli.ui.progress import counting
 from daemon.cli.ui.tables import cell, show, table
 from daemon.config.values import Config, StoreConfig
 from daemon.copies.alone import alone
@@ -33,8 +34,9 @@ async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreS
     adopted = foreign = 0
     shelves = shelves_of(config)
     try:
-        async with open_store(store.settings) as opened:
-            seen = await shelves.rescan(store.name, opened)
+        with counting(f"looking into {store.name}, servers") as counted:
+            async with open_store(store.settings) as opened:
+                seen = await shelves.rescan(store.name, opened, counted)
         for one in seen:
             if adopt:
                 adopted += await _adopt(config, store, one)

@@ -1,7 +1,7 @@
-"""A transfer's progress, for people: a bar on a terminal, else a line for each step; on stderr."""
+"""How far a transfer or a count is, for people: a bar on a terminal, else a line for each step; on stderr."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from daemon.cli.ui.output import printable, say
 from daemon.transfer.receive import ProgressListener
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 
@@ -18,8 +19,7 @@ def watching(name: str, size: int) -> Iterator[ProgressListener]:
     if not sys.stderr.isatty():
         yield Lines(" ".join(name.split()))
         return
-    from rich.console import Console  # noqa: PLC0415 — only where there is somebody to see it
-    from rich.progress import (  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415 — only where there is somebody to see it
         BarColumn,
         DownloadColumn,
         Progress,
@@ -37,9 +37,34 @@ def watching(name: str, size: int) -> Iterator[ProgressListener]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=_stderr(), transient=True) as progress:
         yield Bar(" ".join(name.split()), progress, progress.add_task(printable(name), total=size))
+
+
+@contextmanager
+def counting(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Return what shows on a terminal how many of how many are done, once it hears of them."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    from rich.progress import (  # noqa: PLC0415 — only where there is somebody to see it
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=_stderr(), transient=True) as progress:
+        task = progress.add_task(printable(name), total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
+
+
+def _stderr() -> "Console":
+    from rich.console import Console  # noqa: PLC0415 — as above
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 class Lines:
