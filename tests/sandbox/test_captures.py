@@ -279,7 +279,7 @@ GIVEN: dict[str, Given] = {
     "128": backup("a", State.PENDING, locked=True),
     **dict.fromkeys(("129", "130"), backup("a", State.PENDING)),
     "132": backup("a", State.PENDING, locked=True),
-    **dict.fromkeys(("135", "136", "137", "144"), backup()),
+    **dict.fromkeys(("135", "136", "137", "144", "301"), backup()),
     **dict.fromkeys(("138", "139", "140"), status("restoring_backup")),
     "141": both(backup(), status("restoring_backup")),
     **dict.fromkeys(("146", "148", "149"), file_gone),
