@@ -61,15 +61,15 @@ COMMON: Mapping[str, Callable[[Format], Damaged]] = {
     "cut off in the middle": lambda one: one.data[: len(one.data) // 2],
     "two sectors exchanged": lambda one: exchanged(one.data, *one.sectors),
     "one bit changed": lambda one: overwritten(one.data, one.bit, bytes([one.data[one.bit] ^ 1])),
-    "rubbish behind its end": lambda one: one.data + b"rubbish" * 1000,
-    "never written: no bytes": lambda one: b"",
+    "garbage after its end": lambda one: one.data + b"rubbish" * 1000,
+    "empty: never written": lambda one: b"",
     "missing": lambda one: None,
 }
 POINTER, KIND, BOMB, OVERLAP = (
-    "something said to be past its end",
-    "a compression that there is none of",
+    "a pointer past its end",
+    "an unknown compression",
     "a bomb: it unpacks to far too much",
-    "two things said to be in one place",
+    "two entries that overlap",
 )
 OWN = (POINTER, KIND, BOMB, OVERLAP)
 
