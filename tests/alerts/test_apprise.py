@@ -56,6 +56,27 @@ async def test_a_send_has_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert failure == Failure("Apprise could not send it", passing=True)
 
 
+@pytest.mark.parametrize(
+    ("proxy", "why"),
+    [
+        ("http://me:hunter2@127.0.0.1:80800", "its port is no number up to 65535"),
+        ("socks5://me:hunter2@127.0.0.1:1080", "for SOCKS, Apprise needs PySocks"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, why: str
+) -> None:
+    """Apprise itself reads it, and only fails."""
+    for name in ("https_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setattr(by_apprise, "find_spec", lambda _: None)
+    failure = await by_apprise.send("jsons://receiver.example.com", message(server(tmp_path)))
+    assert failure == Failure(
+        f"Apprise could not send it, and the proxy in HTTPS_PROXY cannot be used: {why}", passing=True
+    )
+
+
 async def test_an_address_that_apprise_does_not_know_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
