@@ -46,13 +46,13 @@ def cluster_config(environ: Mapping[str, str], tree: Tree) -> ClusterConfig | No
     if found is None:
         return None
     url, where = found
-    if find_spec("asyncpg") is None:
+    if not (installed := find_spec("asyncpg") is not None):
         tree.refuse(where, "asyncpg is not installed", that_installs("postgres"))
     if mistake := _mistake(url):
         tree.refuse(where, *mistake)
         return None
     _warn_of_others_on_the_way(url, where, tree)
-    return ClusterConfig(SecretStr(url), table.member or socket.gethostname(), lease)
+    return ClusterConfig(SecretStr(url), table.member or socket.gethostname(), lease) if installed else None
 
 
 def _has_credential(environ: Mapping[str, str]) -> bool:

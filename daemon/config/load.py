@@ -29,7 +29,7 @@ from daemon.config.state import state_folder
 from daemon.config.stores import spool_size, store_configs
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
-from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig, StoreConfig
+from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig, StatePlace, StoreConfig
 from daemon.core.addresses import is_clear
 
 READINGS = 3
@@ -102,14 +102,14 @@ def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Co
     )
 
 
-def remembered_state_folder(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Given a refused configuration, return the state folder that it names, if it can be found out: a daemon that keeps
-    the previous configuration has its journal there.
+def remembered_state(path: Path | None, environ: Mapping[str, str]) -> StatePlace:
+    """Given a refused configuration, return where it keeps the state, if that can be found out: a daemon that keeps the
+    previous configuration has its journal there.
     """
     tree = read_sources(path, environ, need_servers=False)
     if tree.main not in tree.files and (named := state_line(tree.main)) is not None:
         tree.values["state_dir"] = named
-    return state_folder(environ, tree)
+    return cluster_config(environ, tree) or state_folder(environ, tree)
 
 
 def _valid(section: str, model: type[_Table], tree: Tree) -> dict[str, _Table]:

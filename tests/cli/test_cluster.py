@@ -249,6 +249,26 @@ def test_a_rotation_by_hand_is_remembered_in_the_database_and_moves_to_a_folder(
     assert "the cluster's database can be used" in ran.out
 
 
+def test_status_tells_what_daemons_do_whose_file_was_broken_meanwhile(
+    cli: Cli, panel: Panel, cluster: ClusterConfig
+) -> None:
+    """They go on with the configuration before, so the database is asked; without a daemon the file is what matters."""
+    cli("--config", panel.config, "rotate", "survival")
+    panel.config.write_text(f"{panel.config.read_text()}\nnonsense = 1\n")
+
+    async def look() -> None:
+        words = "--config", panel.config, "status"
+        refused = await asyncio.to_thread(cli, *words)
+        assert (refused.code, refused.out) == (2, "")
+        async with acting(cluster, OTHER) as daemon, daemon.presence.known():
+            ran = await asyncio.to_thread(cli, *words)
+        assert ran.code == 0
+        assert "the configuration is refused" in ran.err
+        assert ran.out.splitlines()[1].split()[0] == "survival"
+
+    asyncio.run(look())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -21,7 +21,7 @@ from daemon.cli.ui.output import say, say_trouble, write_json
 from daemon.cli.ui.tables import cell, led, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
-from daemon.config.load import remembered_state_folder
+from daemon.config.load import remembered_state
 from daemon.config.values import ServerConfig, StatePlace, StoreConfig, place_name
 from daemon.core.copies_state import CopyState
 from daemon.core.proof import Proof
@@ -106,7 +106,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
     try:
         config = begin(settings)
     except ConfigError as error:
-        place: StatePlace = remembered_state_folder(settings.config, os.environ)
+        place = remembered_state(settings.config, os.environ)
         engine = engine_for(place)
         if await engine.presence.daemon() is None:
             raise
