@@ -1,9 +1,9 @@
 """A drill: a backup brought onto a spare server, started there if that was asked for, watched, and deleted again.
 
 What must hold: only a server whose description carries the mark is touched, and it is looked at again before each
-deletion (invariant 19); nothing is started unless that was asked for. A drill is recorded before it changes anything.
-What it showed is recorded of the very backup that it was of, and one that failed freezes nothing, since the spare
-server may be to blame.
+deletion (invariant 19); nothing is started unless that was asked for, and nothing runs on once it has failed. A drill
+is recorded before it changes anything. What it showed is recorded of the very backup that it was of, and one that
+failed freezes nothing, since the spare server may be to blame.
 """
 
 from collections.abc import Sequence
@@ -138,12 +138,28 @@ class _Trial(Stages):
         spare, options = self._spare, self._options
         spare.going_on = f"{spare.config.name} has the files of the drill; the next drill deletes them"
         if options.start:
-            await self._run(target)
-            await target.stop()
+            await self._try(target)
         else:
             self._of_use(spare.clock.monotonic())
         spare.tell(f"deleting all files of {spare.config.name}")
         await target.empty()
+
+    async def _try(self, target: TargetFiles) -> None:
+        """Start the server, watch it, and stop it, even if it failed: its plugins may reach what the real one uses."""
+        try:
+            await self._run(target)
+        except BackupdError:
+            await self._stop_failed(target)
+            raise
+        await target.stop()
+
+    async def _stop_failed(self, target: TargetFiles) -> None:
+        """Stop the server if it runs; nothing is raised, since what it failed by is to be told."""
+        try:
+            if await target.runs():
+                await target.stop()
+        except BackupdError as error:
+            self._spare.going_on = f"{self._spare.going_on}; it may still run: {error.text}"
 
     async def _run(self, target: TargetFiles) -> None:
         """Start the server, and see that it runs on and shows what it must; NotStartedError has its last lines."""

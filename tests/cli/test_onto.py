@@ -343,14 +343,15 @@ def test_a_drill_watches_the_console(cli: Cli, panel: Panel, made: Backup) -> No
 
 @pytest.mark.usefixtures("patient")
 def test_a_drill_whose_console_does_not_show_what_it_must_has_failed(cli: Cli, panel: Panel, made: Backup) -> None:
-    """It is told, and recorded, with the last lines; the server is left as it is, for a look."""
+    """It is told, and recorded, with the last lines; the server is stopped, and its files are left for a look."""
     pytest.importorskip("websockets")
     panel.lobby.description, panel.lobby.says = "#drill", ("Loading", "\x1b[31mMissing datapack\x1b[0m: terralith")
     config = panel.configure(extra=DRILL.format('start = true\nconsole = "Done ("'))
     ran = cli("--config", config, "drill", "spare", "--yes")
     told = "lobby has not shown “Done (” in its console; its console ended with: Loading | Missing datapack: terralith"
-    assert (ran.code, tree(panel.lobby)) == (3, FILES)
+    assert (ran.code, tree(panel.lobby), panel.lobby.power) == (3, FILES, Power.OFFLINE)
     assert f"error: {told}\n" in ran.err
+    assert ran.out == "lobby was changed, and with files of survival is on it\n"
     (record,) = cli("--config", config, "history", "survival", "--json").json["drills"]
     assert (record["result"], record["text"], record["seconds"]) == ("failed", told, None)
 

@@ -17,7 +17,7 @@ from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupte
 from daemon.operations.drill import _undone as undone
 from daemon.operations.onto import Brought
 from daemon.operations.result import OperationResult
-from daemon.operations.target import NotEmptiedError, NotSpareError
+from daemon.operations.target import NotEmptiedError, NotSpareError, NotStartedError, TargetFiles
 from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call
@@ -145,6 +145,23 @@ async def test_a_drill_that_failed_is_recorded_with_the_reason(onto: Onto) -> No
         busy = await drilled(onto)
     assert (busy.record, busy.brought.outcome.passing) == (None, True)
     assert len(await recorded(onto)) == 1
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_one_that_failed_does_not_run_on(onto: Onto, monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:
+    """It has the configuration of the real server, with its databases and bots. One that does not stop is told."""
+
+    async def fails(_target: TargetFiles, _span: timedelta) -> None:
+        onto.b.hangs = hangs
+        raise NotStartedError("b has not shown what it must")
+
+    monkeypatch.setattr(TargetFiles, "runs_for", fails)
+    done = await drilled(onto, start=True, watch=timedelta(minutes=5))
+    left, failed = (problem.text for problem in done.brought.outcome.problems)
+    assert (done.brought.outcome.result, failed) == (Result.FAILED, "b has not shown what it must")
+    assert (tree(onto.b), onto.b.power) == (FILES, Power.STOPPING if hangs else Power.OFFLINE)
+    still = "; it may still run: b is still stopping after 180 s" if hangs else ""
+    assert left == f"b has the files of the drill; the next drill deletes them{still}"
 
 
 async def test_what_the_key_may_not_is_known_before_anything_is_unpacked(onto: Onto) -> None:

@@ -102,7 +102,8 @@ def _words(outcome: OperationResult, ended: Drilled, source: str, chosen: DrillC
     backup = outcome.backup
     name = one_line(backup.name) if backup else ""
     if ended.seconds is None:
-        return f"{chosen.server} was changed, and {name} of {source} is not on it"
+        there = "is" if ended.brought.compared else "is not"
+        return f"{chosen.server} was changed, and {name} of {source} {there} on it"
     ran = f", and ran for {format_duration(chosen.watch)}" if chosen.start else ""
     ran += f", and showed “{chosen.console}”" if chosen.console else ""
     return f"{name} of {source} was restored onto {chosen.server} within {ended.seconds:.0f} s{ran}"
