@@ -40,13 +40,15 @@ class StoreSeen:
 class ShelfListed:
     """What a store was last seen to hold of a server, what its rules say of that, and what proofs were made of it.
 
-    `decided` is None if the server's policy does not name the store: nothing of it is pruned there.
+    `decided` is None if the server's policy does not name the store: nothing of it is pruned there. `locks` says that
+    the store locks copies, of which a lock may not be known.
     """
 
     store: str
     shelf: "Shelf"
     decided: "Pruning | None"
     proofs: "Proofs"
+    locks: bool = False
 
     @cached_property
     def verdicts(self) -> "dict[str, CopyVerdict]":

@@ -79,14 +79,19 @@ def reads_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.cli.reader.ChildProcess", lambda: OwnProcess(SystemClock()))
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """One clock for the commands and the panel."""
-    clock = FakeClock(datetime.fromisoformat("2026-04-01T12:00:00Z"))
+def one_clock(monkeypatch: pytest.MonkeyPatch, begin: datetime) -> FakeClock:
+    """A clock for the commands and the panel, which begins then."""
+    clock = FakeClock(begin)
     monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
     monkeypatch.setattr(SystemClock, "monotonic", lambda _: clock.monotonic())
     monkeypatch.setattr(SystemClock, "sleep", lambda _, seconds: clock.sleep(seconds))
     return clock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """One clock for all."""
+    return one_clock(monkeypatch, datetime.fromisoformat("2026-04-01T12:00:00Z"))
 
 
 @dataclass

@@ -19,6 +19,7 @@ from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.core.applied import NOTHING
 from daemon.core.copies_prune import Pruning
+from daemon.core.model import Action
 from daemon.core.proof import Proofs
 from daemon.core.units import format_moment, format_size
 from daemon.documents.copies import ShelfListed, listed
@@ -68,9 +69,10 @@ class _Looking:
         uuid = next((one.server.uuid for one in shelf.manifests.values()), None)
         if uuid is None:
             return ShelfListed(store, shelf, None, Proofs())
+        locks = self.config.stores[store].object_lock is not None
         proofs = Proofs(one.proof for one in await self.journal.proofs(uuid))
         decided = await self._decided(server, uuid, store, shelf) if store in server.policy.copies else None
-        return ShelfListed(store, shelf, decided, proofs)
+        return ShelfListed(store, shelf, decided, proofs, locks=locks)
 
     async def _decided(self, server: ServerConfig, uuid: str, store: str, shelf: Shelf) -> Pruning:
         return judge_copies(
@@ -130,6 +132,8 @@ def _rules(one: ShelfListed, manifest: Manifest, server: ServerConfig, now: date
         return "-"
     said = [reason.text for reason in verdict.reasons]
     until = one.shelf.locks.get(manifest.stored.key)
-    if until is not None and until > now and "locked" not in {reason.rule for reason in verdict.reasons}:
+    if until is None and one.locks and verdict.action is Action.DELETE:
+        said.append("unless its lock, which is looked at then, has not ended")
+    elif until is not None and until > now and "locked" not in {reason.rule for reason in verdict.reasons}:
         said.append(f"locked in the store until {format_moment(until, server.policy.zone)}")
     return f"{verdict.action.value}: {'; '.join(said)}"

@@ -170,6 +170,8 @@ def _show(result: PruneResult, *, dry_run: bool) -> None:
     left = f", leaves {foreign} of another installation alone" if (foreign := _foreign(result)) else ""
     show(cell(f"{name}: {'would delete' if dry_run else 'deleted'} {len(going)}, keeps {kept}{left}", "bold"))
     show(*(cell(f"  {copy.backup.name}: {result.reasons[copy.name.data]}") for copy in going))
+    stays = [one.copy for one in decided.verdicts if any(reason.rule == "locked" for reason in one.reasons)]
+    show(*(cell(f"  keeps {copy.backup.name}: {result.reasons[copy.name.data]}") for copy in stays))
     show(*(cell(f"  cleared {key}, which was never finished") for key in result.cleared))
     if result.renewed:
         show(cell(f"  {len(result.renewed)} locked for longer"))
