@@ -21,9 +21,11 @@ from daemon.rotation.outcome import NO_BACKUPS, refusal
 from daemon.rotation.preview import judged
 
 NEEDED = ("backup.read", "backup.create", "backup.delete")
-PROVING = "backup.download"
-"""Needed too where anything is to be proven: without it `keep_proven` holds all deletions for ever."""
-BY_HAND = ("backup.download", "backup.restore")
+DOWNLOAD = "backup.download"
+"""Needed too where anything is to be copied or proven: without it `copy_before_delete` and `keep_proven` hold all
+deletions for ever.
+"""
+BY_HAND = (DOWNLOAD, "backup.restore")
 _EVERY = "*"
 _SHOWN = 3
 
@@ -76,7 +78,7 @@ def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
     if held is None or _EVERY in held:
         return []
     findings = []
-    needed = (*NEEDED, PROVING) if config.policy.prove else NEEDED
+    needed = (*NEEDED, DOWNLOAD) if config.policy.copies or config.policy.prove else NEEDED
     if lacking := [name for name in needed if name not in held]:
         text = f"the key lacks {', '.join(lacking)}"
         hint = "give the key's user these permissions on the server"

@@ -227,14 +227,17 @@ async def test_permissions_that_rotation_needs_are_errors_and_the_others_are_sai
     assert findings[-1].text == "the key lacks backup.restore, which only commands by hand need"
 
 
-async def test_what_is_to_be_proven_must_be_downloadable(scene: Scene) -> None:
-    """Otherwise nothing is ever proven, and `keep_proven` lets nothing go."""
+async def test_what_is_to_be_proven_or_copied_must_be_downloadable(scene: Scene) -> None:
+    """Otherwise nothing ever is, and `keep_proven` and `copy_before_delete` let nothing go."""
     scene.world.add_key(SUBUSER, User("guest"))
     scene.survival.subusers["guest"] = ("backup.read", "backup.create", "backup.delete", "backup.restore")
     assert worst(await scene.check(key=SUBUSER)) == []
-    findings = await scene.check(key=SUBUSER, prove="{}")
-    assert worst(findings) == [("error", "permission-lacking", "the key lacks backup.download")]
-    assert exit_code(findings) is Exit.SOME_FAILED
+    nas = f'[stores.nas]\nurl = "file://{scene.folder}"'
+    proven = await scene.check(key=SUBUSER, prove="{}")
+    copied = await scene.check(key=SUBUSER, drills=nas, copies='["nas"]')
+    for findings in (proven, copied):
+        assert worst(findings) == [("error", "permission-lacking", "the key lacks backup.download")]
+        assert exit_code(findings) is Exit.SOME_FAILED
     scene.survival.subusers["guest"] = ("backup.read", "backup.create", "backup.delete")
     assert worst(await scene.check(key=SUBUSER)) == []
 
