@@ -29,7 +29,7 @@ def tables_in(manifest: bytes) -> frozenset[int] | None:
     for record in _records(manifest):
         if not _apply(Numbers(record), tables, told):
             return None
-    if told < _NEEDED:
+    if not told >= _NEEDED:
         raise TableError("it does not say what the database is")
     return frozenset(tables)
 

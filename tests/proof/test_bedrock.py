@@ -67,11 +67,19 @@ def test_the_last_of_two_files_of_one_name_counts() -> None:
     [
         (bytes(5000), "it does not say what the database is"),
         (manifest()[:30], "it does not say what the database is"),
+        (logged(added(NEW, 9)), "it does not say what the database is"),
         (logged(b"x", kind=9), "it is damaged"),
         (manifest() + bytes(4) + b"\xff\xff\x01" + bytes(BLOCK), "it is damaged"),
         (manifest(added(NEW, 9)[:-4]), "a number has no end|ends in the middle"),
     ],
-    ids=["zeros", "cut in its first record", "no record", "a record beyond its block", "half a change"],
+    ids=[
+        "zeros",
+        "cut in its first record",
+        "no first record",
+        "no record",
+        "a record beyond its block",
+        "half a change",
+    ],
 )
 def test_a_manifest_by_which_no_database_opens_is_found(data: bytes, words: str) -> None:
     """As LevelDB finds it."""
