@@ -21,6 +21,7 @@ from daemon.core.retention import Retention
 from daemon.core.units import parse_duration, parse_size
 
 _FIXED_ZONE = re.compile(r"Etc/GMT([+-])([1-9][0-9]?)")
+_WITHOUT_SUMMER = {"EST": "America/New_York", "MST": "America/Denver"}  # zones that people take for these
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # how far starts lie apart hardly depends on it
 
 
@@ -78,6 +79,8 @@ def check_policy(path: KeyPath, table: PolicyTable, tree: Tree) -> None:
     if "timezone" in written and (found := _FIXED_ZONE.fullmatch(table.timezone)):
         offset = f"{'-' if found[1] == '+' else '+'}{found[2]}"
         tree.warn((*path, "timezone"), f"{table.timezone} is UTC{offset}, since its sign is inverted; is that meant?")
+    if "timezone" in written and (city := _WITHOUT_SUMMER.get(table.timezone)):
+        tree.warn((*path, "timezone"), f"{table.timezone} has no summer time; is {city} meant?")
     schedule = parse_schedule(table.schedule)
     if isinstance(schedule, Cron) and "schedule" in written:
         for text in steps_beyond(schedule.expression):

@@ -304,3 +304,10 @@ def test_a_zone_whose_sign_is_inverted_is_a_warning(tmp_path: Path, zone: str, o
     (warning,) = loaded(tmp_path, RIGHT.replace("keep =", f"timezone = '{zone}'\nkeep =")).warnings
     assert warning == f"policies.standard.timezone: {zone} is {offset}, since its sign is inverted; is that meant?"
     assert loaded(tmp_path, RIGHT.replace("keep =", "timezone = 'Etc/UTC'\nkeep =")).warnings == ()
+
+
+@pytest.mark.parametrize(("zone", "city"), [("EST", "America/New_York"), ("MST", "America/Denver")])
+def test_a_zone_that_is_taken_for_one_with_summer_time_is_warned_of(tmp_path: Path, zone: str, city: str) -> None:
+    """It is an hour off for eight months of the year, and days begin an hour late."""
+    (warning,) = loaded(tmp_path, RIGHT.replace('scope = "own"', f'scope = "own"\ntimezone = "{zone}"')).warnings
+    assert warning == f"policies.standard.timezone: {zone} has no summer time; is {city} meant?"
