@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
 from daemon.core.proof import PANEL, Level, Proof, Proofs
 from daemon.core.proof_due import AT_ONCE, PAUSES, Budget, Due, ProofRules, Quiet, StoredCopy, Why, due, next_up
+from daemon.core.proven import KeepProven
 from tests.core.build import NOW, but, failed, good, verdicts
 
 DAY = timedelta(days=1)
@@ -368,4 +369,4 @@ def test_what_is_no_span_of_a_day_is_refused(text: str) -> None:
 
 def test_the_rules_say_what_retention_keeps() -> None:
     """The number, and the level that counts."""
-    assert (ProofRules(keep=3, level=Level.WALKED).kept.number, ProofRules().kept.level) == (3, Level.SANE)
+    assert ProofRules(keep=3, level=Level.WALKED).kept == KeepProven(3, Level.WALKED)
