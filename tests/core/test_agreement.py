@@ -151,7 +151,8 @@ def test_a_disagreement_is_one_of_keys_or_of_versions() -> None:
 
 def test_a_digest_is_of_the_version_and_of_each_rule_in_its_line() -> None:
     """Members of other versions compute the same."""
-    assert Opinion.of({"b": "y", "a": "x"}, 7).digest == hashed("7\na x\nb y")
+    opinion = Opinion.of({"b": "y", "a": "x"}, 7)
+    assert (opinion.decisions, opinion.digest) == (7, hashed("7\na x\nb y"))
 
 
 def test_a_text_that_no_file_can_hold_has_a_digest_too() -> None:

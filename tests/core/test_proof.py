@@ -135,6 +135,17 @@ def test_of_several_the_newest_backup_is_told() -> None:
     assert not list(Proofs())
 
 
+def test_of_what_was_read_the_newest_backup_on_the_panel_counts_however_it_ended() -> None:
+    """As deep as is asked; a copy in a store says nothing of the panel's backups."""
+    torn, walked = read(2, "torn"), read(3, asked=Level.WALKED)
+    known = Proofs([read(1, later=9), torn, walked, read(4, store="nas")])
+    assert known.newest_read(Level.SANE) == torn
+    assert known.newest_read(Level.WALKED) == walked
+    assert known.newest_read(Level.RESTORED) is None
+    twice = [replace(read(1), asked=Level.READ, at=NOW + 9 * HOUR), read(1, later=1)]
+    assert Proofs(twice).newest_read(Level.READ) == twice[0]
+
+
 def test_what_is_wrong_is_told_with_where() -> None:
     """Which backup, in which store, and what."""
     assert read(1, "r.0.0.mca: torn", "level.dat: empty").wrong == (

@@ -21,7 +21,9 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 from tests.mutation.page import Change
 
 PACKAGE = "daemon.core"
-TYPE_NAME = Assign(value=Subscript(value=Name("Literal") | Name("tuple")) | Call(func=Name("TypeVar")))
+TYPE_NAME = Assign(
+    value=Subscript(value=Name("Literal") | Name("tuple") | Name("frozenset")) | Call(func=Name("TypeVar"))
+)
 """Such as `Code = Literal["locked"]` or a TypeVar, which is there for the type checker alone."""
 
 
