@@ -60,6 +60,7 @@ def test_what_is_left_of_a_server_that_failed_before_may_go_on_at_once() -> None
         asked("survival").failed("survival", ["nas"], NOW, "the node is down").left("survival", ["nas"], NOW + MINUTE)
     )
     assert queue.next_visit(NOW + MINUTE) == Visit("survival", ("nas",), fresh=False)
+    assert queue.waiting["survival", "nas"] == Waiting("survival", "nas", NOW + MINUTE, False, 1)
     assert asked("survival").left("survival", ["nas"], NOW).next_visit(NOW) == Visit("survival", ("nas",), fresh=False)
 
 
@@ -88,6 +89,9 @@ def test_a_failed_copy_is_tried_again_later_and_later() -> None:
     assert queue.next_visit(NOW) == Visit("survival", ("offsite",), fresh=True)
     queue = queue.done("survival", ["offsite"])
     first = SERVER_PAUSES.pause(1)
+    assert queue.waiting["survival", "nas"] == Waiting(
+        "survival", "nas", NOW, False, 1, NOW + first, "the node is down"
+    )
     assert queue.next_at(NOW) == NOW + first
     assert queue.next_visit(NOW + first - MINUTE) is None
     assert queue.next_visit(NOW + first) == Visit("survival", ("nas",), fresh=False)
