@@ -166,6 +166,7 @@ def test_a_daemon_goes_on_with_the_queue_of_the_one_before() -> None:
     assert recalled.waiting["survival", "nas"] == before.waiting["survival", "nas"]
     assert recalled.waiting["fresh", "nas"].fresh
     assert set(recalled.troubles) == {"nas"}
+    assert asked("survival").recalling(before).waiting["survival", "nas"].fresh
 
 
 def test_what_is_recalled_later_leaves_the_troubles_that_are_known() -> None:
