@@ -202,6 +202,11 @@ def test_those_whose_turn_has_come_go_first_and_of_these_the_newest_of_each_serv
     assert next_up([], NOW) is None
 
 
+def test_why_something_is_read_is_in_the_order_of_what_matters_most() -> None:
+    """The newest of each server, then what retention lacks, then what was read before."""
+    assert [*Why] == [Why.NEWEST, Why.KEEP_PROVEN, Why.EVERY] == [0, 1, 2]
+
+
 def test_of_equals_the_newest_goes_first() -> None:
     """And then by name, so that it is the same each time."""
     assert order_of(*(one(name, Why.KEEP_PROVEN, -1, made) for name, made in (("a", 9), ("b", 3), ("c", 3)))) == "bca"
