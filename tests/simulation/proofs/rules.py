@@ -159,8 +159,8 @@ class ProofRules:
     def begins_once_more(self, rotation: Rotation) -> None:
         """A rotation begins that no start asked for: the policy's newest backup is bad, or was when that was found."""
         server, policy = rotation.uuid, rotation.policy
-        before = [one for one in self._simulation.recorder.rotations if one.uuid == server and one is not rotation]
-        if before and before[-1].once_more == rotation.once_more:
+        before = (one for one in self._simulation.recorder.rotations if one.uuid == server and one is not rotation)
+        if any(one.once_more == rotation.once_more for one in before):
             return  # it is tried again, whatever has become of the bad one meanwhile
         if self._was_misled(rotation):
             return
