@@ -139,9 +139,10 @@ class SharedDatabase:
         self._standby = self._ends.enter_context(self.server.standby())
 
     def promote(self) -> None:
-        """Let its machine die, and the standby take its place."""
+        """Let its machine die, and the standby take its place, if one follows."""
         standby = self._standby
-        assert standby is not None
+        if standby is None:
+            return
         self.server.stop("immediate")
         standby.promote()
         self.server, self._standby = standby, None

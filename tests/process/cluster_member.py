@@ -44,6 +44,7 @@ class Member:
     address: str = ""
     """Of the panel, as all members know it."""
 
+    held_until: float = 0.0
     lives: list[Daemon] = field(default_factory=list)
     _ends: ExitStack = field(default_factory=ExitStack)
 
@@ -97,10 +98,21 @@ class Member:
             case _:
                 raise AssertionError("this is not a member's own")
 
+    def hold_for(self, seconds: float) -> None:
+        """Hold what it sends to the panel for so long, whatever else ends before."""
+        self.to_panel.hold(Way.THERE)
+        self.held_until = CLOCK.monotonic() + seconds
+
+    @property
+    def is_held(self) -> bool:
+        """Whether that lasts."""
+        return CLOCK.monotonic() < self.held_until
+
     def recover(self) -> None:
-        """Let all its troubles end; one that was killed is started again."""
+        """Let its troubles end, but what is held for long; one that was killed is started again."""
         self.to_database.mend()
-        self.to_panel.mend()
+        if not self.is_held:
+            self.to_panel.mend()
         if self.alive:
             self.daemon.send(signal.SIGCONT)
         else:

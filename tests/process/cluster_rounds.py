@@ -39,7 +39,7 @@ from daemon.sandbox.records import Change, Node, Server, State
 from tests.postgres import PASSWORD, clock_library, may_mount, postgres
 from tests.process.cluster_database import SharedDatabase
 from tests.process.cluster_member import Member, Sent, three_members
-from tests.process.cluster_trouble import AT_DATABASE, OF_DATABASE, Drawn, Trouble
+from tests.process.cluster_trouble import AT_DATABASE, MINUTES, OF_DATABASE, Drawn, Trouble
 from tests.process.ledger import KEEP, LATE_SECONDS, hold_deletions
 from tests.process.support import CLOCK, Panel, command, serving, wait_until
 
@@ -80,6 +80,8 @@ class Rounds:
 
     def end(self) -> None:
         """Wait for what may take its time, see to it that everything is backed up, and hold it all once more."""
+        wait_until(lambda: not any(member.is_held for member in self.members), "nothing is held", MINUTES[1])
+        self._recover()
         wait_until(lambda: not self._settling(), "all creates are settled", SETTLE_SECONDS + PATIENCE)
         for server in self.servers:
             self._wait_until(partial(self._brought_to_its_end, server), "all is backed up")
@@ -95,16 +97,20 @@ class Rounds:
         if Trouble.PROMOTED in troubles:
             self.database.follow()
         new = self._let_servers_come()
-        if troubles & AT_DATABASE:
+        if troubles & {*AT_DATABASE, Trouble.HELD_FOR_MINUTES}:
             self._twice |= {server.name for server in self.servers if not self._backed_up(server)}
         self.database.open()
         self._wait_until(lambda: any(map(self._begun, new)), "a rotation begins")
         self._suffer(drawn)
         self._wait_until(self._all_backed_up, "all servers are backed up though a member is gone")
-        for member in self.members:
-            self.database.call_back(member.name)
-            member.recover()
+        self._recover()
         self._hold()
+
+    def _recover(self) -> None:
+        """Let all troubles end but what is held for long."""
+        for member in self.members:
+            self._call_back(member)
+            member.recover()
 
     def _let_servers_come(self) -> list[Server]:
         """Let all members know of servers on a new node, which nobody may take yet."""
@@ -157,9 +163,18 @@ class Rounds:
             return None
         if one.trouble in (Trouble.SENT_OUT, Trouble.EVICTED):
             self.database.send_out(member.name, at_once=one.trouble is Trouble.EVICTED)
-            return partial(self.database.call_back, member.name)
+            return partial(self._call_back, member)
+        if one.trouble is Trouble.HELD_FOR_MINUTES:
+            if not any(other.is_held for other in self.members):  # or soon nobody would be left to act
+                member.hold_for(one.minutes)
+                self.database.send_out(member.name, at_once=True)
+            return None
         member.suffer(one.trouble)
         return member.recover
+
+    def _call_back(self, member: Member) -> None:
+        if not member.is_held:
+            self.database.call_back(member.name)
 
     def _begin_at_database(self, one: Drawn) -> Callable[[], None] | None:
         if one.trouble is Trouble.FULL:

@@ -11,6 +11,9 @@ LONGEST = 9.0
 LONGEST_AT_PANEL = 3.0
 """So long the member that acts may be cut off from the panel, and none takes over from it."""
 
+MINUTES = 75.0, 150.0
+"""So many seconds at least, and at most, HELD_FOR_MINUTES lasts: longer than any write waits, over several rounds."""
+
 FARTHEST = 25.0
 """By so many seconds the database's clock is moved at most: by several leases."""
 
@@ -28,6 +31,7 @@ class Trouble(StrEnum):
     PANEL_CUT = "cut off from the panel"
     PANEL_HELD_THERE = "what it sends to the panel is held"
     PANEL_HELD_BACK = "what the panel answers is held"
+    HELD_FOR_MINUTES = "evicted, while what it has sent to the panel is held for minutes"
     RESTARTED = "the database is restarted"
     PROMOTED = "the database's machine dies, and its standby is promoted"
     FULL = "the database's disk is full"
@@ -43,7 +47,8 @@ AT_PANEL = {Trouble.PANEL_CUT, Trouble.PANEL_HELD_THERE, Trouble.PANEL_HELD_BACK
 class Drawn:
     """One trouble: whose, when it begins after the servers came, and how many seconds it lasts.
 
-    `other` is the number of a member, if it is not the `busiest` one. `moved` is by how many seconds a clock is moved.
+    `other` is the number of a member, if it is not the `busiest` one. `moved` is by how many seconds a clock is moved,
+    `minutes` how many seconds that lasts which is held for long.
     """
 
     trouble: Trouble
@@ -52,6 +57,7 @@ class Drawn:
     begins: float
     lasts: float
     moved: float
+    minutes: float
 
     @classmethod
     def of(cls, chance: random.Random, possible: Collection[Trouble], members: int) -> "Drawn":
@@ -60,4 +66,5 @@ class Drawn:
         longest = LONGEST_AT_PANEL if trouble in AT_PANEL else LONGEST
         whose = chance.random() < 0.75, chance.randrange(members)
         when = chance.uniform(0, 5), chance.uniform(0.3, longest)
-        return cls(trouble, *whose, *when, chance.choice([-1, 1]) * chance.uniform(5, FARTHEST))
+        moved = chance.choice([-1, 1]) * chance.uniform(5, FARTHEST)
+        return cls(trouble, *whose, *when, moved, chance.uniform(*MINUTES))

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from daemon.config.values import ClusterConfig
 from daemon.errors import DiskFullError, JournalBusyError, StateError
 from daemon.state import Engine, Holding, Journal, ShelfRecord, engine_for
-from daemon.state.postgres.connect import tls
+from daemon.state.postgres.connect import _SESSION, Connection, tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
 from tests.postgres import PASSWORD, Postgres
@@ -276,6 +276,31 @@ async def test_a_pooler_is_refused(cluster: ClusterConfig, postgres_server: Post
         with pytest.raises(StateError, match="behind a connection pooler") as caught:
             await engine.open()
     assert "name the database itself" in caught.value.hint
+
+
+async def test_a_table_that_somebody_locks_is_waited_for_no_longer_than_a_bound(
+    cluster: ClusterConfig, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the call fails as trouble that passes, and says where to look; so does a statement that takes too long."""
+    monkeypatch.setitem(_SESSION, "lock_timeout", "50ms")
+    monkeypatch.setitem(_SESSION, "statement_timeout", "300ms")
+    async with member(cluster) as engine:
+        journal = await engine.open()
+        number = await begin(journal)
+        locking = Database(cluster.url)
+
+        async def meanwhile(connection: Connection) -> None:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE step")
+                with pytest.raises(JournalBusyError, match="lock timeout") as caught:
+                    await journal.step(number, "late", AT)
+                assert "pg_stat_activity" in caught.value.hint
+
+        await locking.look(meanwhile)
+        with pytest.raises(JournalBusyError, match="statement timeout"):
+            await locking.look(lambda connection: connection.execute("SELECT pg_sleep(5)"))
+        await journal.step(number, "done", AT)
+        await journal.close()
 
 
 async def test_a_full_disk_of_the_database_is_said_to_be_one(cluster: ClusterConfig, postgres_server: Postgres) -> None:
