@@ -60,6 +60,10 @@ class Everything:
         """Return nothing: there are no others."""
         return []
 
+    def holders(self) -> Mapping[str, int]:
+        """Return nobody: this is no cluster."""
+        return {}
+
     def view(self) -> ClusterView:
         """Return that there is nothing to know: this is no cluster."""
         return ClusterView()
@@ -101,7 +105,7 @@ class Sharing:
 
         self._agreeing = Agreeing(context.clock)
         self._standing = Standing(self._agreeing, context.clock)
-        self.notes, self.view = self._standing.notes, self._standing.view
+        self.notes, self.view, self.holders = self._standing.notes, self._standing.view, self._standing.holders
         self._shared: tuple[object, Mapping[str, Member]] | None = None
         """Which member is to hold each part, and by what that was computed."""
 

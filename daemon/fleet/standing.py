@@ -1,10 +1,13 @@
 """This member's standing in the cluster, as an operator should know it: on the status page, and in alerts."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.clock import Clock
 from daemon.core.alerting import PROMOTION_NEWS
+from daemon.core.shares import NODE
 from daemon.core.units import rfc3339
 from daemon.fleet.agreeing import Agreeing
 from daemon.log import get_logger
@@ -41,6 +44,7 @@ class Standing:
         """Whether no member acts, since all that live were sent out, this one too."""
 
         self._nobody_since: datetime | None = None
+        self._seen: SharesSeen | None = None
         self.out = False
         self.last = False
         """Whether nobody acts, and this member is to tell that: of those that were sent out, the one that joined first.
@@ -48,7 +52,7 @@ class Standing:
 
     def heard(self, seen: SharesSeen) -> None:
         """Take note of what is so now, and say what is new."""
-        self._promoted_at = seen.promoted_at or self._promoted_at
+        self._seen, self._promoted_at = seen, seen.promoted_at or self._promoted_at
         out = seen.me in seen.out
         if out and not self.out:
             log.warning("sent_out", consequence="this member hands over, and takes nothing more")
@@ -69,6 +73,13 @@ class Standing:
         if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:
             found.append(f"the cluster's database was promoted or restored at {rfc3339(self._promoted_at)}")
         return found
+
+    def holders(self) -> Mapping[str, int]:
+        """Return how many nodes each member holds, by name, as it was seen last."""
+        if self._seen is None:
+            return {}
+        holds = Counter(name for part, (name, _) in self._seen.held.items() if part.startswith(NODE))
+        return {name: holds[name] for name in sorted({*holds, *(name for name, _ in self._seen.members)})}
 
     def view(self) -> ClusterView:
         """Return what an operator should know of the cluster."""

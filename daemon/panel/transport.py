@@ -38,7 +38,7 @@ ATTEMPTS = 4
 DELAYS = Backoff(1.0, 60.0)
 """Seconds between attempts: a dropped connection is back at once, and the API limit counts by the minute."""
 
-LOOKED_AT_BY_OTHERS = "another member of the cluster goes on with it: see `ptero-backupd cluster status`"
+LOOKED_AT_BY_OTHERS = "the next rotation goes on with it, here or at another member: see `ptero-backupd cluster status`"
 
 NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are reported, and how often
 

@@ -1,6 +1,6 @@
 """The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from daemon.config.values import Config, ServerConfig
 from daemon.errors import JournalBusyError
@@ -15,11 +15,20 @@ SLICE = 25
 
 
 class FleetStatus:
-    """Where the page, the status and the metrics find what they show."""
+    """Where the page, the status and the metrics find what they show. `holders` returns how many nodes each member of a
+    cluster holds, by its name.
+    """
 
-    def __init__(self, fleet: Fleet, tracker: StatusTracker, of_cluster: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        tracker: StatusTracker,
+        of_cluster: Callable[[], Sequence[str]] = tuple,
+        holders: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self.fleet = fleet
         self.tracker = tracker
+        self.holders = holders
         self._of_cluster = of_cluster
 
     @property

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from daemon.config.values import ServerConfig
 from daemon.core.model import State
 from daemon.core.units import format_size, to_zone
+from daemon.core.words import first_few
 from daemon.status.coverage import strip_of
 from daemon.status.fleet_status import SLICE, FleetStatus
 from daemon.status.server_status import Progress, ServerStatus, Trouble, by_trouble
@@ -15,6 +16,9 @@ from daemon.web.parts import chip, legend, mark, page, small_strip, tone_of, tre
 from daemon.web.words import STAGES, local, span, time
 
 COLUMNS = ("server", "newest good backup", "now and next", "backups", "size")
+NAMED_MEMBERS = 8
+"""So many members of a cluster are named; more are counted."""
+
 SHOWN_COUNTS = (State.FAILED, State.PENDING, State.SUSPICIOUS, State.STRANGE)
 
 
@@ -81,6 +85,9 @@ class FleetPage:
             start = following.times.next_start
             facts.append(tag("span", f"next start in {span(start - now)} ({following.name})"))
         facts.append(tag("span", f"{format_size(sum(status.tally.bytes for status in statuses))} in all"))
+        if holders := self._fleet_status.holders():
+            held = first_few([f"{number} by {name}" for name, number in holders.items()], NAMED_MEMBERS)
+            facts.append(tag("span", f"nodes held: {held}"))
         return facts
 
     async def _row(self, status: ServerStatus) -> Html:

@@ -277,6 +277,7 @@ async def test_nodes_go_to_one_that_comes_and_none_that_is_at_work(fleet: Fleet)
     told = len(one.told)
     await fleet.later(20)
     assert sorted(map(len, (one.servers, two.servers, three.servers))) == [1, 1, 2]
+    assert [each.sharing.holders() for each in (one, two, three)] == [{"one": 1, "two": 1, "three": 1}] * 3
     nodes = [{NODES[server.id] for server in share.config.servers.values()} for share in one.told[told - 1 :]]
     assert [len(held) for held in nodes] == [3, 2, 1]
 

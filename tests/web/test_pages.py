@@ -99,6 +99,13 @@ async def test_a_fleet_that_was_never_seen_is_not_called_in_order(
     await small.context.close()
 
 
+async def test_in_a_cluster_the_page_tells_how_many_nodes_each_member_holds(gallery: Gallery) -> None:
+    """Of one that holds none too; without a cluster there is no word of it."""
+    assert "nodes held" not in await got(gallery, "/")
+    gallery.fleet_status.holders = lambda: {"backup-1": 3, "backup-2": 0}
+    assert "nodes held: 3 by backup-1, 0 by backup-2" in seen_text(await got(gallery, "/"))
+
+
 async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -> None:
     """As text, not by colour alone."""
     text = seen_text(await got(gallery, "/"))
