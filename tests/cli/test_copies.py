@@ -18,6 +18,7 @@ from daemon.config.load import load
 from daemon.copies.shelves import Shelves
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.proof import Level, Proof
+from daemon.errors import StateError
 from daemon.sandbox.records import State
 from daemon.state import CopyEvent, CopyRecord, ProofRecord, engine_for
 from daemon.state.local.locks import server_lock
@@ -399,6 +400,23 @@ def test_the_list_says_how_each_copy_was_proven_last_and_until_when_it_is_locked
     assert [line.split("walked")[0] == line for line in ran.out.splitlines()[1:]].count(True) == 2
     assert "sane failed: r.0.0.mca is torn" in ran.out
     assert ran.out.count("locked in the store until 2026-05-01 12:00 UTC") == 1
+
+
+def test_a_journal_that_cannot_be_read_costs_the_list_only_what_is_in_it(
+    cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which copies there are stands in the catalogue."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+
+    def torn(*_: object) -> None:
+        raise StateError("the journal is torn")
+
+    monkeypatch.setattr("daemon.state.local.journal.SqliteJournal.proofs", torn)
+    ran = cli("--config", config, "copies", "list", "survival", "--json")
+    assert ran.code == 0
+    (nas, _) = ran.json["servers"][0]["stores"]
+    assert [one["verdict"] for one in nas["copies"]] == [None] * 6
+    assert "survival, nas: the journal is torn" in ran.err
 
 
 async def read_since(config: Path, server: str) -> list[str]:

@@ -9,7 +9,7 @@ from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import stores_meant
 from daemon.cli.discovered import covered_now
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import write_json
+from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import cell, is_wide, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
@@ -23,7 +23,7 @@ from daemon.core.model import Action
 from daemon.core.proof import Proofs
 from daemon.core.units import format_moment, format_size
 from daemon.documents.copies import ShelfListed, listed
-from daemon.errors import Exit
+from daemon.errors import Exit, StateError
 from daemon.state import Journal, engine_for, looked_into
 
 Found = list[tuple[ServerConfig, list[ShelfListed]]]
@@ -65,14 +65,19 @@ class _Looking:
     now: datetime
 
     async def listed(self, server: ServerConfig, store: str, shelf: Shelf) -> ShelfListed:
-        """Return what the store's rules say of the copies, and what was proven of them."""
+        """Return what the store's rules say of the copies, and what was proven of them; a journal that cannot be read
+        costs only that.
+        """
         uuid = next((one.server.uuid for one in shelf.manifests.values()), None)
-        if uuid is None:
-            return ShelfListed(store, shelf, None, Proofs())
         locks = self.config.stores[store].object_lock is not None
-        proofs = Proofs(one.proof for one in await self.journal.proofs(uuid))
-        decided = await self._decided(server, uuid, store, shelf) if store in server.policy.copies else None
-        return ShelfListed(store, shelf, decided, proofs, locks=locks)
+        try:
+            if uuid is not None:
+                proofs = Proofs(one.proof for one in await self.journal.proofs(uuid))
+                decided = await self._decided(server, uuid, store, shelf) if store in server.policy.copies else None
+                return ShelfListed(store, shelf, decided, proofs, locks=locks)
+        except StateError as error:
+            say_error(error, about=f"{server.name}, {store}")
+        return ShelfListed(store, shelf, None, Proofs(), locks=locks)
 
     async def _decided(self, server: ServerConfig, uuid: str, store: str, shelf: Shelf) -> Pruning:
         return judge_copies(
