@@ -1,7 +1,7 @@
 """What the daemon tells people, held against the panel's ledger: every alert, and the metrics at the end.
 
 The one receiver takes every message. Nothing here judges by what the daemon believes: a good backup is one that the
-mirror shows, and when a rotation ended is what the witness saw.
+mirror shows, and when a rotation ended is what the recorder saw.
 """
 
 import json
@@ -42,12 +42,12 @@ class Mailbox(Sender):
         """Hand it over."""
         await self._process.clock.sleep(0.2)
         simulation = self._process.simulation
-        simulation.ears.search(post.body.decode(), "an alert")
+        simulation.log_capture.search(post.body.decode(), "an alert")
         if simulation.receiver_down:
             return Failure("answered 503", passing=True)
         document = json.loads(post.body)
         for letter in document.get("alerts", [document]):
-            simulation.told.take(letter)
+            simulation.alert_checks.take(letter)
         return None
 
 
@@ -69,7 +69,7 @@ class Ending:
         return any(self.since.replace(microsecond=0) <= at <= until for at in heard)
 
 
-class Told:
+class AlertChecks:
     """What people were told of each server, and whether it is true."""
 
     def __init__(self, simulation: "Simulation") -> None:
@@ -144,7 +144,7 @@ class Told:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""
         self._nobody_misses_anything()
         text = await daemon.metrics()
-        self._simulation.ears.search(text, "the metrics")
+        self._simulation.log_capture.search(text, "the metrics")
         self._simulation.proofs.rules.shown(text)
         shown = {
             line.split('"')[1]: float(line.rpartition(" ")[2])

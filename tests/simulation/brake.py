@@ -24,8 +24,8 @@ class Brake:
     """Holds what goes against the bounds, and against the policy before."""
 
     def __init__(self, checker: Checker) -> None:
-        self._court = checker
-        self._witness = checker.recorder
+        self._checker = checker
+        self._recorder = checker.recorder
 
     def within(self, judged: oracle.Judgement, policy: Policy, rotation: Rotation, *, already: set[str]) -> bool:
         """Whether so many may go at once, after those that went `already`."""
@@ -52,7 +52,7 @@ class Brake:
 
     def lately(self, made: Exchange | None, now: float) -> bool:
         """Whether room was made within the day before, by any clock."""
-        return made is not None and now - made.sent < DAY - SLACK - self._court.clocks_set_by(made.sent)
+        return made is not None and now - made.sent < DAY - SLACK - self._checker.clocks_set_by(made.sent)
 
     def held(self, rows: Sequence[Row], policy: Policy, rotation: Rotation, now: datetime, *, room: bool) -> list[str]:
         """What stays, since the policy that was last applied keeps it and the present one has not been told for a day.
@@ -83,9 +83,9 @@ class Brake:
         """
         if self._told_a_day_ago(rotation, policy):
             return []
-        since = self._witness.now() - 2 * DAY - self._court.clocks_set_by(self._witness.now() - 2 * DAY)
+        since = self._recorder.now() - 2 * DAY - self._checker.clocks_set_by(self._recorder.now() - 2 * DAY)
         applied = (one.began for one in self._earlier(rotation) if one.result == "done" and not one.journal_failed)
-        before = self._court.policies_between(rotation.server, min(since, next(applied, -1.0)), self._witness.now())
+        before = self._checker.policies_between(rotation.server, min(since, next(applied, -1.0)), self._recorder.now())
         return [one for one in before if one and not oracle.same_retention(one, policy)]
 
     def _told_a_day_ago(self, rotation: Rotation, policy: Policy) -> bool:
@@ -100,13 +100,13 @@ class Brake:
                 told = earlier
         if told is None or told.ended is None:
             return False
-        return self._witness.now() - told.ended >= DAY + SLACK + self._court.clocks_set_by(told.began)
+        return self._recorder.now() - told.ended >= DAY + SLACK + self._checker.clocks_set_by(told.began)
 
     def _applied_before(self, policy: Policy, rotation: Rotation) -> Rotation | None:
         """The rotation that last applied a policy, if that was another one, and the present one is not a day old."""
         between: list[Rotation] = []
         for earlier in self._earlier(rotation):
-            if not self._court.remembered(earlier) or self._policy_changed(earlier):
+            if not self._checker.remembered(earlier) or self._policy_changed(earlier):
                 return None
             if earlier.result == "done":
                 other = not oracle.same_retention(earlier.policy, policy)
@@ -116,27 +116,27 @@ class Brake:
 
     def _policy_changed(self, rotation: Rotation) -> bool:
         """Whether it changed while the rotation ran, so that it is not known by which it decided."""
-        until = self._witness.now() if rotation.ended is None else rotation.ended
-        return len(self._court.policies_between(rotation.server, rotation.began, until)) > 1
+        until = self._recorder.now() if rotation.ended is None else rotation.ended
+        return len(self._checker.policies_between(rotation.server, rotation.began, until)) > 1
 
     def _waits(self, rotation: Rotation, applied: Rotation, present: Policy) -> bool:
         """Whether a rotation since cannot have applied its policy, nor have told the present one a day ago."""
-        ago = self._witness.now() - rotation.began
-        if oracle.same_retention(rotation.policy, present) and ago >= DAY - SLACK - self._court.clocks_set_by(
+        ago = self._recorder.now() - rotation.began
+        if oracle.same_retention(rotation.policy, present) and ago >= DAY - SLACK - self._checker.clocks_set_by(
             rotation.began
         ):
             return False
         passes = last_passes(rotation)
         if not passes:
             return True
-        rows, now = list(merged(passes[-1]).values()), passes[-1][0].date or self._witness.world.now()
+        rows, now = list(merged(passes[-1]).values()), passes[-1][0].date or self._recorder.world.now()
         return not _lifted(rotation.policy) and bool(
             oracle.beyond(rows, applied.policy, rotation.policy, rotation.server, now)
         )
 
     def _earlier(self, rotation: Rotation) -> list[Rotation]:
         """The rotations of the same server before it, newest first."""
-        those = [other for other in self._witness.rotations if other.uuid == rotation.uuid]
+        those = [other for other in self._recorder.rotations if other.uuid == rotation.uuid]
         return [other for other in reversed(those) if other is not rotation and other.began <= rotation.began]
 
     def judged_last(self, rotation: Rotation, policy: Policy) -> oracle.Judgement | None:
@@ -144,7 +144,7 @@ class Brake:
         passes = last_passes(rotation)
         if not passes:
             return None
-        now = passes[-1][0].date or self._witness.world.now()
+        now = passes[-1][0].date or self._recorder.world.now()
         return oracle.judge(list(merged(passes[-1]).values()), policy, rotation.server, now)
 
 

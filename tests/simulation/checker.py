@@ -94,7 +94,7 @@ class Checker:
         self._starts_come_again: list[tuple[float, float]] = []
         self._journal_failed_at = -1.0
         self._clocks_set: list[tuple[float, float]] = []
-        self._upsets: list[float] = []
+        self._disturbances: list[float] = []
         self.host_set: list[tuple[float, float]] = []
         self.panel_set: list[tuple[float, float]] = []
         self.begun: dict[str, float] = {}
@@ -126,11 +126,11 @@ class Checker:
 
     def upset(self) -> None:
         """Starts are looked at anew, as after a reload, so that there may be another rotation."""
-        self._upsets.append(self.recorder.now())
+        self._disturbances.append(self.recorder.now())
 
-    def upsets_since(self, moment: float) -> int:
+    def disturbances_since(self, moment: float) -> int:
         """How often they were since then."""
-        return sum(at >= moment for at in self._upsets)
+        return sum(at >= moment for at in self._disturbances)
 
     def a_clock_was_set(self, by: float) -> None:
         """From now on dates that were made before cannot be compared with a start."""

@@ -26,8 +26,8 @@ class Creates:
     """Holds every create, when it leaves and when it is done; `places` is how many backups a node has room for."""
 
     def __init__(self, checker: Checker, places: int) -> None:
-        self._court = checker
-        self._witness = checker.recorder
+        self._checker = checker
+        self._recorder = checker.recorder
         self._hold = checker.hold
         self._places = places
         self._asked: dict[str, list[Exchange]] = {}
@@ -59,16 +59,16 @@ class Creates:
 
     def _is_past(self, create: Exchange, name: str) -> bool:
         """Whether a clock was set back to that name's second long after its create, and no backup has the name."""
-        if create.server is None or not self._court.a_clock_was_set_since(create.sent):
+        if create.server is None or not self._checker.a_clock_was_set_since(create.sent):
             return False
-        rows = self._witness.mirror[create.server].values()
-        return self._witness.now() - create.sent >= SETTLE_SECONDS and all(row.name != name for row in rows)
+        rows = self._recorder.mirror[create.server].values()
+        return self._recorder.now() - create.sent >= SETTLE_SECONDS and all(row.name != name for row in rows)
 
     def _can_settle(self, create: Exchange, later: Exchange) -> bool:
         """Whether who asks now could know of the earlier create: by the journal, or as the same process."""
-        if self._court.starts_may_come_again(later.rotation):
+        if self._checker.starts_may_come_again(later.rotation):
             return False
-        remembered = create.rotation is not None and self._court.remembered(create.rotation)
+        remembered = create.rotation is not None and self._checker.remembered(create.rotation)
         return create.process == later.process or remembered
 
     def _was_seen(self, create: Exchange) -> bool:
@@ -77,7 +77,7 @@ class Creates:
             exchange.call == "list"
             and exchange.delivered
             and any(row.name == create.name for row in rows_of(exchange).values())
-            for exchange in self._witness.exchanges[create.number :]
+            for exchange in self._recorder.exchanges[create.number :]
         )
 
     def _by_policy(self, exchange: Exchange) -> None:
@@ -87,7 +87,7 @@ class Creates:
         if rotation.trigger == "manual":
             policies, configured = [rotation.policy], True
         else:
-            between = self._court.policies_between
+            between = self._checker.policies_between
             policies = [policy for policy in between(rotation.server, rotation.began, exchange.sent) if policy]
             listed = next((e.sent for e in rotation.exchanges if e.call == "list"), rotation.began)
             configured = any(between(rotation.server, max(rotation.began, listed - PATIENCE), exchange.sent))
@@ -107,21 +107,21 @@ class Creates:
         self._hold("6", not twice, f"{entry.name} was made twice", server)
         self._made_names[server, entry.name] = exchange
         if rotation is not None and rotation.once_more is not None:
-            self._court.proofs.made_once_more(server, rotation.once_more, entry.backup)
+            self._checker.proofs.made_once_more(server, rotation.once_more, entry.backup)
         if rotation is None or rotation.start_at is None:
             return
         made = self._made_for.setdefault((rotation.server, rotation.start_at), [])
-        rows = self._witness.mirror[server]
+        rows = self._recorder.mirror[server]
         server_status = [
             uuid
             for uuid, earlier in made
-            if uuid not in self._witness.once_failed  # it was tried again before it turned good after all
+            if uuid not in self._recorder.once_failed  # it was tried again before it turned good after all
             and not earlier.early  # the clock comes to that start again
             and uuid in rows
             and (rows[uuid].successful or rows[uuid].completed is None)
-            and (self._court.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
+            and (self._checker.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
         ]
-        if not self._court.starts_may_come_again(rotation):
+        if not self._checker.starts_may_come_again(rotation):
             names = ", ".join(rows[uuid].name for uuid in server_status)
             self._hold(
                 "6",
@@ -141,46 +141,46 @@ class Creates:
         nor where the clocks of a cluster's machines differ, and by that of the one at work the start came later.
         """
         now_at_work = exchange.rotation
-        if now_at_work is None or self._court.a_clock_was_set_since(rotation.began):
+        if now_at_work is None or self._checker.a_clock_was_set_since(rotation.began):
             return False
         passes = last_passes(now_at_work, exchange)
         row = merged(passes[-1]).get(backup.uuid) if passes else None
         if row is None or row.strange or not oracle.owns(now_at_work.policy, now_at_work.server, row.name):
             return False
         assert rotation.start_at is not None
-        start_at = rotation.start_at + (self._witness.world.now() - self._court.host_now())
+        start_at = rotation.start_at + (self._recorder.world.now() - self._checker.host_now())
         return row.created > start_at - DATED
 
     def _in_turn(self, rotation: Rotation) -> None:
         """No more backups of one process are made at once on a node than it has places, however long one holds its."""
-        if self._court.at_work(rotation.process):
-            others = [other for other in self._witness.rotations if other.process == rotation.process]
+        if self._checker.at_work(rotation.process):
+            others = [other for other in self._recorder.rotations if other.process == rotation.process]
             held = [other.server for other in others if other is not rotation and self._holds_place(other, rotation)]
             text = f"{rotation.server} is backed up while {', '.join(held)} are, on one node"
             self._hold("turn", len(held) < self._places, text, rotation.uuid)
 
     def _holds_place(self, other: Rotation, rotation: Rotation) -> bool:
         """Whether another rotation's backup is certainly being made on that node, and not for longer than its hold."""
-        now, row = self._witness.now(), self._witness.mirror[other.uuid].get(other.made or "")
+        now, row = self._recorder.now(), self._recorder.mirror[other.uuid].get(other.made or "")
         if row is None or row.completed is not None or other.ended is not None:
             return False
         # Not by the row's date: its own process waits by a monotonic clock, whatever the panel's is set to meanwhile.
-        pending = now - self._witness.first_seen(other.uuid, row.uuid)
+        pending = now - self._recorder.first_seen(other.uuid, row.uuid)
         if now - other.began >= NODE_HOLDS[other.policy["node_hold"]] or pending >= FAR_BEYOND - SLACK:
             return False
-        nodes = [self._witness.node_of(one.uuid, one.began - SIGHTING) for one in (other, rotation)]
+        nodes = [self._recorder.node_of(one.uuid, one.began - SIGHTING) for one in (other, rotation)]
         return nodes[0] is not None and nodes[0] == nodes[1]
 
     def _as_many_as_starts(self, entry: Entry, rotation: Rotation) -> None:
         """In calm days there are no more new backups than starts fell due, failed ones and what was left apart."""
-        calm_since = self._court.calm_since
+        calm_since = self._checker.calm_since
         if calm_since is None or rotation.trigger == "manual":
             return
         made = self._made_in_calm.setdefault(rotation.server, [])
         made.append(entry.backup)
-        now = self._court.host_now()
+        now = self._checker.host_now()
         due = len(starts(rotation.policy, rotation.uuid, calm_since, now + timedelta(seconds=1)))
-        count = sum(uuid not in self._witness.once_failed for uuid in made)
+        count = sum(uuid not in self._recorder.once_failed for uuid in made)
         self._hold("6", count <= due + 2, f"{count} backups since the calm began, and {due} starts", rotation.uuid)
 
 

@@ -27,8 +27,8 @@ class Deletions:
     """Holds every DELETE, when it leaves and when it is done."""
 
     def __init__(self, checker: Checker) -> None:
-        self._court = checker
-        self._witness = checker.recorder
+        self._checker = checker
+        self._recorder = checker.recorder
         self._hold = checker.hold
         self._deleting: dict[str, Exchange] = {}
         self.brake = Brake(checker)
@@ -45,10 +45,10 @@ class Deletions:
         if rotation is None:
             self._hold("4", False, f"{entry.name} was deleted outside of any rotation", server)
             return
-        row = self._witness.mirror[server][entry.backup]
+        row = self._recorder.mirror[server][entry.backup]
         self._hold("1", not entry.locked or self._under_way(exchange), f"{entry.name} was locked", server)
         self._hold("2", entry.state is not State.PENDING, f"{entry.name} was pending", server)
-        now = self._witness.world.now()
+        now = self._recorder.world.now()
         self._hold("2", row.created <= now + oracle.TOO_FAR_AHEAD, f"{entry.name} was dated in the future", server)
         mine = any(
             policy["scope"] == "all" or oracle.owns(policy, rotation.server, row.name)
@@ -60,7 +60,7 @@ class Deletions:
 
     def _under_way(self, exchange: Exchange) -> bool:
         """Whether it was locked when the DELETE was on its way, on what was the truth when it was last read."""
-        read, locked_at = last_read(exchange), self._witness.locked_at.get(exchange.backup or "", -1.0)
+        read, locked_at = last_read(exchange), self._recorder.locked_at.get(exchange.backup or "", -1.0)
         if read is None or read.done is None or read.received is None or locked_at < read.done:
             return False
         return locked_at >= exchange.sent or exchange.sent - read.received <= AT_ONCE
@@ -69,7 +69,7 @@ class Deletions:
         """Whether a person gave it another name since the list was read, which no look at a single backup compares."""
         assert exchange.rotation is not None
         passes = last_passes(exchange.rotation, exchange)
-        renamed_at = self._witness.renamed_at.get(exchange.backup or "", -1.0)
+        renamed_at = self._recorder.renamed_at.get(exchange.backup or "", -1.0)
         return bool(passes) and renamed_at >= passes[-1][0].sent
 
     # When it leaves --------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ class Deletions:
         self._hold("9", not self._doubts.surely(passes[-1][0]), "a deletion by a clock that nobody can trust", server)
         self._held_together(passes, server)
         row = merged(passes[-1]).get(uuid)
-        self._hold("4", row is not None, f"{self._witness.short(uuid)} was not in the listing", server)
+        self._hold("4", row is not None, f"{self._recorder.short(uuid)} was not in the listing", server)
         if row is None:
             return
         self._fresh(exchange, passes[-1][0], row)
@@ -111,7 +111,7 @@ class Deletions:
 
     def _under_way_elsewhere(self, before: Exchange) -> bool:
         """Whether a deletion still waits for its answer, in a process that is not dead."""
-        return before.received is None and before.given_up is None and self._court.at_work(before.process)
+        return before.received is None and before.given_up is None and self._checker.at_work(before.process)
 
     def _held_together(self, passes: Sequence[Sequence[Exchange]], server: str) -> None:
         last = passes[-1]
@@ -140,7 +140,7 @@ class Deletions:
         """Oldest first; one whose deletion was asked for in vain before may come after the others."""
         before = self._last_of_listing.get(page.number)
         older = before is None or (before.created, before.uuid) <= (row.created, row.uuid)
-        _, asked = self._witness.half_deleted(exchange.server or "", page.sent)
+        _, asked = self._recorder.half_deleted(exchange.server or "", page.sent)
         self._hold("4", older or row.uuid in asked, f"{row.name} is deleted after a newer one", exchange.server)
         self._last_of_listing[page.number] = row
 
@@ -152,11 +152,11 @@ class Deletions:
         """
         server, rotation = exchange.server or "", exchange.rotation
         made = self._room_made.get(server)
-        if made is None or rotation is None or self._court.a_clock_was_set_since(made.sent):
+        if made is None or rotation is None or self._checker.a_clock_was_set_since(made.sent):
             return
-        completed = self._witness.completed_at.get(server, -1.0) >= made.sent
+        completed = self._recorder.completed_at.get(server, -1.0) >= made.sent
         self._hold("3", completed, "room is made again, and no backup was completed since the last time", server)
-        before = self._witness.truths(server, made.sent)[0]
+        before = self._recorder.truths(server, made.sent)[0]
         whole = {uuid for uuid, earlier in before.items() if earlier.successful}
         judged = [self._judged(listing, policy, rotation) for policy in policies]
         small = any(row.uuid in one.spare for one in judged)
@@ -165,7 +165,7 @@ class Deletions:
             judged += [
                 oracle.judge(list(truth.values()), policy, rotation.server, now, complete=True)
                 for policy in policies
-                for truth in self._witness.truths(server, listing[0].sent)
+                for truth in self._recorder.truths(server, listing[0].sent)
             ]
         new_one = any(state == "good" for one in judged for uuid, state in one.states.items() if uuid not in whole)
         self._hold("3", small or new_one, f"{row.name} makes room again, and no backup turned good since", server)
@@ -173,12 +173,12 @@ class Deletions:
     def _new_one_is_good(self, exchange: Exchange, listing: Sequence[Exchange]) -> None:
         """Nothing is deleted after a new backup that is not good."""
         uuid, rows = exchange.created_by_then, merged(listing)
-        truths = self._witness.truths(exchange.server or "", listing[0].sent)
+        truths = self._recorder.truths(exchange.server or "", listing[0].sent)
         good = uuid is not None and any(uuid in truth and truth[uuid].successful for truth in truths)
         self._hold(
             "3",
             good and uuid in rows and rows[uuid].successful,
-            f"a deletion, and the new backup {self._witness.short(uuid)} is not good",
+            f"a deletion, and the new backup {self._recorder.short(uuid)} is not good",
             exchange.server,
         )
 
@@ -210,8 +210,8 @@ class Deletions:
         self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
     ) -> None:
         """A good backup goes only while the stores that must have it do, as far as anybody can know (invariant 14)."""
-        first, rotation, server = self._court.copies_first, exchange.rotation, exchange.server or ""
-        _, asked = self._witness.half_deleted(server, exchange.sent)
+        first, rotation, server = self._checker.copies_first, exchange.rotation, exchange.server or ""
+        _, asked = self._recorder.half_deleted(server, exchange.sent)
         if rotation is None or not any(map(first.named, policies)) or row.uuid in asked:
             return
         since, now = _turned_to(exchange, listing), self._now_of(listing[0])
@@ -230,7 +230,7 @@ class Deletions:
         self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
     ) -> None:
         """Nothing goes from a frozen server, but one for room; the newest proven ones stay (invariant 17)."""
-        proofs, rotation, server = self._court.proofs, exchange.rotation, exchange.server or ""
+        proofs, rotation, server = self._checker.proofs, exchange.rotation, exchange.server or ""
         if rotation is None or not any("prove" in policy for policy in policies):
             return
         room, frozen = makes_room(exchange), proofs.frozen_ever_since(server, _turned_to(exchange, listing))
@@ -245,24 +245,24 @@ class Deletions:
 
     def _ways(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> Iterator[Way]:
         """What of a list is proven, by each that may be known of proofs, and of what may be half deleted."""
-        proofs, rotation, server = self._court.proofs, exchange.rotation, exchange.server or ""
+        proofs, rotation, server = self._checker.proofs, exchange.rotation, exchange.server or ""
         assert rotation is not None
         good = self._judged(listing, policy, rotation).candidates
-        for known in self._witness.half_deleted(server, exchange.sent):
+        for known in self._recorder.half_deleted(server, exchange.sent):
             whole = [uuid for uuid in good if uuid not in known]
             yield from proofs.ways(server, policy, whole, listing[0].sent)
 
     def _proven_sets(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> Sequence[frozenset[str]]:
         """What is proven by all that was known since the list was read."""
-        return self._court.proofs.proven_sets(exchange.server or "", policy, listing[0].sent)
+        return self._checker.proofs.proven_sets(exchange.server or "", policy, listing[0].sent)
 
     def _none_is_copied(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> bool:
         """Whether room may be made by an uncopied one, since no other that might make it is surely copied."""
-        first, rotation = self._court.copies_first, exchange.rotation
+        first, rotation = self._checker.copies_first, exchange.rotation
         if rotation is None or policy.get("copy_before_delete_when_full") != "make-room":
             return False
         rows, server = merged(listing), exchange.server or ""
-        asked, tried = self._witness.half_deleted(server, exchange.sent)
+        asked, tried = self._recorder.half_deleted(server, exchange.sent)
         by: dict[str, Any] = {"now": self._now_of(listing[0]), "complete": True, "asked": asked, "proven": ()}
         room = self._to_go(rows, policy, exchange, **by)
         others = set(room) - tried - _looked_for_in_vain(exchange) - {exchange.backup}
@@ -284,13 +284,13 @@ class Deletions:
         """Those of its server that were in force then; by hand it is the one that was read at its beginning."""
         if rotation.trigger == "manual":
             return [rotation.policy]
-        return [policy for policy in self._court.policies_between(rotation.server, since, until) if policy]
+        return [policy for policy in self._checker.policies_between(rotation.server, since, until) if policy]
 
     def _deletable(self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]) -> None:
         """The backup is one that the naive rules delete, from what was read and from what was true."""
         assert exchange.rotation is not None
         server, rows, now = exchange.server or "", merged(listing), self._now_of(listing[0])
-        asked, _ = self._witness.half_deleted(server, listing[0].sent)
+        asked, _ = self._recorder.half_deleted(server, listing[0].sent)
 
         def deletes(there: Mapping[str, Row], complete: bool) -> bool:
             return any(
@@ -304,7 +304,7 @@ class Deletions:
         for policy in policies[:1]:
             newest = self._judged(listing, policy, exchange.rotation).candidates[: oracle.setting(policy, "min_good")]
             self._hold("3", row.uuid not in newest, f"{row.name} is among the newest min_good", server)
-        truths = self._witness.truths(server, listing[0].sent)
+        truths = self._recorder.truths(server, listing[0].sent)
         if len(truths) == 1 and not any(page.falsified for page in listing):
             self._hold("5", deletes(truths[0], True), f"the whole list does not delete {row.name} {why}", server)
 
@@ -324,7 +324,7 @@ class Deletions:
         if not makes_room(exchange):
             return oracle.judge(there, policy, name, now, complete=complete, asked=asked, proven=proven).deletions
         lately = "lifted" not in policy and self.brake.lately(self._room_made.get(exchange.server or ""), exchange.sent)
-        _, tried = self._witness.half_deleted(exchange.server or "", exchange.sent)
+        _, tried = self._recorder.half_deleted(exchange.server or "", exchange.sent)
         named = self.brake.surely_named_before(policy, exchange.rotation)
         by: dict[str, Any] = {"complete": complete, "named": named, "lately": lately, "proven": proven}
         to_go: list[str] = []
@@ -340,7 +340,7 @@ class Deletions:
 
     def _perhaps_waiting(self, exchange: Exchange, policy: Policy, rows: Collection[str]) -> set[str]:
         """The backups that may wait for a copy, so that room is made by another one."""
-        first, rotation = self._court.copies_first, exchange.rotation
+        first, rotation = self._checker.copies_first, exchange.rotation
         if rotation is None or not first.named(policy):
             return set()
         return {uuid for uuid in rows if first.may_wait(rotation.uuid, uuid, policy, rotation.began)}
@@ -352,13 +352,13 @@ class Deletions:
         itself told of an error, and a look showed the backup, its deletion is over; a kill may have come before that.
         """
         before = self._room_asked.get(exchange.server or "")
-        if before is None or exchange.sent - before.sent > SETTLE_SECONDS + self._court.clocks_set_by(before.sent):
+        if before is None or exchange.sent - before.sent > SETTLE_SECONDS + self._checker.clocks_set_by(before.sent):
             return [set()]
         one = {before.backup or ""}
         refused = 400 <= before.status < 500
         if before.received is None or not (refused or errors_of(before)):
             return [one]
-        return [set()] if refused and self._court.at_work(before.process) else [set(), one]
+        return [set()] if refused and self._checker.at_work(before.process) else [set(), one]
 
     def _judged(
         self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation, proven: Collection[str] = ()
@@ -368,7 +368,7 @@ class Deletions:
 
     def _now_of(self, page: Exchange) -> datetime:
         """The panel's now, as an answer says it."""
-        return page.date or self._witness.world.now()
+        return page.date or self._recorder.world.now()
 
 
 def _looked_for_in_vain(exchange: Exchange) -> set[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 
-class Upsets:
+class Disturbances:
     """The dice of every kind of trouble that does not meet single requests, and the spells that are still on."""
 
     def __init__(self, simulation: "Simulation") -> None:

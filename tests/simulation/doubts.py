@@ -15,8 +15,8 @@ class Doubts:
     """Holds a list's date against the clock of the daemon's machine as it was then."""
 
     def __init__(self, checker: Checker) -> None:
-        self._court = checker
-        self._witness = checker.recorder
+        self._checker = checker
+        self._recorder = checker.recorder
 
     def surely(self, page: Exchange) -> bool:
         """Whether no deletion may rest on that answer."""
@@ -30,19 +30,19 @@ class Doubts:
         """
         if page.date is None or page.dated_first is None:
             return True
-        panel_set = abs(_sum(self._court.panel_set, page.dated_first, page.sent))
+        panel_set = abs(_sum(self._checker.panel_set, page.dated_first, page.sent))
         return max(self._host_set(page), self._apart(page), panel_set) > HOUR - SLACK
 
     def _host_set(self, page: Exchange) -> float:
         """By how much the machine's clock was set since the process began."""
-        return abs(_sum(self._court.host_set, self._court.begun[page.process], page.sent))
+        return abs(_sum(self._checker.host_set, self._checker.begun[page.process], page.sent))
 
     def _apart(self, page: Exchange) -> float:
         """By how much the panel's clock differs from the machine's."""
         if page.date is None:
             return 0.0
-        ago = timedelta(seconds=self._witness.now() - page.sent)
-        ours = self._witness.world.clock.now() - ago + timedelta(seconds=_sum(self._court.host_set, -1.0, page.sent))
+        ago = timedelta(seconds=self._recorder.now() - page.sent)
+        ours = self._recorder.world.clock.now() - ago + timedelta(seconds=_sum(self._checker.host_set, -1.0, page.sent))
         return abs((page.date - ours).total_seconds())
 
 

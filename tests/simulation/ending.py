@@ -43,7 +43,7 @@ class Ending:
         simulation.checker.calm_since = simulation.host_clock.now()
         simulation.faults.on = False
         simulation.faults.undeletable.clear()
-        simulation.upsets.end()
+        simulation.disturbances.end()
         simulation.proofs.mend()
         for key in KEYS:
             world.add_key(key, simulation.user)
@@ -152,7 +152,7 @@ class Ending:
         simulation.stores.ending.look()
         simulation.proofs.ending.look()
         if not simulation.recorder.mirror_is_true():
-            raise AssertionError("the witness's mirror is wrong")
+            raise AssertionError("the recorder's mirror is wrong")
 
     def _look_at(self, name: str, spec: Spec, now: datetime) -> None:
         """A server has a good backup, not too old; what was left of it was taken up at once."""

@@ -1,4 +1,4 @@
-"""What is put in place of the real machine: its clock, its disk, and ears for everything that is said on it."""
+"""What is put in place of the real machine: its clock, its disk, and a capture of everything that is logged on it."""
 
 import asyncio
 import gc
@@ -28,30 +28,30 @@ from tests.simulation.shortcuts import shortened
 SECRETS = (*KEYS, HOOK)
 
 
-class Ears:
+class LogCapture:
     """Hear what is logged and told anywhere, and look for secrets in it and for bugs."""
 
     def __init__(self, checker: Callable[[], Checker]) -> None:
-        self._court = checker
+        self._checker = checker
         self._said: list[str] = []
 
     def search(self, text: str, where: str) -> None:
         """Look for a secret as it is, at the moment that the text is said; other codes are looked for at the end."""
         self._said.append(text)
-        self._court().hold("10", not any(secret in text for secret in SECRETS), f"a secret is in {where}")
+        self._checker().hold("10", not any(secret in text for secret in SECRETS), f"a secret is in {where}")
 
     def look_back(self, state: Path) -> None:
         """Look in all that was said and stored for secrets in any code."""
         for place, written in (("what was said", "\n".join(self._said)), ("the state", stored(state))):
             found = known(written, *SECRETS)
-            self._court().hold("10", not found, f"in {place} there is {', '.join(found)}")
+            self._checker().hold("10", not found, f"in {place} there is {', '.join(found)}")
 
     def event(self, _: Any, __: str, event: MutableMapping[str, Any]) -> str:
         """Every event of the daemon's log, before anything is taken out of it."""
         text = repr(event)
         self.search(text, f"a line of the log: {event.get('event')}")
         if event.get("exc_info"):
-            self._court().hold("calm", False, f"a bug is logged: {text}")
+            self._checker().hold("calm", False, f"a bug is logged: {text}")
         return text
 
     def record(self, record: logging.LogRecord) -> None:
@@ -62,12 +62,12 @@ class Ears:
         if record.exc_info and record.exc_info[1] is not None:
             text += f": {record.exc_info[1]!r}"
         self.search(text, f"a line of {record.name}")
-        self._court().hold("calm", False, f"{record.name} says: {text}")
+        self._checker().hold("calm", False, f"{record.name} says: {text}")
 
 
 @contextmanager
-def in_place(scenario: Scenario, machine_now: Callable[[], datetime], ears: Ears) -> Iterator[None]:
-    """Virtual time for APScheduler, a disk that can be full, small pages, and ears for what is logged."""
+def in_place(scenario: Scenario, machine_now: Callable[[], datetime], log_capture: LogCapture) -> Iterator[None]:
+    """Virtual time for APScheduler, a disk that can be full, small pages, and a capture of what is logged."""
 
     class Moment(datetime):
         @classmethod
@@ -75,7 +75,7 @@ def in_place(scenario: Scenario, machine_now: Callable[[], datetime], ears: Ears
             return machine_now().astimezone(tz)
 
     with (
-        _heard_by(ears),
+        _heard_by(log_capture),
         _no_garbage_collected(),
         shortened(),
         mock.patch.object(apscheduler.schedulers.base, "datetime", Moment),
@@ -90,13 +90,13 @@ def in_place(scenario: Scenario, machine_now: Callable[[], datetime], ears: Ears
 
 
 @contextmanager
-def _heard_by(ears: Ears) -> Iterator[None]:
+def _heard_by(log_capture: LogCapture) -> Iterator[None]:
     configured = structlog.get_config()
-    root, handler = logging.getLogger(), _Handler(ears.record)
+    root, handler = logging.getLogger(), _Handler(log_capture.record)
     level, handlers = root.level, root.handlers[:]
     root.handlers[:], root.level = [handler], logging.WARNING
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, ears.event],
+        processors=[structlog.contextvars.merge_contextvars, log_capture.event],
         wrapper_class=structlog.make_filtering_bound_logger("debug"),
         logger_factory=structlog.ReturnLoggerFactory(),
         cache_logger_on_first_use=False,

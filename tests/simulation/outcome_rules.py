@@ -28,8 +28,8 @@ class Endings:
     """Holds the beginnings and the ends of rotations, and every request that they send."""
 
     def __init__(self, checker: Checker) -> None:
-        self._court = checker
-        self._witness = checker.recorder
+        self._checker = checker
+        self._recorder = checker.recorder
         self._hold = checker.hold
         self._doubts = Doubts(checker)
         self._brake = Brake(checker)
@@ -44,7 +44,7 @@ class Endings:
             return
         begun = self._begun[rotation.process, rotation.uuid]
         count = self._in_the_last_hour(begun)
-        most = MOST_ROTATIONS + self._court.upsets_since(self._witness.now() - HOUR)
+        most = MOST_ROTATIONS + self._checker.disturbances_since(self._recorder.now() - HOUR)
         self._hold("calm", count <= most, f"{count} rotations of one server within an hour", rotation.uuid)
 
     def sent(self, exchange: Exchange) -> None:
@@ -54,11 +54,11 @@ class Endings:
             text = f"{count} requests of one server within an hour"
             self._hold("calm", count <= MOST_REQUESTS, text, exchange.server)
         rotation = exchange.rotation
-        if rotation is not None and exchange.call == "list" and self._court.may_act(exchange.process):
+        if rotation is not None and exchange.call == "list" and self._checker.may_act(exchange.process):
             self._alone(rotation)
 
     def _in_the_last_hour(self, moments: deque[float]) -> int:
-        now = self._witness.now()
+        now = self._recorder.now()
         moments.append(now)
         while moments[0] <= now - HOUR:
             moments.popleft()
@@ -68,10 +68,10 @@ class Endings:
         """Nobody else, in whatever process, has read the list for a rotation of the same server that goes on."""
         others = [
             other
-            for other in self._witness.running.values()
+            for other in self._recorder.running.values()
             if other is not rotation
             and other.uuid == rotation.uuid
-            and self._court.at_work(other.process)
+            and self._checker.at_work(other.process)
             and not other.reported  # its lock goes right after that, and who takes it may be quicker
             and any(exchange.call == "list" for exchange in other.exchanges)
         ]
@@ -85,7 +85,7 @@ class Endings:
         for verdict in outcome.verdicts:
             said = bool(verdict.reasons) and all(reason.text and reason.rule for reason in verdict.reasons)
             self._hold("8", said, f"no reason for {verdict.backup.name}", rotation.uuid)
-        rows = self._witness.mirror[rotation.uuid]
+        rows = self._recorder.mirror[rotation.uuid]
         for backup in outcome.deleted:
             text = f"{backup.name} is said to be deleted, and is not"
             self._hold("told", backup.uuid not in rows, text, rotation.uuid)
@@ -96,14 +96,14 @@ class Endings:
 
     def _names_the_store(self, rotation: Rotation, outcome: Outcome) -> None:
         """At the limit, where nothing but a store's want of copies stands in the way of room, the refusal names it."""
-        first, policy, passes = self._court.copies_first, rotation.policy, last_passes(rotation)
+        first, policy, passes = self._checker.copies_first, rotation.policy, last_passes(rotation)
         if not first.named(policy) or policy["copy_before_delete_when_full"] != "refuse" or not passes:
             return
         limit = next((problem.text for problem in outcome.problems if problem.code == ProblemCode.LIMIT), None)
         if limit is None or self._hinders_room(rotation) or not self._is_true(passes[-1], rotation):
             return
         there, name = merged(passes[-1]), rotation.server
-        rows, now = list(there.values()), passes[-1][0].date or self._witness.world.now()
+        rows, now = list(there.values()), passes[-1][0].date or self._recorder.world.now()
         room = oracle.room(rows, policy, name, now)
         if not room or oracle.over(oracle.with_coming(rows, policy, name, now), policy):
             return
@@ -117,9 +117,9 @@ class Endings:
         """Whether something else may be in the way of room: a proof, a clock, a changed policy, a limit of nothing,
         rights, or room that was made before.
         """
-        server = self._witness.world.servers.get(rotation.uuid)
-        passes, rows = last_passes(rotation), self._witness.mirror[rotation.uuid]
-        those = (one for other in self._witness.rotations if other.uuid == rotation.uuid for one in other.exchanges)
+        server = self._recorder.world.servers.get(rotation.uuid)
+        passes, rows = last_passes(rotation), self._recorder.mirror[rotation.uuid]
+        those = (one for other in self._recorder.rotations if other.uuid == rotation.uuid for one in other.exchanges)
         deletions = [one for one in those if one.call == "delete"]
         return (
             "prove" in rotation.policy
@@ -134,14 +134,14 @@ class Endings:
 
     def _is_true(self, listing: Sequence[Exchange], rotation: Rotation) -> bool:
         """Whether a list showed all that was there, and nothing was changed since."""
-        truths = self._witness.truths(rotation.uuid, listing[0].sent)
+        truths = self._recorder.truths(rotation.uuid, listing[0].sent)
         return len(truths) == 1 and set(truths[0]) == set(merged(listing)) and not any(one.falsified for one in listing)
 
     def _few_requests(self, rotation: Rotation, *, calm: bool) -> None:
         asked = len(rotation.exchanges)
         pages = max((exchange.page for exchange in rotation.exchanges), default=0)
         deletions = sum(exchange.call == "delete" for exchange in rotation.exchanges)
-        waits = (self._witness.now() - rotation.began) / LOOK
+        waits = (self._recorder.now() - rotation.began) / LOOK
         # In trouble a lost create is looked for ten times within two minutes, in lists that are read three times each.
         most = (40 + 12 * pages + waits if calm else 400 + 60 * pages) + 3 * deletions
         self._hold("calm", asked <= most, f"{asked} requests in one rotation", rotation.uuid)
@@ -178,7 +178,7 @@ class Endings:
         """Whether a store that must have a backup first may not have been known to, when the list was read; or a proof
         may have held it.
         """
-        first, proofs, passes = self._court.copies_first, self._court.proofs, last_passes(rotation)
+        first, proofs, passes = self._checker.copies_first, self._checker.proofs, last_passes(rotation)
         if not passes:
             return False
         since, candidates = passes[-1][0].sent, self._candidates(rotation, passes[-1])
@@ -188,8 +188,8 @@ class Endings:
 
     def _candidates(self, rotation: Rotation, listing: Sequence[Exchange]) -> list[str]:
         """The good backups that may be kept for their proofs, newest first, those that may be half deleted apart."""
-        rows, now = list(merged(listing).values()), listing[0].date or self._witness.world.now()
-        known, _ = self._witness.half_deleted(rotation.uuid, listing[0].sent)
+        rows, now = list(merged(listing).values()), listing[0].date or self._recorder.world.now()
+        known, _ = self._recorder.half_deleted(rotation.uuid, listing[0].sent)
         judged = oracle.judge(rows, rotation.policy, rotation.server, now)
         return [uuid for uuid in judged.candidates if uuid not in known]
 
@@ -205,7 +205,7 @@ class Endings:
         went_on |= any(self._all_went(those, others, rotation) for those in wanted)
         text = f"to be deleted besides {left}: {wanted}, asked for: {asked}"
         self._hold("past", outcome.created is not None and went_on, text, rotation.uuid)
-        strangers = set(left) - set(self._court.undeletable())
+        strangers = set(left) - set(self._checker.undeletable())
         self._hold("live", not strangers, f"{strangers} are called undeletable", rotation.uuid)
 
     def _held(self, rotation: Rotation) -> bool:
@@ -213,7 +213,7 @@ class Endings:
         passes = last_passes(rotation)
         if passes and self._doubts.perhaps(passes[-1][0]):
             return True
-        if self._court.proofs.ever_frozen(rotation.uuid, rotation.began):
+        if self._checker.proofs.ever_frozen(rotation.uuid, rotation.began):
             return True
         judged, deleted = self._judged(rotation)
         if not judged or (not deleted and any(oracle.over(one, rotation.policy) for one in judged)):
@@ -235,11 +235,11 @@ class Endings:
             return [], []
         first = passes[-1][0]
         deleted = [e for e in rotation.exchanges if e.call == "delete" and e.number > first.number]
-        truth = self._witness.truths(rotation.uuid, first.sent)
-        if len(truth) != 1 + sum(e.backup not in self._court.undeletable() for e in deleted):
+        truth = self._recorder.truths(rotation.uuid, first.sent)
+        if len(truth) != 1 + sum(e.backup not in self._checker.undeletable() for e in deleted):
             return [], deleted
-        now = first.date or self._witness.world.now()
-        rows, known = list(truth[0].values()), self._witness.half_deleted(rotation.uuid, first.sent)
+        now = first.date or self._recorder.world.now()
+        rows, known = list(truth[0].values()), self._recorder.half_deleted(rotation.uuid, first.sent)
         return [oracle.judge(rows, rotation.policy, rotation.server, now, asked=asked) for asked in known], deleted
 
     def _not_good(self, rotation: Rotation, outcome: Outcome) -> bool:
@@ -247,10 +247,10 @@ class Endings:
 
         Or nothing was asked for, since the panel had said for how long creations are throttled, were it ever so wrong.
         """
-        if rotation.uuid not in self._witness.world.servers or self._throttled(rotation):
+        if rotation.uuid not in self._recorder.world.servers or self._throttled(rotation):
             return True
-        rows, now = self._witness.mirror[rotation.uuid], self._witness.world.now()
-        if outcome.created is None and self._witness.dated_ahead(rotation.uuid):
+        rows, now = self._recorder.mirror[rotation.uuid], self._recorder.world.now()
+        if outcome.created is None and self._recorder.dated_ahead(rotation.uuid):
             return True  # the panel counts those as made within its span, until its clock has come as far
         if outcome.created is None and self._is_gone(rotation):
             return True
@@ -258,23 +258,23 @@ class Endings:
         if row is None:
             return False
         if row.completed is None:  # for so long by the panel's clock, or really, where that was set back since
-            really = self._witness.now() - self._witness.first_seen(rotation.uuid, row.uuid)
+            really = self._recorder.now() - self._recorder.first_seen(rotation.uuid, row.uuid)
             return max(really, (now - row.created).total_seconds()) >= TIMEOUTS[rotation.policy["timeout"]] - 1
         judged = oracle.judge(list(rows.values()), rotation.policy, rotation.server, now)
         return judged.states[row.uuid] != "good"
 
     def _is_gone(self, rotation: Rotation) -> bool:
         """Whether an earlier rotation for the same start made a backup that somebody has deleted since."""
-        starts = (one for one in self._witness.rotations if one is not rotation and one.start_at is not None)
+        starts = (one for one in self._recorder.rotations if one is not rotation and one.start_at is not None)
         made = [one.made for one in starts if (one.uuid, one.start_at) == (rotation.uuid, rotation.start_at)]
-        return any(uuid is not None and uuid not in self._witness.mirror[rotation.uuid] for uuid in made)
+        return any(uuid is not None and uuid not in self._recorder.mirror[rotation.uuid] for uuid in made)
 
     def _throttled(self, rotation: Rotation) -> bool:
         """Whether the process was told less than a day ago that creations are throttled, and did not ask again."""
-        since = self._witness.now() - DAY
+        since = self._recorder.now() - DAY
         told = (
             earlier
-            for earlier in reversed(self._witness.exchanges)
+            for earlier in reversed(self._recorder.exchanges)
             if earlier.call == "create" and (earlier.server, earlier.process) == (rotation.uuid, rotation.process)
         )
         last = next(told, None)
@@ -284,12 +284,12 @@ class Endings:
         """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work, or
         are to be.
         """
-        others = any(other.uuid == rotation.uuid for other in self._witness.running.values())
-        if others or self._court.elsewhere(rotation):
+        others = any(other.uuid == rotation.uuid for other in self._recorder.running.values())
+        if others or self._checker.elsewhere(rotation):
             return True
         if rotation.trigger != "catch-up" or rotation.start_at is None:
             return False
-        since = rotation.start_at + (self._witness.world.now() - self._court.host_now()) - ROUNDING
-        rows = self._witness.mirror[rotation.uuid].values()
+        since = rotation.start_at + (self._recorder.world.now() - self._checker.host_now()) - ROUNDING
+        rows = self._recorder.mirror[rotation.uuid].values()
         mine = (row for row in rows if oracle.owns(rotation.policy, rotation.server, row.name))
         return any(row.created >= since for row in mine)

@@ -126,7 +126,7 @@ class Process:
         return self.simulation.scenario.stream(f"names of {self.name}")
 
     def rotation_begins(self, order: Order) -> None:
-        """Tell the witness."""
+        """Tell the recorder."""
         simulation, name = self.simulation, order.server.name
         policy = simulation.configuration.current_config(name) or simulation.configuration.known[name]
         if order.max_deletions is not None:
@@ -172,7 +172,7 @@ class Process:
         return next((one for one in earlier if one.start_at is not None), None)
 
     def rotation_ended(self, server: str, outcome: Outcome) -> None:
-        """Tell the witness."""
+        """Tell the recorder."""
         problems = ", ".join(f"{problem.code}: {problem.text}" for problem in outcome.problems)
         words = f"{outcome.result.value}{', ' if problems else ''}{problems}"
         self.simulation.rotation_ended(self.name, server, outcome, words)
@@ -186,7 +186,7 @@ class Process:
         """The fleet tells that a rotation ended."""
         if self.alive:
             self.rotation_ended(order.server.name, outcome)
-            self.simulation.told.ended(order.server.name, outcome, self.clock.now())
+            self.simulation.alert_checks.ended(order.server.name, outcome, self.clock.now())
 
 
 class Ends:
@@ -204,7 +204,7 @@ class Ends:
         """A rotation ended."""
         if self._daemon.alive:
             again = order.trigger == "retry" and order.attempt > 0
-            self._daemon.simulation.told.ends(order.server.name, outcome, self._daemon.clock.now(), again=again)
+            self._daemon.simulation.alert_checks.ends(order.server.name, outcome, self._daemon.clock.now(), again=again)
 
 
 class Daemon(Process):

@@ -1,6 +1,6 @@
 """What happened, as somebody sees it who stands between the daemon and the panel and inside the panel.
 
-The witness holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; when a
+The recorder holds a mirror of the panel's backups, made from the ledger alone, with every earlier version of it; when a
 backup was last locked or renamed, one of a server last completed, and a server last moved; every request with the
 moments at which it left, was done and came back; and the rotations they belong to. Nothing here judges: `rules` does.
 Moments are seconds of the virtual loop. A backup of the daemon's that the panel keeps under another name has here the
@@ -68,8 +68,8 @@ class Rotation:
 class Exchange:
     """One request and what became of it. `document` is what the client could read of the answer, `rows` those that
     are in it, once somebody has asked. `altered` are the names that were asked for and those that the panel keeps
-    instead, by the backups' uuids, as the witness knows them. `dated_first` is when the panel gave its client the first
-    date, against which it would notice that a clock was set.
+    instead, by the backups' uuids, as the recorder knows them. `dated_first` is when the panel gave its client the
+    first date, against which it would notice that a clock was set.
     """
 
     number: int
@@ -252,7 +252,7 @@ class Recorder:
         return None if there is None or self.moved_at.get(server, -1.0) >= since else there.node.name
 
     def mirror_is_true(self) -> bool:
-        """Whether the mirror shows what the world holds; a test of the witness, not of the daemon."""
+        """Whether the mirror shows what the world holds; a test of the recorder, not of the daemon."""
         for uuid, server in self.world.servers.items():
             rows = self.mirror[uuid]
             if list(rows) != list(server.backups):

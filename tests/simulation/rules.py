@@ -1,4 +1,4 @@
-"""The invariants of the design, held against what the witness saw: the panel's own ledger, never the daemon's opinion.
+"""The invariants of the design, held against what the recorder saw: the panel's own ledger, never the daemon's opinion.
 
 Each rule carries the design's number, or a word where the design has none. What is sent and what is done is handed on
 to those who know the rules of it.
@@ -18,11 +18,11 @@ class Rules:
 
     def __init__(self, checker: Checker, places: int) -> None:
         self._hold = checker.hold
-        self._witness = checker.recorder
+        self._recorder = checker.recorder
         self._deletions = Deletions(checker)
         self._creates = Creates(checker, places)
         self._endings = Endings(checker)
-        self._witness.on_entry.append(self._entry)
+        self._recorder.on_entry.append(self._entry)
 
     def _entry(self, entry: Entry) -> None:
         """Something is about to be done to a backup."""
@@ -61,7 +61,7 @@ class Rules:
 
     def locked_by_hand(self, server: str, backup: str, wanted: bool, began: float) -> None:
         """A command says that a backup is locked, or is not; nobody else touched it meanwhile."""
-        row = self._witness.mirror[server].get(backup)
-        if row is not None and self._witness.touched_by_others.get(backup, -1.0) < began:
+        row = self._recorder.mirror[server].get(backup)
+        if row is not None and self._recorder.touched_by_others.get(backup, -1.0) < began:
             text = f"{row.name} was to be {'' if wanted else 'un'}locked, and is not"
             self._hold("6", row.locked is wanted, text, server)

@@ -26,16 +26,16 @@ from daemon.sandbox.world import World
 from daemon.state import Engine, Runner, engine_for
 from daemon.state.runner import Inline
 from tests.simulation import call_faults, oracle, trouble
-from tests.simulation.alert_checks import Told
+from tests.simulation.alert_checks import AlertChecks
 from tests.simulation.call_faults import RandomFaults
 from tests.simulation.checker import SIGHTING, Checker, Violation
 from tests.simulation.clocks import HostClock, SteppedLoop, TrueClock
 from tests.simulation.configuration import KEYS, Configuration, Policy
 from tests.simulation.disk import SlowDisk
-from tests.simulation.disturbances import Upsets
+from tests.simulation.disturbances import Disturbances
 from tests.simulation.ending import Ending
 from tests.simulation.hand import Hand
-from tests.simulation.machine import Ears, in_place, open_files
+from tests.simulation.machine import LogCapture, in_place, open_files
 from tests.simulation.process import Daemon, Process
 from tests.simulation.proofs.restores import Asked
 from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
@@ -112,7 +112,7 @@ def played(scenario: Scenario, make: "Callable[[Scenario, Path], Simulation]") -
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 — faster than a disk, and as real
     with tempfile.TemporaryDirectory(dir=memory) as folder, asyncio.Runner(loop_factory=SteppedLoop) as runner:
         simulation, files = make(scenario, Path(folder)), open_files()
-        with in_place(scenario, simulation.machine_now, simulation.ears), downloads_in_place(simulation):
+        with in_place(scenario, simulation.machine_now, simulation.log_capture), downloads_in_place(simulation):
             runner.run(simulation.play())
             runner.run(_settled())
         runner.run(simulation.look_back(files))
@@ -143,7 +143,7 @@ class Simulation:
         self.host_clock = HostClock(scenario.begins)
         self.configuration = Configuration(scenario, folder, self.clock.monotonic)
         self.specs: dict[str, Spec] = {spec.name: spec for spec in scenario.servers}
-        self.ears = Ears(lambda: self.checker)
+        self.log_capture = LogCapture(lambda: self.checker)
         self.disk_full = self.disk_unreadable = self.receiver_down = False
         self.removed: set[str] = set()
         self.wrong_dates: set[str] = set()
@@ -173,12 +173,12 @@ class Simulation:
         self.rules = Rules(self.checker, scenario.backups_per_node)
         self.stores = StoreWorld(self)
         self.proofs = ProofWorld(self)
-        self.told = Told(self)
-        self.upsets = Upsets(self)
+        self.alert_checks = AlertChecks(self)
+        self.disturbances = Disturbances(self)
         self.ending = Ending(self)
         self.panel = Panel(PanelApp(self.world), self.recorder, self.clock, scenario.stream("latency"))
         self.panel.on_sent = self._sent
-        self.panel.on_answer.append(self.upsets.answered)
+        self.panel.on_answer.append(self.disturbances.answered)
         self.faults = RandomFaults(scenario.kinds, scenario.stream, self.happened)
         self.checker.undeletable = self.faults.undeletable.keys
         self.world.faults = self.faults
@@ -351,14 +351,14 @@ class Simulation:
         rotation = exchange.rotation
         run = context.under_way.get(rotation.server) if context is not None and rotation is not None else None
         self.rules.sent(exchange, run.created.uuid if run is not None and run.created is not None else None)
-        self.upsets.sent(exchange)
+        self.disturbances.sent(exchange)
 
     def rotation_begins(self, rotation: Rotation) -> None:
         """A rotation begins."""
         self.recorder.began(rotation)
         self.rules.began(rotation)
         self.proofs.once_more(rotation)
-        self.upsets.rotation_begins(rotation)
+        self.disturbances.rotation_begins(rotation)
 
     def rotation_ended(self, process: str, server: str, outcome: Outcome, words: str) -> None:
         """A rotation reports."""
@@ -366,7 +366,7 @@ class Simulation:
         rotation = self.recorder.ended(process, server, outcome.result.value, words)
         rotation.told_held = any(HELD in problem.text for problem in outcome.problems)
         self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + SIGHTING)
-        self.ears.search(repr(outcome), f"the outcome of {server}")
+        self.log_capture.search(repr(outcome), f"the outcome of {server}")
 
     def forget(self, process: str) -> None:
         """A process is gone, and its rotations with it."""
@@ -402,7 +402,7 @@ class Simulation:
 
     async def _look_at_what_is_told(self) -> None:
         if self.daemon is not None and self.daemon.up and self.daemon.alive:
-            await self.told.look_at_the_end(self.daemon)
+            await self.alert_checks.look_at_the_end(self.daemon)
 
     def _end_processes(self) -> None:
         if self.daemon is not None:
@@ -432,7 +432,7 @@ class Simulation:
         """Look for files that were not open before, and for secrets in all that was said and stored."""
         left = open_files() - files
         self.checker.hold("calm", left <= 0, f"{left} files stay open")
-        self.ears.look_back(self.folder / "state")
+        self.log_capture.look_back(self.folder / "state")
 
     def report(self) -> Report:
         """What came of it."""

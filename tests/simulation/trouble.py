@@ -154,12 +154,12 @@ STATES = ("suspended", "suspended", "installing", "install_failed", "reinstall_f
 
 def suspended(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """For hours."""
-    sim.upsets.spell(server, "status", rng.choice(STATES), rng.uniform(60, 9 * HOUR))
+    sim.disturbances.spell(server, "status", rng.choice(STATES), rng.uniform(60, 9 * HOUR))
 
 
 def transferred(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """To another node, where it then is."""
-    sim.upsets.spell(server, "transferring", True, rng.uniform(60, 2 * HOUR))
+    sim.disturbances.spell(server, "transferring", True, rng.uniform(60, 2 * HOUR))
     server.node = rng.choice(list(sim.world.nodes.values()))
     sim.recorder.moved_at[server.uuid] = sim.recorder.now()
 
@@ -181,7 +181,7 @@ def removed(sim: "Simulation", server: Server, rng: random.Random) -> None:
 def permissions_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """One, or all of them."""
     left = [p for p in PERMISSIONS if p != rng.choice(PERMISSIONS[:3])] if rng.random() < 0.8 else []
-    sim.upsets.spell(server, "subusers", {"backupd": tuple(left)} if left else {}, rng.uniform(30, 12 * HOUR))
+    sim.disturbances.spell(server, "subusers", {"backupd": tuple(left)} if left else {}, rng.uniform(30, 12 * HOUR))
 
 
 def key_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -192,31 +192,33 @@ def key_withdrawn(sim: "Simulation", server: Server, rng: random.Random) -> None
 def limit_lowered(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """To what is there, failed ones apart, which the panel does not count; or below, down to none at all."""
     held = max(1, sum(backup.state is not State.FAILED for backup in server.backups.values()))
-    sim.upsets.spell(server, "limit", rng.choice((None, 0, 1, *[held] * 5)), rng.uniform(HOUR, 2 * DAY))
+    sim.disturbances.spell(server, "limit", rng.choice((None, 0, 1, *[held] * 5)), rng.uniform(HOUR, 2 * DAY))
 
 
 def node_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Or it hangs."""
-    sim.upsets.spell(server.node, "state", rng.choice((NodeState.DOWN, NodeState.HANGING)), rng.uniform(30, 8 * HOUR))
+    sim.disturbances.spell(
+        server.node, "state", rng.choice((NodeState.DOWN, NodeState.HANGING)), rng.uniform(30, 8 * HOUR)
+    )
 
 
 def node_in_maintenance(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Every backup call of its servers is answered 409."""
-    sim.upsets.spell(server.node, "maintenance", True, rng.uniform(30, 3 * HOUR))
+    sim.disturbances.spell(server.node, "maintenance", True, rng.uniform(30, 3 * HOUR))
 
 
 def node_errors(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """It answers everything with one status, or slowly."""
     if rng.random() < 0.5:
-        sim.upsets.spell(server.node, "error", rng.choice((500, 502, 404, 403)), rng.uniform(30, 3 * HOUR))
+        sim.disturbances.spell(server.node, "error", rng.choice((500, 502, 404, 403)), rng.uniform(30, 3 * HOUR))
     else:
-        sim.upsets.spell(server.node, "answer_seconds", rng.uniform(1, 20), rng.uniform(30, 3 * HOUR))
+        sim.disturbances.spell(server.node, "answer_seconds", rng.uniform(1, 20), rng.uniform(30, 3 * HOUR))
 
 
 def panel_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Its web server, its database, or the whole of it in maintenance."""
     what = rng.choice(("web_down", "database_down", "maintenance"))
-    sim.upsets.spell(sim.world.settings, what, True, rng.uniform(10, 3 * HOUR))
+    sim.disturbances.spell(sim.world.settings, what, True, rng.uniform(10, 3 * HOUR))
 
 
 def backups_fail(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -254,7 +256,7 @@ def world_wiped(sim: "Simulation", server: Server, rng: random.Random) -> None:
     drawn = rng.choice(WIPED)
     size = server.work.size if server.work.size in WIPED else drawn  # one that is wiped already stays so
     work = Work(seconds=server.work.seconds, size=size)
-    sim.upsets.spell(server, "work", work, rng.uniform(6 * HOUR, 6 * DAY))
+    sim.disturbances.spell(server, "work", work, rng.uniform(6 * HOUR, 6 * DAY))
 
 
 def backup_undeletable(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -323,17 +325,17 @@ def _until_put_right(
 
 def disk_full(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Nothing can be written to the journal."""
-    sim.upsets.spell(sim, "disk_full", True, rng.uniform(5, 6 * HOUR))
+    sim.disturbances.spell(sim, "disk_full", True, rng.uniform(5, 6 * HOUR))
 
 
 def journal_unreadable(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Nothing can be read from it either."""
-    sim.upsets.spell(sim, "disk_unreadable", True, rng.uniform(5, HOUR))
+    sim.disturbances.spell(sim, "disk_unreadable", True, rng.uniform(5, HOUR))
 
 
 def receiver_down(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Whoever is to be told cannot be."""
-    sim.upsets.spell(sim, "receiver_down", True, rng.uniform(60, 2 * DAY))
+    sim.disturbances.spell(sim, "receiver_down", True, rng.uniform(60, 2 * DAY))
 
 
 def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -344,7 +346,7 @@ def killed(sim: "Simulation", server: Server, rng: random.Random) -> None:
 def killed_between_steps(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """After so many steps of the event loop: at any await there is."""
     steps, doomed = rng.randrange(1, 1500), _living(sim)
-    sim.upsets.kill_after(steps, lambda: doomed.die("between two steps") if doomed.alive else None)
+    sim.disturbances.kill_after(steps, lambda: doomed.die("between two steps") if doomed.alive else None)
 
 
 def killed_at_a_moment(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -473,7 +475,7 @@ def _keeps_more(sim: "Simulation", server: Server, _: Backup, rng: random.Random
 
 def _panel_goes_down(sim: "Simulation", server: Server, backup: Backup, rng: random.Random) -> None:
     """For longer, now and then, than a lost create is looked for."""
-    sim.upsets.spell(sim.world.settings, "web_down", True, rng.uniform(60, 900))
+    sim.disturbances.spell(sim.world.settings, "web_down", True, rng.uniform(60, 900))
 
 
 def _another_leaves(sim: "Simulation", server: Server, backup: Backup, rng: random.Random) -> None:
@@ -503,7 +505,7 @@ RACES: Mapping[str, tuple[Race, bool]] = {
     "panel goes down at a create": (_panel_goes_down, False),
     "server leaves while it queues": (_another_leaves, False),
 }
-"""Somebody acts between a request and what the daemon makes of its answer: see `Upsets.sent` and `answered`.
+"""Somebody acts between a request and what the daemon makes of its answer: see `Disturbances.sent` and `answered`.
 
 With whether it concerns that server alone.
 """

@@ -1,6 +1,6 @@
-"""The cluster's journal as a member has it, with the witness beside it: what could not be written, what is asked for.
+"""The cluster's journal as a member has it, with the recorder beside it: what could not be written, what is asked for.
 
-What one daemon's disk tells the witness, the way to the database tells here.
+What one daemon's disk tells the recorder, the way to the database tells here.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class WatchedJournal(ModelJournal):
 
 
 class MemberEngine(ModelEngine):
-    """The engine of a process that the witness looks at."""
+    """The engine of a process that the recorder looks at."""
 
     def journal(self) -> Journal:
         """Return its journal."""

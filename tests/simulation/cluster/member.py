@@ -104,7 +104,7 @@ class Member(Stoppable):
         return context
 
     def assemble(self, config: Config, context: RotationContext) -> Assembly:
-        """Its parts, and the witness among those that hear of rotations, first and last."""
+        """Its parts, and the recorder among those that hear of rotations, first and last."""
         self.simulation.forget(self.name)  # what ran before its lease was lost
         parts = self.parts = assembled(config, context)
         parts.fleet._rotations._listeners.insert(0, Ends(self))

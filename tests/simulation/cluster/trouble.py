@@ -52,7 +52,7 @@ def killed(sim: "Cluster", _: Server, rng: random.Random) -> None:
 def killed_between_steps(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """After so many steps of the event loop: at any await there is."""
     steps, doomed = rng.randrange(1, 1500), _member(sim, rng)
-    sim.upsets.kill_after(steps, lambda: doomed.die("between two steps") if doomed.alive else None)
+    sim.disturbances.kill_after(steps, lambda: doomed.die("between two steps") if doomed.alive else None)
 
 
 def killed_at_a_moment(sim: "Cluster", _: Server, rng: random.Random) -> None:
@@ -78,25 +78,25 @@ def stand_still(sim: "Cluster", member: "Member", rng: random.Random) -> None:
 
 def cut_off(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """What it sends to the database, and what comes from there, waits until then."""
-    sim.upsets.spell(_machine(sim, rng).roads, "cut", True, rng.uniform(1, 4 * sim.lease))
+    sim.disturbances.spell(_machine(sim, rng).roads, "cut", True, rng.uniform(1, 4 * sim.lease))
 
 
 def database_down(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """For all of them."""
     seconds = rng.uniform(5, 15 * MINUTE)
     for machine in sim.machines:
-        sim.upsets.spell(machine.roads, "refusing", True, seconds)
+        sim.disturbances.spell(machine.roads, "refusing", True, seconds)
 
 
 def database_slow(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """So that statements are given up, and done all the same."""
     roads = _machine(sim, rng).roads
-    sim.upsets.spell(roads, "slowness", rng.choice((1.0, 8.0, 25.0)), rng.uniform(MINUTE, 20 * MINUTE))
+    sim.disturbances.spell(roads, "slowness", rng.choice((1.0, 8.0, 25.0)), rng.uniform(MINUTE, 20 * MINUTE))
 
 
 def answers_lost(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """Nobody knows whether something was committed."""
-    sim.upsets.spell(_machine(sim, rng).roads, "losing", 0.4, rng.uniform(MINUTE, 20 * MINUTE))
+    sim.disturbances.spell(_machine(sim, rng).roads, "losing", 0.4, rng.uniform(MINUTE, 20 * MINUTE))
 
 
 def clock_set(sim: "Cluster", _: Server, rng: random.Random) -> None:

@@ -218,6 +218,6 @@ class Cluster(Simulation):
     async def look_back(self, files: int) -> None:
         """Look for secrets in the database as well."""
         with self.tables.journal.raw() as connection:
-            self.ears.search("\n".join(connection.iterdump()), "the database")
+            self.log_capture.search("\n".join(connection.iterdump()), "the database")
         self.tables.close()
         await super().look_back(files)

@@ -28,7 +28,7 @@ def damaged(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """The next backups are, and the panel knows nothing of it; or all of them for hours or days."""
     if rng.random() < 0.3:
         work = replace(server.work, flavour=rng.choice(DAMAGES))
-        sim.upsets.spell(server, "work", work, rng.uniform(2 * HOUR, 2 * DAY))
+        sim.disturbances.spell(server, "work", work, rng.uniform(2 * HOUR, 2 * DAY))
         return
     for _ in range(rng.randrange(1, 3)):
         server.coming.append(replace(server.work, flavour=rng.choice(DAMAGES)))
@@ -36,7 +36,7 @@ def damaged(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 def file_lost(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """Its node does not find a backup's file, for a while."""
-    sim.upsets.spell(_good(server, rng), "file_gone", True, rng.uniform(HOUR, DAY))
+    sim.disturbances.spell(_good(server, rng), "file_gone", True, rng.uniform(HOUR, DAY))
 
 
 def deadly(sim: "Simulation", server: Server, rng: random.Random) -> None:
@@ -63,7 +63,7 @@ def restored(sim: "Simulation", server: Server, rng: random.Random) -> None:
 
 def restores_fail(sim: "Simulation", server: Server, rng: random.Random) -> None:
     """The node fails at each restore of a server."""
-    sim.upsets.spell(server, "restores_fail", True, rng.uniform(HOUR, 2 * DAY))
+    sim.disturbances.spell(server, "restores_fail", True, rng.uniform(HOUR, 2 * DAY))
 
 
 KINDS: Mapping[str, tuple[Spell, float, bool]] = {

@@ -28,7 +28,7 @@ MANIFEST = ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AlertChecks:
     """What a manifest tells, as far as the rules need it."""
 
     installation: str
@@ -46,12 +46,12 @@ class Told:
         return (self.stored, self.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
-def read_manifest(text: bytes) -> Told | None:
+def read_manifest(text: bytes) -> AlertChecks | None:
     """What stands in a manifest; None where it is none."""
     try:
         document: Mapping[str, Any] = json.loads(text)
         backup, stored = document["backup"], document["stored"]
-        return Told(
+        return AlertChecks(
             document["installation"],
             backup["uuid"],
             backup["name"],
@@ -252,7 +252,7 @@ class StoreRules:
     def _ours(self) -> str:
         return self._simulation.stores.installation
 
-    def told(self, bucket: Bucket, key: str) -> Told | None:
+    def told(self, bucket: Bucket, key: str) -> AlertChecks | None:
         """What the manifest beside that key told, though it may have been deleted since the listing."""
         stands = bucket.objects.get(key + MANIFEST) or bucket.gone.get(key + MANIFEST)
         return read_manifest(stands.data) if stands else None

@@ -24,7 +24,7 @@ def _spell(attribute: str, shortest: float, longest: float, *values: object) -> 
     def act(sim: "Simulation", _: Server, rng: random.Random) -> None:
         trouble = sim.stores.troubles[rng.choice(sorted(sim.stores.troubles))]
         value = rng.choice(values) if values else True
-        sim.upsets.spell(trouble, attribute, value, rng.uniform(shortest, longest))
+        sim.disturbances.spell(trouble, attribute, value, rng.uniform(shortest, longest))
         sim.recorder.tell(f"{trouble.name}: {attribute} = {value}")
 
     return act
@@ -32,7 +32,7 @@ def _spell(attribute: str, shortest: float, longest: float, *values: object) -> 
 
 def _of_downloads(attribute: str) -> Spell:
     def act(sim: "Simulation", _: Server, rng: random.Random) -> None:
-        sim.upsets.spell(sim.stores, attribute, True, rng.uniform(60, 6 * HOUR))
+        sim.disturbances.spell(sim.stores, attribute, True, rng.uniform(60, 6 * HOUR))
 
     return act
 
