@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from daemon.copies.errors import CopyError
 from daemon.copies.jobs import AskLeave, PruneInputs, always
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.core.copy import Copy
@@ -14,6 +15,14 @@ from daemon.core.keep import Keep
 from daemon.core.store_rules import StoreRules
 from daemon.state.memory import MemoryLocks
 from daemon.stores.base import Details, Entry
+from daemon.stores.errors import (
+    ObjectLockedError,
+    StoreError,
+    StorePermissionError,
+    StoreRefusedError,
+    StoreTroubleError,
+    StoreUnreachableError,
+)
 from tests.core.build import OURS, good, retention
 from tests.core.test_copies_prune import US, copy
 from tests.fakes import FakeClock
@@ -32,6 +41,7 @@ class LockingStore:
         self.made = {key: one.name.created_at for one in copies for key in (one.name.data, one.name.manifest)}
         self.looks = 0
         self.deleted: list[str] = []
+        self.refuses: dict[str, StoreError] = {}
 
     async def head(self, key: str) -> Details:
         """Say until when it is locked."""
@@ -39,7 +49,9 @@ class LockingStore:
         return Details(Entry(key, 1, self.made[key]), self.made[key] + LOCKED_FOR)
 
     async def delete(self, key: str) -> None:
-        """Note it."""
+        """Note it, unless it is refused."""
+        if key in self.refuses:
+            raise self.refuses[key]
         self.deleted.append(key)
 
 
@@ -148,3 +160,25 @@ async def test_a_member_that_has_lost_its_lease_prunes_nothing_more(clock: FakeC
     assert result.error is not None
     assert "another member has taken over; nothing more is deleted" in result.error.text
     assert len(store.deleted) == 4
+
+
+@pytest.mark.parametrize("kind", [ObjectLockedError, StorePermissionError, StoreRefusedError, StoreTroubleError])
+async def test_a_copy_that_the_store_does_not_delete_hinders_no_other(clock: FakeClock, kind: type[StoreError]) -> None:
+    """A legal hold that the key may not see, a folder that is write-protected: for ever, and the store would fill."""
+    copies = [copy(good(clock.now() - timedelta(days=60 + days))) for days in range(6)]
+    store = LockingStore(copies)
+    store.refuses[copies[5].name.manifest] = kind("it stays")
+    result = await pruned(clock, store, copies, "last=3")
+    assert [one.name for one in result.deleted] == [copies[4].name, copies[3].name]
+    assert isinstance(result.error, CopyError)  # of this copy, and not the store's trouble
+    assert result.error.text == "a copy could not be deleted: it stays"
+
+
+@pytest.mark.parametrize("kind", [StoreTroubleError, StoreUnreachableError])
+async def test_a_store_in_trouble_is_not_asked_for_each_copy(clock: FakeClock, kind: type[StoreError]) -> None:
+    """It is tried again as other trouble is."""
+    copies = [copy(good(clock.now() - timedelta(days=60 + days))) for days in range(6)]
+    store = LockingStore(copies)
+    store.refuses.update((one.name.manifest, kind("503")) for one in copies)
+    result = await pruned(clock, store, copies, "last=3")
+    assert (result.deleted, type(result.error)) == ([], kind)
