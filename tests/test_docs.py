@@ -225,11 +225,9 @@ def test_the_first_steps_on_the_sandbox_work_as_they_are_written(tmp_path: Path)
     world = demo(SystemClock())
     spare = add_spare(world, "survival", tmp_path)
     with in_background(world) as sandbox:
-        steps = first.replace("http://127.0.0.1:8808", sandbox.url) + copies
-        done = shell(steps, tmp_path, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        drilled = shell(drill, tmp_path, cwd=tmp_path)
-    assert drilled.returncode == 0, drilled.stderr
+        first = first.replace("http://127.0.0.1:8808", sandbox.url)
+        done, copied, drilled = (shell(block, tmp_path, cwd=tmp_path) for block in (first, copies, drill))
+    assert (done.returncode, copied.returncode, drilled.returncode) == (0, 0, 0), done.stderr + drilled.stderr
     for expected in ("accepts the key", "as lobby, policy standard", "beyond the 4 newest", "lobby: done; created"):
         assert expected in done.stdout
     assert "lobby: proven by a drill" in drilled.stdout
