@@ -9,6 +9,7 @@ one that was asked for, as the daemon must see it too.
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -151,7 +152,8 @@ class Recorder:
     # The story -------------------------------------------------------------------------------------------------------
 
     def tell(self, text: str, server: str | None = None) -> None:
-        """Add a line to the story; `server` is its uuid."""
+        """Add a line to the story; `server` is its uuid. The number of this process, another each time, is left out."""
+        text = text.replace(f"process {os.getpid()}", "process N")
         event = Event(self.now(), server, text)
         self.story.append(event)
         self._digest.update(f"{event.at:.6f} {server} {text}\n".encode())

@@ -36,8 +36,8 @@ def test_seeds_hold_every_rule() -> None:
 
 def test_a_seed_plays_the_same_to_the_last_step_in_every_process() -> None:
     """Twice in one process, and in processes whose sets of texts come in another order."""
-    command = "from tests.simulation.run import simulate; print(*(simulate(seed).digest for seed in (8, 19)))"
-    digests = {" ".join(simulate(seed).digest for seed in (8, 19))}
+    command = "from tests.simulation.run import simulate; print(*(simulate(seed).digest for seed in (3, 19)))"
+    digests = {" ".join(simulate(seed).digest for seed in (3, 19))}
     for hash_seed in ("1", "4242"):
         environ = {**os.environ, "PYTHONHASHSEED": hash_seed}
         ran = subprocess.run(  # noqa: S603 — our own interpreter
