@@ -229,3 +229,11 @@ def test_room_in_scope_all_may_be_anybodys() -> None:
     """Any unlocked one is a candidate there."""
     rows = [but(row, name="hand") for row in DAYS[:3]]
     assert roomy(room(rows, retention("last=3", scope=Scope.ALL))).backup == rows[2]
+
+
+def test_the_brake_counts_what_was_made_by_hand_where_all_may_go() -> None:
+    """The bound is for whatever the plan deletes."""
+    rows = [but(row, name=f"by hand {number}") for number, row in enumerate(DAYS)]
+    everything = retention("last=3", scope=Scope.ALL)
+    assert len(planned(rows, everything, bound=5).deletions) == 5
+    assert planned(rows, everything, bound=4).code == ProblemCode.MAX_DELETIONS
