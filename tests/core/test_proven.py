@@ -152,6 +152,13 @@ def test_a_failed_proof_lets_nothing_be_deleted_and_says_why() -> None:
     assert texts(decided.verdicts[0])[-1] == "not sound: r.0.0.mca: torn"
 
 
+def test_what_a_changed_retention_holds_is_told_in_a_freeze_as_well() -> None:
+    """Its day begins, though nothing is deleted meanwhile."""
+    before = Applied(retention("last=9"), OURS)
+    decided = planned(TEN, proven(torn=[TEN[9]], keep=0), brake=Brake(10, before=before))
+    assert (decided.code, [one.backup for one in decided.held]) == (ProblemCode.UNPROVEN, TEN[6:0:-1])
+
+
 def test_a_newer_proven_one_ends_the_freeze() -> None:
     """The bad one is still told, and goes in its turn."""
     decided = planned(TEN, proven([TEN[9]], [TEN[1], TEN[8]]))
