@@ -191,6 +191,16 @@ def test_a_lowered_keep_proven_is_held_for_a_day(keep: int) -> None:
     assert gone(decided) == [one for one in TEN[:7] if one not in {TEN[1], TEN[3]}]
 
 
+def test_a_lowered_keep_proven_holds_foreign_ones_where_all_may_go() -> None:
+    """They were among the proven then, so that it held no others."""
+    rows = [but(one, name=f"by hand {number}") for number, one in enumerate(TEN)]
+    everything = retention("last=3", scope=Scope.ALL)
+    brake = Brake(10, before=Applied(everything, OURS, proven=KeepProven(2)))
+    known = proven([rows[1], rows[3]], keep=0)
+    decided = plan(listing(rows), everything, ownership=OURS, proven=known, brake=brake)
+    assert [one.backup for one in decided.held] == [rows[3], rows[1]]
+
+
 def test_a_keep_proven_that_was_never_reached_holds_all_of_it() -> None:
     """Nothing went while too few were proven."""
     before = Applied(retention("last=3"), OURS, proven=KeepProven(2))
