@@ -148,7 +148,7 @@ class Creates:
         if row is None or row.strange or not oracle.owns(now_at_work.policy, now_at_work.server, row.name):
             return False
         assert rotation.start_at is not None
-        start_at = rotation.start_at + (self._recorder.world.now() - self._checker.host_now())
+        start_at = rotation.start_at + (self._recorder.world.now() - self._checker.clock_of(now_at_work.process))
         return row.created > start_at - DATED
 
     def _in_turn(self, rotation: Rotation) -> None:

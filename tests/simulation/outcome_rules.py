@@ -289,7 +289,7 @@ class Endings:
             return True
         if rotation.trigger != "catch-up" or rotation.start_at is None:
             return False
-        since = rotation.start_at + (self._recorder.world.now() - self._checker.host_now()) - ROUNDING
+        since = rotation.start_at + (self._recorder.world.now() - self._checker.clock_of(rotation.process)) - ROUNDING
         rows = self._recorder.mirror[rotation.uuid].values()
         mine = (row for row in rows if oracle.owns(rotation.policy, rotation.server, row.name))
         return any(row.created >= since for row in mine)

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 MOMENTS = (0.0, 0.0, 0.01, 0.3)
 """How many seconds a statement is under way, in either direction, if that takes any time."""
 AT_ONCE = 0.6
-"""So many of the statements take none, where nothing is in the way: a run has tens of thousands."""
+"""So many of the statements take none, where nothing is in the way: a run has thousands."""
 
 
 class Caller(Protocol):
@@ -40,14 +40,15 @@ class Caller(Protocol):
 
 class Roads:
     """What all ways from one machine have in common. `slowness` is how long they take at most beside that, `losing` how
-    many of the answers are lost. Where they are `cut`, what is sent waits until they are open again. Something last did
-    not come through at `failed_at`.
+    many of the answers are lost, `quick` how many of the statements take no time. Where they are `cut`, what is sent
+    waits until they are open again. Something last did not come through at `failed_at`.
     """
 
     def __init__(self, rng: "Random") -> None:
         self.rng = rng
         self.slowness = self.losing = 0.0
         self.refusing = False
+        self.quick = AT_ONCE
         self.failed_at = float("-inf")
         self._open = asyncio.Event()
         self._open.set()
@@ -65,7 +66,7 @@ class Roads:
     def at_once(self) -> bool:
         """Whether a statement takes no time."""
         trouble = self.cut or self.refusing or self.slowness or self.losing
-        return not trouble and self.rng.random() < AT_ONCE
+        return not trouble and self.rng.random() < self.quick
 
     async def pass_along(self) -> None:
         """Take one way."""

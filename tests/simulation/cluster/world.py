@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from pydantic import SecretStr
 
+import daemon.fleet.sharing
 from daemon.config.values import ClusterConfig, Config
 from daemon.core.shares import node_part
 from daemon.state import Engine
@@ -32,6 +33,8 @@ from tests.simulation.run import Report, Simulation, played
 from tests.simulation.scenario import Scenario
 
 KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS)
+LOOKS_IN_CALM = 2.5
+"""In calm days a look comes so many times as late: there is little to see, and looks are half of what a run costs."""
 DOWNTIMES = (0.0, 5.0, 60.0, 900.0, 7200.0)
 URL = SecretStr("postgresql://database.example.com/backupd")
 
@@ -91,6 +94,7 @@ class Cluster(Simulation):
         self.fencing = Fencing(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
         self.checker.may_act = self._is_at_work
+        self.checker.clock_of = lambda process: self.processes[process].now()
         self.checker.elsewhere = self._is_elsewhere
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
@@ -187,6 +191,9 @@ class Cluster(Simulation):
     def _calm_begins(self) -> None:
         """Mend everything, and take one member away for good: the others have to do."""
         super()._calm_begins()
+        daemon.fleet.sharing.LOOK_SECONDS = self.shape.look * LOOKS_IN_CALM  # what is in place ends with the run
+        for machine in self.machines:
+            machine.roads.quick = 1.0
         for member in self.members:
             member.go_on()
         rng = self.scenario.stream("gone in the calm")
