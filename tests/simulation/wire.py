@@ -6,7 +6,7 @@ asked for though the one who asked has given up or is dead, as a real one does.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -55,7 +55,7 @@ class Answered(Protocol):
 
 
 class Panel:
-    """The panel's end of every wire."""
+    """The panel's end of every wire. `cut_off` says of a process whether nothing gets from it to the panel and back."""
 
     def __init__(self, app: PanelApp, recorder: Recorder, clock: TrueClock, latency: random.Random) -> None:
         self.app = app
@@ -65,6 +65,7 @@ class Panel:
         self.slowness = 0.3
         self.on_answer: list[Answered] = []
         self.on_sent: Answered = lambda _exchange: None
+        self.cut_off: Callable[[str], bool] = lambda _process: False
         self.working: set[asyncio.Future[Reply]] = set()
         self.leaks: list[str] = []
         self._context = copy_context()
@@ -135,6 +136,9 @@ class Wire(httpx.AsyncBaseTransport):
         """Send a request and wait for its answer."""
         recorder, caller = self._panel.recorder, self._caller
         caller.check_alive()
+        if self._panel.cut_off(caller.name):  # nothing leaves: nobody has to hear of it
+            await self._panel.clock.sleep(request.extensions["timeout"]["connect"])
+            raise httpx.ConnectTimeout("no way to the panel", request=request)
         body = await request.aread()
         server = get_contextvars().get("server")
         exchange = recorder.sent(caller.name, server, request, body)
@@ -154,6 +158,8 @@ class Wire(httpx.AsyncBaseTransport):
         caller.tick("an answer arrives")
         if exchange.dateless:
             headers = [(name, value) for name, value in headers if name.lower() != b"date"]
+        if self._panel.cut_off(caller.name):
+            loss, status = Loss.SILENT, 0
         if loss is not None:
             recorder.lost(exchange, loss.value)
         if loss is Loss.SILENT or (loss is not None and not status):

@@ -41,13 +41,14 @@ class Caller(Protocol):
 class Roads:
     """What all ways from one machine have in common. `slowness` is how long they take at most beside that, `losing` how
     many of the answers are lost, `quick` how many of the statements take no time. Where they are `cut`, what is sent
-    waits until they are open again. Something last did not come through at `failed_at`.
+    waits until they are open again. Something last did not come through at `failed_at`. Where the machine is
+    `off_panel`, nothing gets to the panel and back.
     """
 
     def __init__(self, rng: "Random") -> None:
         self.rng = rng
         self.slowness = self.losing = 0.0
-        self.refusing = False
+        self.refusing = self.off_panel = False
         self.quick = AT_ONCE
         self.failed_at = float("-inf")
         self._open = asyncio.Event()

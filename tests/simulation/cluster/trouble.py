@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Trouble = Callable[["Cluster", Server, random.Random], None]
 
-MINUTE = 60.0
+MINUTE, HOUR = 60.0, 3600.0
 OF_ITS_MACHINE = {
     "host clock jumps",
     "both clocks jump by months",
@@ -81,6 +81,11 @@ def cut_off(sim: "Cluster", _: Server, rng: random.Random) -> None:
     sim.disturbances.spell(_machine(sim, rng).roads, "cut", True, rng.uniform(1, 4 * sim.lease))
 
 
+def cut_off_from_the_panel(sim: "Cluster", _: Server, rng: random.Random) -> None:
+    """It keeps its lease, and so its nodes."""
+    sim.upsets.spell(_machine(sim, rng).roads, "off_panel", True, rng.choice((60.0, 1200.0, 3 * HOUR)))
+
+
 def database_down(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """For all of them."""
     seconds = rng.uniform(5, 15 * MINUTE)
@@ -121,6 +126,7 @@ KINDS: Mapping[str, tuple[Trouble, float, bool]] = {
     "member stopped and started": (stopped, 1200, False),
     "member stands still": (stands_still, 300, False),
     "member cut off from the database": (cut_off, 600, False),
+    "member cut off from the panel": (cut_off_from_the_panel, 600, False),
     "database down": (database_down, 600, False),
     "database slow": (database_slow, 600, False),
     "answers of the database lost": (answers_lost, 600, False),

@@ -95,6 +95,7 @@ class Cluster(Simulation):
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
         self.checker.may_act = self._is_at_work
         self.checker.clock_of = lambda process: self.processes[process].now()
+        self.panel.cut_off = lambda process: process in self.roads and self.roads[process].off_panel
         self.checker.elsewhere = self._is_elsewhere
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
