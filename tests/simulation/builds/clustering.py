@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.core.shares import Member
 from daemon.fleet.sharing import Sharing
+from daemon.fleet.standing import Standing
 from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.transport import Transport
 from daemon.state.postgres.engine import PostgresLocks
@@ -44,6 +45,16 @@ def _gives_what_is_busy() -> AbstractContextManager[Any]:
 def _locks_anywhere() -> AbstractContextManager[Any]:
     real = PostgresLocks.held
     return PATCH(PostgresLocks, "held", lambda self, server_uuid, part="": real(self, server_uuid))
+
+
+@broken(
+    "a member that was sent out takes nodes all the same",
+    "20",
+    insist={"member evicted": 0.6},
+    cluster=True,
+)
+def _takes_what_it_was_sent_out_of() -> AbstractContextManager[Any]:
+    return PATCH(Standing, "out", property(lambda self: False, lambda self, out: None), create=True)
 
 
 @broken("nobody takes over what a dead member held", "live", cluster=True)

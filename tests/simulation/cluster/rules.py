@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from daemon.core.shares import node_part
 from daemon.state.postgres.members import SERVER
-from tests.simulation.recorder import Exchange
+from tests.simulation.cluster.member import Member
+from tests.simulation.recorder import Exchange, Rotation
 
 if TYPE_CHECKING:
     from tests.simulation.cluster.world import Cluster
@@ -13,6 +14,8 @@ STEPS = {"create": ("create",), "delete": ("delete", "room")}
 """The steps that announce each write."""
 KNOWN_SECONDS = 20.0
 """So long a member does not ask again after the database did not answer."""
+LOOKS = 3
+"""After so many looks a member knows that it was sent out."""
 WRITE_SECONDS = 100.0
 """So long a write may still leave that was announced before the database's clock was set."""
 
@@ -24,6 +27,16 @@ class Fencing:
         self._simulation = simulation
         self._hold = simulation.checker.hold
         self._sent: dict[str, Exchange] = {}
+
+    def began(self, rotation: Rotation) -> None:
+        """A rotation begins: at no member that was sent out, and has had the time to learn of it at the database."""
+        simulation, member = self._simulation, self._simulation.processes[rotation.process]
+        if rotation.trigger == "manual" or not isinstance(member, Member) or member.machine.out_since is None:
+            return
+        since = max(member.machine.out_since, simulation.checker.begun[member.name], member.went_on_at)
+        knows = rotation.began - since > LOOKS * simulation.shape.look
+        knows &= not simulation.failed_since(member.name, since)
+        self._hold("20", not knows, f"{member.name} begins a rotation, though it was sent out", rotation.uuid)
 
     def sent(self, exchange: Exchange) -> None:
         """A request leaves."""

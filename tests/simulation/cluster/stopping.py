@@ -19,6 +19,7 @@ class Stoppable(Process):
     """A process whose tasks are known, and that can stand still."""
 
     stands_still = False
+    went_on_at = float("-inf")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -38,7 +39,7 @@ class Stoppable(Process):
         """Run what has come meanwhile."""
         if self.stands_still:
             self.simulation.recorder.tell(f"{self.name} goes on")
-            self.stands_still = False
+            self.stands_still, self.went_on_at = False, asyncio.get_running_loop().time()
             asyncio.get_running_loop()._ready.extend(self._kept)  # type: ignore[attr-defined]  # asyncio has no other way
             self._kept.clear()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Trouble = Callable[["Cluster", Server, random.Random], None]
 
 MINUTE, HOUR = 60.0, 3600.0
+ALSO_CUT_OFF = 0.5
 OF_ITS_MACHINE = {
     "host clock jumps",
     "both clocks jump by months",
@@ -86,6 +87,17 @@ def cut_off_from_the_panel(sim: "Cluster", _: Server, rng: random.Random) -> Non
     sim.upsets.spell(_machine(sim, rng).roads, "off_panel", True, rng.choice((60.0, 1200.0, 3 * HOUR)))
 
 
+def evicted(sim: "Cluster", _: Server, rng: random.Random) -> None:
+    """By an operator, whatever it does, as one that does not reach its panel; some of them it is cut off from."""
+    if any(machine.out_since is not None for machine in sim.machines):
+        raise NothingToDoError
+    machine, seconds = _machine(sim, rng), rng.uniform(5 * MINUTE, 4 * HOUR)
+    if rng.random() < ALSO_CUT_OFF:
+        sim.upsets.spell(machine.roads, "off_panel", True, seconds)
+    sim.evict(machine)
+    sim.later(seconds, lambda: sim.call_back(machine))
+
+
 def database_down(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """For all of them."""
     seconds = rng.uniform(5, 15 * MINUTE)
@@ -127,6 +139,7 @@ KINDS: Mapping[str, tuple[Trouble, float, bool]] = {
     "member stands still": (stands_still, 300, False),
     "member cut off from the database": (cut_off, 600, False),
     "member cut off from the panel": (cut_off_from_the_panel, 600, False),
+    "member evicted": (evicted, 600, False),
     "database down": (database_down, 600, False),
     "database slow": (database_slow, 600, False),
     "answers of the database lost": (answers_lost, 600, False),

@@ -15,6 +15,7 @@ import daemon.fleet.sharing
 from daemon.config.values import ClusterConfig, Config
 from daemon.core.shares import node_part
 from daemon.state import Engine
+from daemon.state.postgres import membership
 from tests.simulation.call_faults import KINDS as CALL_FAULTS
 from tests.simulation.clocks import HostClock, ProcessClock
 from tests.simulation.cluster import trouble
@@ -59,6 +60,8 @@ class Machine:
         self.member: Member | None = None
         self.lives = 0
         self.gone = False
+        self.out_since: float | None = None
+        """When an operator sent its member out; None if it acts."""
 
     def clock_of(self, process: Process) -> ProcessClock:
         """The clock as a process has it."""
@@ -168,8 +171,23 @@ class Cluster(Simulation):
         self.database_set_at = self.clock.monotonic()
         self.recorder.tell(f"the clock of the database jumps by {seconds:.0f} s")
 
+    def evict(self, machine: Machine) -> None:
+        """Take a member out at once, as `cluster evict` does."""
+        self.tables.run(membership._SEND_OUT, (machine.name, "an operator", True))
+        self.tables.run(membership._EVICT, (machine.name,))
+        machine.out_since = self.clock.monotonic()
+        self.recorder.tell(f"{machine.name} is EVICTED")
+
+    def call_back(self, machine: Machine) -> None:
+        """Let it act again, unless it does."""
+        if machine.out_since is not None:
+            self.tables.run(membership._CALL_BACK, (machine.name,))
+            machine.out_since = None
+            self.recorder.tell(f"{machine.name} is called back")
+
     def rotation_begins(self, rotation: Rotation) -> None:
         """A rotation begins; what follows from it in the world is not the member's."""
+        self.fencing.began(rotation)
         self._outside.copy().run(super().rotation_begins, rotation)
 
     def _sent(self, exchange: Exchange) -> None:
@@ -195,6 +213,7 @@ class Cluster(Simulation):
         daemon.fleet.sharing.LOOK_SECONDS = self.shape.look * LOOKS_IN_CALM  # what is in place ends with the run
         for machine in self.machines:
             machine.roads.quick = 1.0
+            self.call_back(machine)
         for member in self.members:
             member.go_on()
         rng = self.scenario.stream("gone in the calm")
