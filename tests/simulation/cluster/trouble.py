@@ -84,7 +84,7 @@ def cut_off(sim: "Cluster", _: Server, rng: random.Random) -> None:
 
 def cut_off_from_the_panel(sim: "Cluster", _: Server, rng: random.Random) -> None:
     """It keeps its lease, and so its nodes."""
-    sim.upsets.spell(_machine(sim, rng).roads, "off_panel", True, rng.choice((60.0, 1200.0, 3 * HOUR)))
+    sim.disturbances.spell(_machine(sim, rng).roads, "off_panel", True, rng.choice((60.0, 1200.0, 3 * HOUR)))
 
 
 def evicted(sim: "Cluster", _: Server, rng: random.Random) -> None:
@@ -93,7 +93,7 @@ def evicted(sim: "Cluster", _: Server, rng: random.Random) -> None:
         raise NothingToDoError
     machine, seconds = _machine(sim, rng), rng.uniform(5 * MINUTE, 4 * HOUR)
     if rng.random() < ALSO_CUT_OFF:
-        sim.upsets.spell(machine.roads, "off_panel", True, seconds)
+        sim.disturbances.spell(machine.roads, "off_panel", True, seconds)
     sim.evict(machine)
     sim.later(seconds, lambda: sim.call_back(machine))
 
