@@ -143,6 +143,8 @@ class Creates:
         now_at_work = exchange.rotation
         if now_at_work is None or self._checker.a_clock_was_set_since(rotation.began):
             return False
+        if now_at_work.trigger == "schedule" and now_at_work.process != rotation.process:
+            return False  # a member that was cut off from the database has made one too: one more is what that may cost
         passes = last_passes(now_at_work, exchange)
         row = merged(passes[-1]).get(backup.uuid) if passes else None
         if row is None or row.strange or not oracle.owns(now_at_work.policy, now_at_work.server, row.name):
