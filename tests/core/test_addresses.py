@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.core.addresses import is_clear
+from daemon.core.addresses import hosts_of, is_clear
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,17 @@ from daemon.core.addresses import is_clear
 def test_http_beyond_this_machine_is_clear(url: str, clear: bool) -> None:
     """On this machine nobody is on the way."""
     assert is_clear(url) is clear
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://db/backups", ["db"]),
+        ("postgresql://user:p@ss@db.example.com:5432/backups", ["db.example.com"]),
+        ("postgresql://user@[fd00::1]:5432,b:1,[::1],c/backups", ["fd00::1", "b", "::1", "c"]),
+        ("postgresql:///backups", [""]),
+    ],
+)
+def test_the_hosts_of_a_database_are_named_without_user_and_ports(url: str, hosts: list[str]) -> None:
+    """Each may be where the password goes."""
+    assert hosts_of(url) == hosts

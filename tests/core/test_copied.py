@@ -108,7 +108,8 @@ def test_an_unverified_copy_does_not_count_and_says_so() -> None:
     store = replace(held("day-2"), unverified=frozenset({"day-3"}), refused=frozenset({"day-3"}))
     verdicts = judged(store)
     assert going(verdicts) == ["day-2"]
-    assert texts(verdicts["day-3"])[-1] == "its copy in offsite is unverified, since the panel gave no checksum"
+    text = "its copy in offsite is unverified, since the panel gave no checksum"
+    assert verdicts["day-3"].reasons[-1] == Reason("uncopied", "offsite", text)
 
 
 def test_a_failed_one_and_one_that_may_have_no_file_wait_for_no_copy() -> None:

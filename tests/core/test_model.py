@@ -27,7 +27,7 @@ def test_what_is_not_told_is_nothing_out_of_the_ordinary() -> None:
     backup = Backup("u", "auto", successful=True, locked=False, bytes=1, created_at=None, completed_at=None)
     assert (backup.checksum, backup.ignored, backup.unreadable) == (None, (), None)
     listing = Listing((), 0, datetime(2026, 4, 1, tzinfo=UTC), Completeness.COMPLETE)
-    assert (listing.pages, listing.doubt) == (1, "")
+    assert (listing.pages, listing.earlier, listing.doubt) == (1, (), "")
     assert Verdict(backup, State.GOOD, True, Action.KEEP, ()).because == ""
 
 
