@@ -303,6 +303,11 @@ def test_what_is_no_moment_with_a_zone_is_refused(text: str, says: str) -> None:
         read_rfc3339(text)
 
 
+def test_a_moment_is_read_in_utc() -> None:
+    """Whatever zone it was written in, and wherever this machine is."""
+    assert read_rfc3339("2026-04-01T06:00:00+02:00").tzinfo is UTC
+
+
 def test_a_moment_without_a_zone_is_not_written() -> None:
     """It would be taken for one of this machine's own zone."""
     with pytest.raises(ValueError, match="without a time zone"):
