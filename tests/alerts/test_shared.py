@@ -190,6 +190,7 @@ async def test_one_of_a_cluster_writes_nothing_of_others_away(tmp_path: Path) ->
     await members.close()
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_what_waits_for_a_receiver_of_a_newer_configuration_stays_until_it_is_old(tmp_path: Path) -> None:
     """A member that was reloaded already sends it; the one that looks after the fleet was not, and drops it at last."""
     members = Members(tmp_path)
