@@ -26,8 +26,7 @@ class Fencing:
     def __init__(self, simulation: "Cluster") -> None:
         self._simulation = simulation
         self._hold = simulation.checker.hold
-        self._sent: dict[str, tuple[Exchange, int | None]] = {}
-        """The last write to each server, and the epoch under which it left."""
+        self._sent: dict[str, Exchange] = {}
 
     def began(self, rotation: Rotation) -> None:
         """A rotation begins: at no member that was sent out, and has had the time to learn of it at the database."""
@@ -50,16 +49,12 @@ class Fencing:
             self._held(exchange, exchange.server)
 
     def _alone(self, exchange: Exchange, server: str) -> None:
-        """No other process that is at work waits for the answer to a write there; one that has joined anew does not."""
-        simulation, last = self._simulation, self._sent.get(server)
-        self._sent[server] = exchange, simulation.epoch_of(exchange.process)
-        if last is None:
+        """No other process that is at work waits for the answer to a write there."""
+        before, self._sent[server] = self._sent.get(server), exchange
+        if before is None or before.process == exchange.process or before.received or before.given_up:
             return
-        before, epoch = last
-        if before.process == exchange.process or before.received or before.given_up:
-            return
-        alone = not simulation.checker.at_work(before.process) or not simulation.tables.lives(epoch)
-        self._hold("20", alone, f"{exchange.process} writes while {before.process} does", server)
+        text = f"{exchange.process} writes while {before.process} does"
+        self._hold("20", not self._simulation.checker.at_work(before.process), text, server)
 
     def _announced(self, exchange: Exchange, server: str) -> None:
         """The database has it that this is about to be asked for."""
