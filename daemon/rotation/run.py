@@ -219,8 +219,8 @@ class Run:
         """Return the names that this process, and any by the journal, last asked for on this server."""
         uuid = self.known_server.uuid
         step = await self.from_journal(lambda journal: journal.last_step(uuid, (StepName.CREATE,)), None)
-        journalled = [] if step is None else [str(step.detail["backup"])]
-        return frozenset([*journalled, *(name for of, name in self.context.asked_names.items() if of == uuid)])
+        names = (self.context.asked_names.get(uuid), None if step is None else str(step.detail["backup"]))
+        return frozenset(name for name in names if name is not None)
 
     async def half_deleted(self) -> frozenset[str]:
         """Return the backups whose deletion was asked for and not completed: their rows may have no file."""
