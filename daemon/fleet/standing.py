@@ -46,9 +46,11 @@ class Standing:
         self._nobody_since: datetime | None = None
         self._seen: SharesSeen | None = None
         self.out = False
-        self.last = False
-        """Whether nobody acts, and this member is to tell that: of those that were sent out, the one that joined first.
-        """
+
+    @property
+    def last(self) -> bool:
+        """Whether nobody acts, and this member is to tell that: of those that were sent out, the first that joined."""
+        return self._nobody_since is not None
 
     def heard(self, seen: SharesSeen) -> None:
         """Take note of what is so now, and say what is new."""
@@ -62,8 +64,8 @@ class Standing:
         if alone and not self._alone_out:
             log.error("nobody_acts", consequence=NOBODY_ACTS)
         self.out, self._alone_out = out, alone
-        self.last = alone and seen.me == min(seen.out, key=lambda member: member[1])
-        self._nobody_since = (self._nobody_since or self._clock.now()) if self.last else None
+        last = alone and seen.me == min(seen.out, key=lambda member: member[1])
+        self._nobody_since = (self._nobody_since or self._clock.now()) if last else None
 
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
