@@ -18,7 +18,7 @@ from daemon.errors import ProblemCode
 from daemon.operations.findings import Finding, Severity, about, counted
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import NO_BACKUPS, refusal
-from daemon.rotation.preview import judged
+from daemon.rotation.preview import judged, lacks
 
 NEEDED = ("backup.read", "backup.create", "backup.delete")
 DOWNLOAD = "backup.download"
@@ -26,7 +26,6 @@ DOWNLOAD = "backup.download"
 deletions for ever.
 """
 BY_HAND = (DOWNLOAD, "backup.restore")
-_EVERY = "*"
 _SHOWN = 3
 
 
@@ -74,16 +73,13 @@ def _obstacle(config: ServerConfig, server: Server) -> list[Finding]:
 
 
 def _permissions(config: ServerConfig, server: Server) -> list[Finding]:
-    held = server.permissions
-    if held is None or _EVERY in held:
-        return []
     findings = []
     needed = (*NEEDED, DOWNLOAD) if config.policy.copies or config.policy.prove else NEEDED
-    if lacking := [name for name in needed if name not in held]:
+    if lacking := [name for name in needed if lacks(server, name)]:
         text = f"the key lacks {', '.join(lacking)}"
         hint = "give the key's user these permissions on the server"
         findings.append(about(config, Severity.ERROR, ProblemCode.PERMISSION_LACKING, text, hint))
-    if lacking := [name for name in BY_HAND if name not in held and name not in needed]:
+    if lacking := [name for name in BY_HAND if name not in needed and lacks(server, name)]:
         text = f"the key lacks {', '.join(lacking)}, which only commands by hand need"
         findings.append(about(config, Severity.OK, ProblemCode.PERMISSION_OPTIONAL, text))
     return findings
