@@ -23,6 +23,8 @@ from daemon.stores.streams import Block, blocks
 PIECE = 2**20
 """What is written to a file or read from it at once, in bytes; the size of a part is a multiple of it."""
 
+_FREE = "free some space there, or let `state_dir` name a folder on another disk"
+
 
 class FiledPart:
     """A part in a file. What blocks is for a thread; raises StoreTroubleError where the folder's disk fails."""
@@ -64,7 +66,6 @@ class FiledPart:
         return StoreTroubleError(f"a part of the copy cannot be held in {self._folder}: {why}", hint=_FREE)
 
 
-_FREE = "free some space there, or let `state_dir` name a folder on another disk"
 Part = Block | FiledPart
 
 
