@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,6 +45,23 @@ class Ran:
 
 
 Cli = Callable[..., Ran]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one: what is typed there, or what is drawn."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+def screen_for(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """From now on stderr is a terminal of 100 columns."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    return screen
 
 
 @pytest.fixture

@@ -1,18 +1,10 @@
 """The question before something is overwritten or deleted."""
 
-import io
-
 import pytest
 import typer
 
 from daemon.cli.ui.confirm import confirm
-
-
-class Terminal(io.StringIO):
-    """Somebody types this."""
-
-    def isatty(self) -> bool:
-        return True
+from tests.cli.conftest import Terminal
 
 
 @pytest.mark.parametrize(

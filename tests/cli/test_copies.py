@@ -2,10 +2,8 @@
 
 import asyncio
 import hashlib
-import io
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +20,7 @@ from daemon.errors import StateError
 from daemon.sandbox.records import State
 from daemon.state import CopyEvent, CopyRecord, ProofRecord, engine_for
 from daemon.state.local.locks import server_lock
-from tests.cli.conftest import Cli, Panel, interrupt
+from tests.cli.conftest import Cli, Panel, interrupt, screen_for
 from tests.copies.support import run
 from tests.fakes import FakeClock
 
@@ -294,15 +292,7 @@ def test_a_look_into_a_whole_store_shows_on_a_terminal_how_far_it_is(
     """It may take minutes; elsewhere nothing is said of it."""
     assert cli("--config", config, "copies", "run", "survival").code == 0
     assert cli("--config", config, "copies", *words).err == ""
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
+    screen = screen_for(monkeypatch)
     assert main(["--config", str(config), "copies", *words]) == 0
     for part in ("looking into nas, servers", "looking into offsite, servers", "1/1"):
         assert part in screen.getvalue()

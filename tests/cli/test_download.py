@@ -1,8 +1,6 @@
 """`backups download` as a person and a script use it, against a panel over real HTTP."""
 
-import io
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from daemon.cli.ui.progress import watching
 from daemon.sandbox import faults
 from daemon.sandbox.records import Backup, Digest, Key, State, Storage, User
 from daemon.sandbox.world import World
-from tests.cli.conftest import Cli, Panel, Ran
+from tests.cli.conftest import Cli, Panel, Ran, screen_for
 
 Capture = pytest.CaptureFixture[bytes]
 GET = ("backups", "download", "survival")
@@ -322,15 +320,7 @@ def test_ctrl_c_ends_it_at_once(cli: Cli, panel: Panel, monkeypatch: pytest.Monk
 
 def test_a_terminal_gets_a_bar(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """With name, rate and remaining time; what is said stands above it."""
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
+    screen = screen_for(monkeypatch)
     with watching("a [bold]\nname", 1000) as listener:
         listener.moved(500)
         listener.said("broke\x1b")

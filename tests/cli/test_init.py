@@ -1,6 +1,5 @@
 """`init`: a first configuration from what a key can see; nothing replaced, no key shown."""
 
-import io
 import os
 import stat
 import tomllib
@@ -13,7 +12,7 @@ from daemon.config.first import write_new
 from daemon.errors import UsageError
 from daemon.sandbox.records import User
 from daemon.sandbox.scenes import KEY
-from tests.cli.conftest import Cli, Panel, Ran
+from tests.cli.conftest import Cli, Panel, Ran, Terminal
 
 
 @pytest.fixture
@@ -244,14 +243,6 @@ def test_all_servers_are_refused_to_whoever_is_no_administrator(cli: Cli, panel:
     ran = cli(*words, stdin="ptlc_EXAMPLE_customer")
     assert (ran.code, target.exists()) == (4, False)
     assert "no administrator's" in ran.err
-
-
-class Terminal(io.StringIO):
-    """A stdin that says somebody types."""
-
-    def isatty(self) -> bool:
-        """Yes."""
-        return True
 
 
 def at_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object, typed: str) -> Ran:

@@ -12,9 +12,8 @@ from daemon.operations import console, sent
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Change, Power, Pulls
-from tests.cli.conftest import Cli, Panel, interrupt
+from tests.cli.conftest import Cli, Panel, Terminal, interrupt
 from tests.cli.test_copies import STORES
-from tests.cli.test_writes import Terminal
 from tests.copies.support import run
 from tests.operations.onto import FILES, tree
 from tests.stores.conftest import sftp_service

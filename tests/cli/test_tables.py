@@ -11,18 +11,11 @@ import pytest
 from daemon.cli.ui.tables import cell, facts, led, show, table
 from daemon.cli.ui.verdicts import verdict_table
 from daemon.core.model import Action, Backup, Reason, State, Verdict
+from tests.cli.conftest import Terminal
 
 LONG = "a reason that says in so many words why this backup, of all backups, has to go now"
 MADE = datetime(2026, 4, 1, 4, tzinfo=UTC)
 NAME = "auto-survival-20260401T040000Z-0a1b2c3d"
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is one."""
-
-    def isatty(self) -> bool:
-        """Yes."""
-        return True
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, columns: int, *parts: Any) -> str:

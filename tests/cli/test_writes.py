@@ -1,6 +1,5 @@
 """The commands that change something, against a panel over real HTTP: what is asked, written, and exited with."""
 
-import io
 import os
 import re
 import signal
@@ -15,7 +14,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup, BackupEnding, Change, State, User, Work
 from daemon.state.local.locks import server_lock
-from tests.cli.conftest import Cli, Panel, Ran, interrupt
+from tests.cli.conftest import Cli, Panel, Ran, Terminal, interrupt
 from tests.cli.test_commands import shape
 
 BACKUP = {
@@ -39,13 +38,6 @@ Backups = Callable[..., Ran]
 def backups(cli: Cli, panel: Panel) -> Backups:
     """Runs `backups COMMAND survival …`."""
     return lambda command, *words: cli("--config", panel.config, "backups", command, "survival", *words)
-
-
-class Terminal(io.StringIO):
-    """A person who types this."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
