@@ -24,7 +24,7 @@ from daemon.rotation.run import Run
 from daemon.sandbox.records import Backup as Row
 from daemon.sandbox.records import Power, Server
 from daemon.transfer.gzip import Unpacker
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.receive import ProgressListener, Unheard
 from daemon.transfer.tar import Walker
 from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand
@@ -37,20 +37,10 @@ FILES = {
 }
 
 
-class Silent:
-    """Nobody hears of the progress."""
-
-    def moved(self, size: int) -> None:
-        """Nothing."""
-
-    def said(self, text: str) -> None:
-        """Nothing."""
-
-
 @contextmanager
 def unwatched(_name: str, _size: int) -> Iterator[ProgressListener]:
     """Show nothing."""
-    yield Silent()
+    yield Unheard()
 
 
 @dataclass

@@ -15,6 +15,7 @@ from daemon.rotation.order import Order
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Run
 from daemon.transfer.expected import Expected
+from daemon.transfer.receive import Unheard
 from daemon.transfer.verify import VerifyResult, verify
 from tests.simulation.process import PROCESS, Process
 from tests.simulation.proofs.restores import Asked
@@ -76,7 +77,7 @@ class Hand(Process):
 
         async def read(backup: Backup) -> VerifyResult:
             source = node_source(
-                client, config.servers[server].id, backup, clock=self.clock, listener=Unseen(), clear=True
+                client, config.servers[server].id, backup, clock=self.clock, listener=Unheard(), clear=True
             )
             return await in_thread(lambda: verify(source, Expected.of(backup), SanityCheck))
 
@@ -95,13 +96,3 @@ class Hand(Process):
 
     def _say(self, text: str) -> None:
         self.simulation.recorder.tell(f"{self.name}: {text}")
-
-
-class Unseen:
-    """Nobody watches the transfer."""
-
-    def moved(self, size: int) -> None:
-        """Nothing is shown."""
-
-    def said(self, text: str) -> None:
-        """Nothing is shown."""
