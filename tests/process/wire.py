@@ -58,9 +58,7 @@ class Wire:
         self.cut()
         for flowing in self._flowing.values():
             flowing.set()
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        _stop(self._listening)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -122,9 +120,7 @@ class Crossing:
 
     def close(self) -> None:
         """Take no more connections."""
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        _stop(self._listening)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -135,6 +131,13 @@ class Crossing:
                     near.close()
                 else:
                     self._wire_of(inode).carry(near)
+
+
+def _stop(listening: socket.socket) -> None:
+    """Let nobody connect any more, and who waits for that go on."""
+    with suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
 
 
 def _inode(port: int, to: int) -> str:
