@@ -15,13 +15,14 @@ from functools import partial
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
-from daemon.copies.clear import clear_leftovers
+from daemon.copies.clear import LEFTOVER, clear_leftovers
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import AskLeave, PruneInputs, always
 from daemon.copies.judged import applied_in, judge_copies
 from daemon.copies.renew import renew
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
+from daemon.copies.undeleted import Undeleted
 from daemon.core.applied import AppliedRetention, let_through, told
 from daemon.core.brake import Applied
 from daemon.core.clocks import jumped
@@ -31,20 +32,9 @@ from daemon.core.model import Action
 from daemon.errors import BackupdError
 from daemon.state import Locks
 from daemon.stores.base import Capability, Store
-from daemon.stores.errors import (
-    ObjectLockedError,
-    ObjectMissingError,
-    StoreError,
-    StorePermissionError,
-    StoreRefusedError,
-    StoreTroubleError,
-)
+from daemon.stores.errors import ObjectMissingError, StoreError
 
 SEE_STATUS = "the member that holds the server goes on with it: see `ptero-backupd cluster status`"
-
-MOST_UNDELETED = 20  # in one prune
-OF_ONE = (ObjectLockedError, StorePermissionError, StoreRefusedError, StoreTroubleError)
-"""Errors that may concern one copy alone: a lock that nobody told of, a right that its folder lacks."""
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Stands for the end of a legal hold, which has none."""
@@ -127,15 +117,14 @@ class Pruner:
             return
         result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), self._clock.now())
         refused = await self._renew(store, result, uuid, config, shelf)
-        undeleted = await self._delete(store, result)
+        undeleted, uncleared = Undeleted(), Undeleted()
+        await self._delete(store, result, undeleted)
         await self._must_be_let()
-        result.cleared += await clear_leftovers(store, shelf, self._clock.now())
+        result.cleared += await clear_leftovers(store, shelf, self._clock.now(), undeleted=uncleared)
         await self._shelves.look(config.name, store, panel, uuid)
-        if refused is not None:
-            raise refused
-        if undeleted:
-            more = f"; nor could {len(undeleted) - 1} more" if len(undeleted) > 1 else ""
-            raise CopyError(f"a copy could not be deleted: {undeleted[0].text}{more}", hint=undeleted[0].hint)
+        for error in (refused, undeleted.as_error("a copy"), uncleared.as_error(LEFTOVER)):
+            if error is not None:
+                raise error
 
     async def _renew(
         self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf
@@ -165,25 +154,14 @@ class Pruner:
             once=self._once,
         )
 
-    async def _delete(self, store: Store, result: PruneResult) -> list[StoreError]:
-        """Delete what was decided, and return why copies could not be deleted; one of them hinders no other.
-
-        A second error that may pass is the store's own trouble, and is raised; so is one too many of any kind.
-        """
-        failures: list[StoreError] = []
+    async def _delete(self, store: Store, result: PruneResult, undeleted: Undeleted) -> None:
+        """Delete what was decided; one copy that cannot be deleted hinders no other."""
         for copy in result.decided.deletions if result.decided else ():
             await self._must_be_let()
-            try:
+            with undeleted.noted():
                 await store.delete(copy.name.manifest)  # first: without it the rest is no copy, and is cleared away
                 await store.delete(copy.name.data)
-            except OF_ONE as error:
-                passing = sum(one.transient for one in failures)
-                if (error.transient and passing) or len(failures) == MOST_UNDELETED:
-                    raise
-                failures.append(error)
-            else:
                 result.deleted.append(copy)
-        return failures
 
     async def _must_be_let(self) -> None:
         """Raise CopyError if nothing may be deleted at this moment."""

@@ -12,7 +12,7 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.branch import Target
-from daemon.copies.clear import clear_leftovers, clear_lonely, look_for_begun
+from daemon.copies.clear import LEFTOVER, clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
@@ -22,6 +22,7 @@ from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
 from daemon.copies.spool import NO_ROOM, SpoolRoom
+from daemon.copies.undeleted import Undeleted
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_wanted import Choice, Taken, Wanted, choices, wanted
@@ -184,9 +185,9 @@ class Copier:
         shelf = await look_for_begun(store, panel, server, shelf, self._clock.now())
         with result.remembering(name):
             await self._shelves.remember(name, panel, server, shelf)
-        doubt = self._doubt(seen)
+        doubt, uncleared = self._doubt(seen), Undeleted()
         if not doubt:
-            await clear_leftovers(store, shelf, self._clock.now())
+            await clear_leftovers(store, shelf, self._clock.now(), undeleted=uncleared)
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
         policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
         there = await self._elsewhere.backups_for(name, panel, server)
@@ -195,9 +196,12 @@ class Copier:
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
         cleared: frozenset[str] = frozenset()
         if not doubt:
-            cleared = await clear_lonely(store, shelf, keys.values(), self._installation, self._clock.now())
+            ours, moment = self._installation, self._clock.now()
+            cleared = await clear_lonely(store, shelf, keys.values(), ours, moment, undeleted=uncleared)
         elif self._stores[name].object_lock is not None and Taken.WANTED in {one.taken for one in chosen}:
             result.problems.append((name, CopyError(f"copied without a lock: {doubt}", hint=_LOCKED_LATER)))
+        if (left := uncleared.as_error(LEFTOVER)) is not None:
+            result.problems.append((name, left))
         if damaged := shelf.damaged.keys() - cleared:
             result.problems.append((name, _damaged(shelf, damaged)))
         return [one for one in chosen if keys.get(one.backup.uuid) not in damaged]

@@ -1,8 +1,9 @@
-"""Translate what a library or the operating system raises into a StoreError; every engine does it by this module."""
+"""Translate what a library or the operating system raises into one of ours; every engine does it by this module."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from daemon.errors import BackupdError
 from daemon.stores.errors import StoreError
 
 Kinds = Sequence[tuple[tuple[type[Exception], ...], type[StoreError]]]
@@ -10,7 +11,7 @@ Kinds = Sequence[tuple[tuple[type[Exception], ...], type[StoreError]]]
 
 
 @contextmanager
-def translating(errors: tuple[type[Exception], ...], failure_of: Callable[[Exception], StoreError]) -> Iterator[None]:
+def translating(errors: tuple[type[Exception], ...], failure_of: Callable[[Exception], BackupdError]) -> Iterator[None]:
     """Raise what `failure_of` makes of each of these errors, without its cause or context: they may quote a secret."""
     try:
         yield

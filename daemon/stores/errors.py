@@ -1,4 +1,4 @@
-"""Define everything that a store can raise; nothing else leaves `daemon/stores`.
+"""Define everything that a store can raise, and what its machine can; nothing else leaves `daemon/stores`.
 
     StoreError                     exit 4
     ├── StoreUnreachableError   t  no connection, one that broke, or no answer within the deadline
@@ -15,6 +15,9 @@
     └── ObjectLockedError          it is locked until `until`, and stays
 
 t: `transient` — the same call may succeed later without anybody's help. No text here may hold a secret.
+
+    PartError                      exit 4   this machine cannot hold a part of an object: no trouble of the store's
+    └── PartRoomError              its disk is full
 """
 
 from datetime import datetime
@@ -117,3 +120,18 @@ class ObjectLockedError(StoreError):
     def __init__(self, text: str, *, until: datetime | None = None) -> None:
         super().__init__(text)
         self.until = until
+
+
+class PartError(BackupdError):
+    """This machine cannot hold a part of an object until it is sent; nothing is wrong with the store."""
+
+    exit_code = Exit.FAILED
+    code = ProblemCode.DISK
+    default_hint = "look at that folder's permissions and at its disk, or let `state_dir` name another folder"
+
+
+class PartRoomError(PartError):
+    """There is too little room for it."""
+
+    code = ProblemCode.DISK_FULL
+    default_hint = 'free some space there, let `state_dir` name a folder on another disk, or set `spool = "off"`'

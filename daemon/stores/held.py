@@ -6,6 +6,7 @@ else can read it. It holds what the store is given, so it is as encrypted as the
 """
 
 import asyncio
+import errno
 import hashlib
 import os
 import weakref
@@ -16,18 +17,16 @@ from shutil import disk_usage
 from tempfile import TemporaryFile
 
 from daemon.stores.boundary import translating
-from daemon.stores.errors import StoreError, StoreTroubleError
+from daemon.stores.errors import PartError, PartRoomError
 from daemon.stores.sizes import PARTS_HELD, parts_in_memory
 from daemon.stores.streams import Block, blocks
 
 PIECE = 2**20
 """What is written to a file or read from it at once, in bytes; the size of a part is a multiple of it."""
 
-_FREE = "free some space there, or let `state_dir` name a folder on another disk"
-
 
 class FiledPart:
-    """A part in a file. What blocks is for a thread; raises StoreTroubleError where the folder's disk fails."""
+    """A part in a file. What blocks is for a thread; raises PartError where the folder's disk fails."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -61,9 +60,11 @@ class FiledPart:
     def _trouble(self) -> AbstractContextManager[None]:
         return translating((OSError,), self._failure)
 
-    def _failure(self, error: Exception) -> StoreError:
+    def _failure(self, error: Exception) -> PartError:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        return StoreTroubleError(f"a part of the copy cannot be held in {self._folder}: {why}", hint=_FREE)
+        is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        kind = PartRoomError if is_full else PartError
+        return kind(f"this machine cannot hold a part of the copy in {self._folder}: {why}")
 
 
 Part = Block | FiledPart

@@ -6,15 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from daemon.copies.clear import clear_begun, clear_lonely, look_for_begun
+from daemon.copies.clear import LEFTOVER, clear_begun, clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.manifest import write_manifest
 from daemon.copies.shelf import Shelf, look_into, read_shelf, write_shelf
+from daemon.copies.undeleted import MOST_UNDELETED, Undeleted
 from daemon.stores.base import Capability, Entry, Store, Unfinished
 from daemon.stores.directory.store import DirectoryStore
-from daemon.stores.errors import StorePermissionError
+from daemon.stores.errors import (
+    ObjectLockedError,
+    StoreError,
+    StorePermissionError,
+    StoreTroubleError,
+    StoreUnreachableError,
+)
 from daemon.stores.parts import new_id, part_name
 from daemon.stores.streams import RateLimit
-from tests.copies.support import KEY, SERVER, Told
+from tests.copies.support import BACKUP, KEY, SERVER, Told
 from tests.core.build import NOW
 from tests.fakes import FakeClock
 
@@ -57,15 +64,20 @@ async def looked_twice(store: Store) -> Shelf:
 async def test_our_manifest_goes_once_two_looks_and_the_name_itself_say_that_its_data_is_gone(store: Store) -> None:
     """And not at the first look."""
     first = await look_into(store, "main", SERVER, None, NOW)
-    assert await clear_lonely(store, first, {KEY}, "installation-1", NOW) == set()
-    assert await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER) == {KEY}
+    assert await clear_lonely(store, first, {KEY}, "installation-1", NOW, undeleted=Undeleted()) == set()
+    assert await clear_lonely(
+        store, await looked_twice(store), {KEY}, "installation-1", LATER, undeleted=Undeleted()
+    ) == {KEY}
     assert await store.list_all() == []
 
 
 async def test_a_manifest_stays_whose_data_is_only_missing_from_the_listing(store: Store) -> None:
     """A listing may be late for as long as it likes."""
     await put(store, KEY, b"x" * 1000)
-    assert await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER) == set()
+    assert (
+        await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER, undeleted=Undeleted())
+        == set()
+    )
     assert len(await store.list_all()) == 1
 
 
@@ -74,7 +86,10 @@ async def test_a_manifest_stays_that_nothing_replaces_or_that_is_another_s(
     store: Store, wanted: set[str], installation: str
 ) -> None:
     """It is all that is known of a copy that was."""
-    assert await clear_lonely(store, await looked_twice(store), wanted, installation, LATER) == set()
+    assert (
+        await clear_lonely(store, await looked_twice(store), wanted, installation, LATER, undeleted=Undeleted())
+        == set()
+    )
     assert len(await store.list_all()) == 1
 
 
@@ -82,7 +97,10 @@ async def test_a_manifest_that_cannot_be_read_stays(store: Store) -> None:
     """Nobody can tell who wrote it."""
     await store.delete(f"{KEY}.json")
     await put(store, f"{KEY}.json", b"{}")
-    assert await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER) == set()
+    assert (
+        await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER, undeleted=Undeleted())
+        == set()
+    )
     assert len(await store.list_all()) == 1
 
 
@@ -103,7 +121,7 @@ async def looked_for_begun(store: Store, before: Shelf | None, hours: int) -> Sh
     """What a look finds so many hours later, as the catalogue would give it back."""
     now = NOW + timedelta(hours=hours)
     shelf = await look_for_begun(store, "main", SERVER, await look_into(store, "main", SERVER, before, now), now)
-    await clear_begun(store, shelf, now)
+    await clear_begun(store, shelf, now, undeleted=Undeleted())
     known = read_shelf(write_shelf(shelf))
     assert known == shelf
     return known
@@ -133,3 +151,83 @@ async def test_a_key_that_may_not_ask_what_was_begun_copies_all_the_same(tmp_pat
     store.lacking = {Capability.UNFINISHED: "it clears up by itself"}
     assert (await looked_for_begun(store, None, 0)).begun == {}
     await store.aclose()
+
+
+class Refusing(DirectoryStore):
+    """A folder that refuses to delete some of its objects, or to clear what was begun for them."""
+
+    refuses: dict[str, StoreError]
+
+    async def delete(self, key: str) -> None:
+        if key in self.refuses:
+            raise self.refuses[key]
+        await super().delete(key)
+
+    async def clear(self, begun: Unfinished) -> bool:
+        if begun.key in self.refuses:
+            raise self.refuses[begun.key]
+        return await super().clear(begun)
+
+
+NAMES = tuple(f"{number:08x}" for number in range(24))
+KEYS = tuple(KEY.replace(BACKUP[:8], name) for name in NAMES)
+
+
+@pytest.fixture
+async def left(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Refusing]:
+    """A folder in which three crashes left something of each kind."""
+    (tmp_path / "box").mkdir()
+    made = Refusing("nas", tmp_path / "box", RateLimit(None, clock))
+    made.refuses = {}
+    for key in KEYS[:3]:
+        await put(made, key, b"data")
+    for key, name in zip(KEYS[3:6], NAMES[3:6], strict=True):
+        (tmp_path / "box" / part_name(key, new_id())).write_bytes(b"half")
+        manifest = write_manifest(Told().manifest()).replace(BACKUP[:8].encode(), name.encode())
+        await put(made, f"{key}.json", manifest)
+    yield made
+    await made.aclose()
+
+
+async def cleared(store: Refusing, undeleted: Undeleted) -> list[str]:
+    """The names of what a second look, 48 hours later, clears away."""
+    first = await look_for_begun(store, "main", SERVER, await look_into(store, "main", SERVER, None, NOW), NOW)
+    shelf = await look_for_begun(store, "main", SERVER, await look_into(store, "main", SERVER, first, LATER), LATER)
+    gone = await clear_leftovers(store, shelf, LATER, undeleted=undeleted)
+    lonely = await clear_lonely(store, shelf, KEYS, "installation-1", LATER, undeleted=undeleted)
+    return sorted((*gone, *(f"{key}.json" for key in lonely)))
+
+
+@pytest.mark.parametrize("error", [StorePermissionError("no"), StoreTroubleError("not now"), ObjectLockedError("no")])
+@pytest.mark.parametrize("refused", [KEYS[0], KEYS[3], f"{KEYS[3]}.json"], ids=["data", "begun", "manifest"])
+async def test_what_cannot_be_deleted_hinders_nothing_else(left: Refusing, refused: str, error: StoreError) -> None:
+    """It is told, but for a lock, which the store was asked for; and it stays."""
+    undeleted = Undeleted()
+    left.refuses = {refused: error}
+    every = sorted((*KEYS[:6], *(f"{key}.json" for key in KEYS[3:6])))
+    assert await cleared(left, undeleted) == [name for name in every if name != refused]
+    told = undeleted.as_error(LEFTOVER)
+    is_known = isinstance(error, ObjectLockedError) and refused != KEYS[3]
+    assert (told.text if told else None) == (None if is_known else f"{LEFTOVER} could not be deleted: {error.text}")
+
+
+async def test_a_second_trouble_that_passes_is_the_store_s(left: Refusing) -> None:
+    """And one that cannot be reached is asked for nothing more."""
+    left.refuses = dict.fromkeys(KEYS[:2], StoreTroubleError("not now"))
+    with pytest.raises(StoreTroubleError):
+        await cleared(left, Undeleted())
+    left.refuses = {KEYS[0]: StoreUnreachableError("no connection")}
+    with pytest.raises(StoreUnreachableError):
+        await cleared(left, Undeleted())
+
+
+async def test_a_key_that_may_delete_nothing_is_tried_so_often_and_no_more(left: Refusing) -> None:
+    """What is left of many crashes holds up no copy."""
+    for key in KEYS[6:]:
+        await put(left, key, b"data")
+    left.refuses = dict.fromkeys((*KEYS, *(f"{key}.json" for key in KEYS)), StorePermissionError("no"))
+    undeleted = Undeleted()
+    assert await cleared(left, undeleted) == []
+    told = undeleted.as_error(LEFTOVER)
+    assert told is not None
+    assert f"nor could {MOST_UNDELETED - 1} more" in told.text

@@ -14,8 +14,11 @@ import pytest
 from daemon.copies.jobs import Job, PruneInputs
 from daemon.copies.spool import SpoolRoom
 from daemon.copies.work import OwnProcess
+from daemon.core.copies_layout import MANIFEST
+from daemon.errors import ProblemCode
 from daemon.stores.base import Entry, Store
 from daemon.stores.directory.store import DirectoryStore
+from daemon.stores.errors import PartRoomError
 from daemon.stores.open import open_store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
@@ -128,6 +131,38 @@ async def test_a_store_keeps_what_has_left_the_panel(rig: Rig) -> None:
     emptied = replace(await rig.job(), remembered=job.remembered)
     pruned = await worker.prune(emptied, "nas", PruneInputs())
     assert (pruned.deleted, pruned.failure, rig.files("nas")) == ((), None, stored)
+
+
+class HoldsNoPart(DirectoryStore):
+    """Cannot hold the parts of a backup, since the disk of the state folder is full."""
+
+    async def put(self, key: str, content: AsyncIterable[bytes], **options: Any) -> Entry:
+        if not key.endswith(MANIFEST):
+            raise PartRoomError("this machine cannot hold a part of the copy in /state: No space left on device")
+        return await super().put(key, content, **options)
+
+
+async def test_a_disk_of_this_machine_that_is_full_is_no_trouble_of_the_store(rig: Rig) -> None:
+    """The copy fails and is tried again; the store is not put off for all other servers."""
+
+    @asynccontextmanager
+    async def opens(settings: StoreSettings, **more: Any) -> AsyncIterator[Store]:
+        if settings.name == "usb":
+            yield HoldsNoPart("usb", rig.place("usb"), RateLimit(None, rig.clock))
+            return
+        async with open_store(settings, **more) as opened:
+            yield opened
+
+    worker, job = OwnProcess(rig.clock, opens), await rig.job()
+    newest = (await worker.look(job)).wanted[0].backup
+    copied = await worker.copy(job, newest, partial(link, rig, newest), Listener())
+    assert copied.troubles == {}
+    told = {one.store: one.failure for one in copied.copies}
+    assert told["nas"] is None
+    assert told["usb"] is not None
+    assert told["usb"].code is ProblemCode.DISK_FULL
+    assert "/state" in told["usb"].text
+    assert "state_dir" in told["usb"].hint
 
 
 @pytest.mark.parametrize("spool", ["off", "1GiB"])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.stores import held, sizes
-from daemon.stores.errors import StoreTroubleError
+from daemon.stores.errors import PartError, PartRoomError, StoreError
 from daemon.stores.held import FiledPart, parts_of, pieces_of, summed
 from daemon.stores.sizes import MOST_IN_MEMORY, MOST_PARTS, PART, PARTS_HELD, part_size, parts_in_memory
 from tests.stores.places import PIECE, Place, content, keys, read
@@ -103,13 +103,14 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     part = FiledPart(tmp_path)
     part.add(b"world")
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(StoreTroubleError, match=rf"cannot be held in {tmp_path}: No space left") as raised:
+    with pytest.raises(PartRoomError, match=rf"cannot hold a part of the copy in {tmp_path}: No space left") as raised:
         part.add(b"more")
     assert "state_dir" in raised.value.hint
+    assert not isinstance(raised.value, StoreError)
     os.ftruncate(part._file, 1)
-    with pytest.raises(StoreTroubleError, match="shorter than what was written"):
+    with pytest.raises(PartError, match="shorter than what was written"):
         list(part.pieces(10))
-    with pytest.raises(StoreTroubleError, match="No such file"):
+    with pytest.raises(PartError, match="No such file"):
         FiledPart(tmp_path / "missing")
 
 

@@ -24,7 +24,7 @@ def _not_compared() -> AbstractContextManager[Any]:
 
 @broken("a copy's data is deleted before its manifest", "15", first=18)
 def _data_first() -> AbstractContextManager[Any]:
-    async def delete(_: Any, store: Store, result: Any) -> None:
+    async def delete(_: Any, store: Store, result: Any, __: Any) -> None:
         for copy in result.decided.deletions if result.decided else ():
             await store.delete(copy.name.data)
             await store.delete(copy.name.manifest)
