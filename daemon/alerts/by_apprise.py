@@ -46,7 +46,7 @@ def _of_the_proxy() -> str:
     except UnusableProxyError as error:
         return f", and {error}"
     if proxy is not None and proxy.is_socks and find_spec("socks") is None:
-        return f", and {UnusableProxyError(proxy.variable, 'for SOCKS, Apprise needs PySocks')}"
+        return f", and {UnusableProxyError(proxy.variable, 'for SOCKS, Apprise needs a library: pip install PySocks')}"
     return ""
 
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from daemon._imports import without
+from daemon.core.words import that_installs
 from daemon.log import get_logger
 from daemon.panel.proxies import Proxy, UnusableProxyError, UnusableVariableError, proxy_for, unread_entries
 
@@ -71,7 +72,7 @@ def proxy_address(url: str) -> str | None:
     """
     found = _proxy(url)
     if found is not None and found.is_socks and find_spec("python_socks") is None:
-        raise UnusableProxyError(found.variable, "for a console through SOCKS, python-socks has to be installed")
+        raise UnusableProxyError(found.variable, "a console through SOCKS needs a library: pip install python-socks")
     return None if found is None else found.url
 
 
@@ -82,7 +83,7 @@ def _proxy(url: str) -> Proxy | None:
 
 def _made(found: Proxy) -> httpx.Proxy:
     if found.is_socks and not SOCKS_ERRORS:
-        raise UnusableProxyError(found.variable, "for SOCKS, ptero-backupd[socks] has to be installed")
+        raise UnusableProxyError(found.variable, f"SOCKS needs an extra: {that_installs('socks')}")
     try:
         return httpx.Proxy(found.url, ssl_context=trusted() if found.url.startswith("https:") else None)
     except (httpx.InvalidURL, ValueError):

@@ -60,7 +60,7 @@ async def test_a_send_has_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("proxy", "why"),
     [
         ("http://me:hunter2@127.0.0.1:80800", "its port is no number up to 65535"),
-        ("socks5://me:hunter2@127.0.0.1:1080", "for SOCKS, Apprise needs PySocks"),
+        ("socks5://me:hunter2@127.0.0.1:1080", "for SOCKS, Apprise needs a library: pip install PySocks"),
     ],
 )
 async def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(

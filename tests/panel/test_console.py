@@ -179,7 +179,7 @@ async def test_a_proxy_of_the_environment_carries_it(node: Node, monkeypatch: py
     assert "the proxy in HTTPS_PROXY cannot be used" in (await node.refusal()).text
     monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1080")
     monkeypatch.setattr(reach, "find_spec", lambda _: None)
-    assert "for a console through SOCKS, python-socks has to be installed" in (await node.refusal()).text
+    assert "a console through SOCKS needs a library: pip install python-socks" in (await node.refusal()).text
 
 
 # What is read --------------------------------------------------------------------------------------------------------
