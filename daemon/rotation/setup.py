@@ -87,10 +87,24 @@ async def _mend_journal(context: RotationContext) -> None:
                 return
         else:
             return
-    await context.journal.close()
-    context.journal, context.opening_trouble = await _open_journal(context.engine)
+        await context.journal.close()
+        context.journal, context.opening_trouble = await _open_journal(context.engine)
+    else:
+        await _leave_memory(context)
     if context.opening_trouble is None:
         await context.opened_anew()
+
+
+async def _leave_memory(context: RotationContext) -> None:
+    """Open the journal in place of the one in memory, which others use until then."""
+    in_memory = context.journal
+    try:
+        context.journal = await _open(context.engine)
+    except StateError as error:
+        context.opening_trouble = error
+    else:
+        context.opening_trouble = None
+        await in_memory.close()
 
 
 async def _lock_trouble(engine: Engine) -> StateError | None:
@@ -103,12 +117,16 @@ async def _lock_trouble(engine: Engine) -> StateError | None:
 
 async def _open_journal(engine: Engine) -> tuple[Journal, StateError | None]:
     try:
-        journal = await engine.open()
+        return await _open(engine), None
     except StateError as error:
         return await MemoryEngine().open(), error
+
+
+async def _open(engine: Engine) -> Journal:
+    journal = await engine.open()
     if journal.set_aside is not None:
         get_logger().warning("journal_set_aside", moved_to=str(journal.set_aside), reason="it was damaged")
-    return journal, None
+    return journal
 
 
 def open_client(

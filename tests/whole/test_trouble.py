@@ -445,6 +445,15 @@ async def test_without_a_usable_state_folder_backups_are_made_and_none_is_delete
     assert set(history) < set(rig.names())
 
 
+async def test_a_state_that_cannot_be_opened_again_costs_nothing_of_what_is_remembered_without_it(rig: Rig) -> None:
+    """Each rotation tries to open it; until that succeeds, the others read and write the journal in memory."""
+    take_state_away(rig)
+    names = [(await rig.rotate()).created for _ in range(2)]
+    assert None not in names
+    rows = await rig.context.journal.recent()
+    assert [row.ended_at is None for row in rows] == [False, False]
+
+
 async def test_without_any_state_configured_rotation_rests_on_the_listing_alone(rig: Rig, history: list[str]) -> None:
     """A sidecar without a volume deletes as well."""
     rig.state = False
