@@ -1,6 +1,7 @@
 """Make room at the panel's limit: one deletion, so that one backup can be made (invariant 7).
 
-What must hold: room is made again only once a backup has turned good since, and never without a journal to say so.
+What must hold: room is made again only once a backup has turned good since, or a day after somebody else took the
+place; and never without a journal to say so.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from datetime import timedelta
 from daemon.config.values import ServerConfig
 from daemon.core.model import Listing, State, Verdict
 from daemon.core.plan import Refusal
-from daemon.core.room import ROOM_MADE, make_room
+from daemon.core.room import ROOM_AFTER, ROOM_MADE, ROOM_TAKEN, make_room
+from daemon.core.units import format_moment
 from daemon.errors import ProblemCode
 from daemon.panel.errors import BackupLimitError
 from daemon.panel.reconcile import SETTLE_SECONDS
@@ -40,8 +42,12 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         if disputed := run.context.disputed(config):
             raise at_limit(limit, disputed, refusal(config.name, ProblemCode.DISPUTED, disputed).hint)
-        came = State.GOOD if earlier is None else _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
-        if came is None:
+        came = {State.GOOD}
+        if earlier is not None:
+            came = _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
+            if not came and await _taken_by_another(run):
+                came = _a_day_later(run, earlier, limit)
+        if came.isdisjoint({State.GOOD, State.SUSPICIOUS}):
             raise at_limit(limit, ROOM_MADE)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
         tried = await run.half_deleted()
@@ -54,7 +60,7 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
             accepted=await run.accepted(),
             asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
             in_vain=run.undeleted.keys(),
-            again=came is State.SUSPICIOUS,
+            again=State.GOOD not in came,
             copied=await copies(run, config, listing),
             uncopied_may_go=config.policy.uncopied_may_go,
             proven=await proofs(run, config),
@@ -105,16 +111,34 @@ async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
     return last if last is not None and last.name == StepName.ROOM else None
 
 
-def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> State | None:
-    """Return the backup for which room was made, if it is good or only suspicious; None if there is no such backup.
+def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> set[State]:
+    """Return the states of our backups made since that room, so of the one that it was made for.
 
-    A deletion that the listing shows not to be done counts as none.
+    A deletion that the listing shows not to be done made no room: that is as if a good one had come of it.
     """
     if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
-        return State.GOOD
+        return {State.GOOD}
     made_at = run.by_panel(earlier.at)
-    since = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
-    return next((state for state in (State.GOOD, State.SUSPICIOUS) if state in since), None)
+    return {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
+
+
+async def _taken_by_another(run: Run) -> bool:
+    """Return whether the panel has accepted no create of ours since room was last made."""
+    last = await run.context.journal.last_step(
+        run.known_server.uuid, (StepName.ROOM, StepName.CREATED, StepName.ADOPTED)
+    )
+    return last is not None and last.name == StepName.ROOM
+
+
+def _a_day_later(run: Run, earlier: Step, limit: BackupLimitError) -> set[State]:
+    """Count a place that somebody else took as used well, once a day has passed; refuse before that.
+
+    Otherwise one backup that a player made in the wrong second would stop the server until an operator came.
+    """
+    if abs(run.context.clock.now() - earlier.at) >= ROOM_AFTER:
+        return {State.GOOD}
+    again = format_moment(earlier.at + ROOM_AFTER, run.config.policy.retention.zone)
+    raise at_limit(limit, f"{ROOM_TAKEN}; it is made again from {again}")
 
 
 def at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:

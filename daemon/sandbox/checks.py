@@ -38,10 +38,8 @@ def check_create(world: World, server: Server) -> None:
     """Raise what prevents a new backup. The throttle comes before the limit; only failed ones do not count."""
     world.settle()
     limits.check_creation(server, world.settings, world.now())
-    held = sum(backup.state is not State.FAILED for backup in server.backups.values())
-    limit = server.limit or 0
-    if held >= limit:
-        detail = f"Cannot create a new backup, this server has reached its limit of {limit} backups."
+    if server.is_full():
+        detail = f"Cannot create a new backup, this server has reached its limit of {server.limit or 0} backups."
         raise PanelRefusal(400, "TooManyBackupsException", detail)
     if world.settings.kind is Kind.PELICAN:
         _check_backup_host(server)

@@ -172,10 +172,10 @@ def meanwhile(action: "Callable[[World, str | None], None]", name: str = "meanwh
 
 
 def appears(name: str = "made by somebody else") -> Fault:
-    """Another client's backup comes into being just before the call, at the end of the list."""
+    """Another client's backup comes into being just before the call, at the end of the list, if the limit lets it."""
 
     def appear(world: "World", server: str | None) -> None:
-        if server is not None:
+        if server is not None and not world.servers[server].is_full():
             world.add_backup(world.servers[server], name)
 
     return Fault("appears", meanwhile=appear)

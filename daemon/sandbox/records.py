@@ -296,6 +296,10 @@ class Server:
         """The short id, the first eight characters of the uuid."""
         return self.uuid[:8]
 
+    def is_full(self) -> bool:
+        """Return whether the panel refuses one more backup; only failed ones do not count."""
+        return sum(backup.state is not State.FAILED for backup in self.backups.values()) >= (self.limit or 0)
+
     def permissions(self, user: User) -> tuple[str, ...] | None:
         """Return what `user` may do here; `("*",)` is everything, None means that the user does not see the server."""
         if user.admin or user == self.owner:

@@ -263,6 +263,14 @@ async def test_a_backup_of_another_client_appears_between_pages(world: World, se
         assert (await caller.backups(server))[-1]["name"] == "theirs"
 
 
+async def test_no_backup_of_another_client_appears_beyond_the_limit(world: World, server: Server) -> None:
+    """It binds others, too."""
+    server.limit = len(server.backups)
+    world.faults.order(faults.appears("theirs"), on="list")
+    async with over_http(world) as caller:
+        assert "theirs" not in [row["name"] for row in await caller.backups(server)]
+
+
 @pytest.mark.parametrize("fault", [faults.appears(), faults.vanishes()])
 async def test_what_others_do_to_backups_does_not_concern_the_list_of_servers(world: World, fault: Fault) -> None:
     """No server is named there."""

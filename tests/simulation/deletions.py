@@ -144,15 +144,22 @@ class Deletions:
         self._hold("4", older or row.uuid in asked, f"{row.name} is deleted after a newer one", exchange.server)
         self._last_of_listing[page.number] = row
 
+    def room_taken(self, server: str) -> bool:
+        """Whether room was made there, and somebody else took the place: no create was accepted since."""
+        made = self._room_made.get(server)
+        return made is not None and not self._recorder.accepted_since(server, made.sent)
+
     def _no_room_again(
         self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
     ) -> None:
-        """Room is made once until a backup turned good, and by small ones alone until one was completed at least; after
-        a clock was set nobody can tell what was made since.
+        """Room is made once until a backup turned good, and by small ones alone until one was completed at least; again
+        after a day if no create was accepted since. After a clock was set nobody can tell what was made since.
         """
         server, rotation = exchange.server or "", exchange.rotation
         made = self._room_made.get(server)
         if made is None or rotation is None or self._checker.a_clock_was_set_since(made.sent):
+            return
+        if self.room_taken(server) and not self.brake.lately(made, exchange.sent):
             return
         completed = self._recorder.completed_at.get(server, -1.0) >= made.sent
         self._hold("3", completed, "room is made again, and no backup was completed since the last time", server)

@@ -164,6 +164,7 @@ class Ending:
         age = (now - newest.created).total_seconds() if newest else float("inf")
         # A clock that is set back makes the way to the next start longer, one that is set forward makes dates older.
         bound = self._bound(spec) + (self._clocks_set_since(uuid, newest.uuid) if newest else 0.0)
+        bound += DAY if simulation.rules.room_taken(uuid) else 0.0  # until room is made again
         text = f"{name}: the newest good one is {age / HOUR:.1f} h old, bound {bound / HOUR:.1f} h"
         throttled = simulation.world.settings.creation_limit > 0 and simulation.recorder.dated_ahead(uuid)
         self._hold("live", age <= bound or throttled, text, uuid)

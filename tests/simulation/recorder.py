@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -317,6 +318,13 @@ class Recorder:
         page = f" page {exchange.page}" if exchange.page > 1 else ""
         self.tell(f"  {process} → #{exchange.number} {call}{about}{page}", exchange.server)
         return exchange
+
+    def accepted_since(self, server: str, since: float) -> bool:
+        """Whether a rotation's create was answered with a backup since then."""
+        return any(
+            one.call == "create" and one.server == server and one.delivered and one.rotation is not None
+            for one in takewhile(lambda one: one.sent >= since, reversed(self.exchanges))
+        )
 
     def dated_ahead(self, server: str) -> bool:
         """Whether a backup was ever made there that the panel's clock, set back since, has not come to again."""

@@ -51,6 +51,10 @@ class Rules:
         elif exchange.call in {"lock", "restore"}:
             self._hold("1", False, f"a rotation asks for {exchange.call}", exchange.server)
 
+    def room_taken(self, server: str) -> bool:
+        """Whether room was made there, and somebody else took the place."""
+        return self._deletions.room_taken(server)
+
     def began(self, rotation: Rotation) -> None:
         """A rotation begins."""
         self._endings.began(rotation)

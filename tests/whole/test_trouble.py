@@ -162,18 +162,52 @@ async def test_at_the_limit_with_all_locked_nothing_is_deleted_and_it_says_why(r
     assert rig.names() == names
 
 
-async def test_room_that_somebody_else_takes_is_not_made_again(rig: Rig) -> None:
-    """One deletion is one deletion; the panel's limit is then still reached, and it is said."""
-    names = rig.fill(5)
+def another_takes_the_room(rig: Rig) -> None:
+    """At a limit of 5 somebody makes a backup between the deletion and the create that it was for."""
     rig.server.limit = 5
 
     def take(_world: object, _server: object) -> None:
         rig.world.add_backup(rig.server, "taken", created_at=rig.world.now(), by="somebody")
 
     rig.world.faults.order(faults.meanwhile(take), on=Call.CREATE, skip=1)
+
+
+async def test_room_that_somebody_else_takes_is_not_made_again(rig: Rig) -> None:
+    """One deletion is one deletion; the panel's limit is then still reached, and it is said."""
+    names = rig.fill(5)
+    another_takes_the_room(rig)
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.REFUSED, "limit")
     assert "somebody else took it" in problem(outcome)[1]
+    assert deleted(rig) == names[:1]
+
+
+async def test_room_that_somebody_else_took_is_made_again_a_day_later(rig: Rig) -> None:
+    """Nothing bad came of it, so the server need not wait for its operator; no earlier than that, and it says when."""
+    names = rig.fill(5)
+    another_takes_the_room(rig)
+    await rig.rotate()
+    await rig.clock.sleep(23 * 3600)
+    again = problem(await rig.rotate())[1]
+    assert "no backup came of it; it is made again from 2" in again
+    assert deleted(rig) == names[:1]
+    await rig.clock.sleep(3600)
+    third = await rig.rotate()
+    assert third.result is Result.DONE, third.problems
+    assert deleted(rig)[:2] == names[:2]
+
+
+async def test_a_bad_backup_after_the_room_that_was_taken_makes_no_room_a_day_later(rig: Rig) -> None:
+    """Its create was accepted, by whatever way the place came free: that is a server that makes bad backups."""
+    names = rig.fill(5)
+    another_takes_the_room(rig)
+    await rig.rotate()
+    rig.server.limit = 6
+    rig.server.coming.append(Work(outcome=BackupEnding.FAILED))
+    assert problem(await rig.rotate())[0] == "backup-failed"
+    rig.server.limit = 5
+    await rig.clock.sleep(25 * 3600)
+    assert "no backup has turned good since" in problem(await rig.rotate())[1]
     assert deleted(rig) == names[:1]
 
 
