@@ -242,7 +242,7 @@ class Proving:
         done = await record(what, found, seen, self._clock, context.journal, began=began)
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
-        if done.record.proof.problems and self._wants_another(server, seen, what):
+        if done.record.proof.problems and await self._wants_another(server, seen, what):
             log.warning("another_backup_begun", server=server.name, reason=f"{what.name}, the newest, is not sound")
             self._another[server.name] = server.starts.latest(self._clock.now())
             self._once_more(server.name)
@@ -271,10 +271,17 @@ class Proving:
         about = described(what.server, what.name, what.store)
         log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
 
-    def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
-        """Return whether the newest good backup is the bad one, and the only one that its start made."""
+    async def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
+        """Return whether the newest good backup is the bad one, and the only one that its start made.
+
+        The journal knows of another that was made before the daemon was started, though one of the two is gone.
+        """
         mine = [one for one in seen.preview.plan.verdicts if one.own]
-        start = server.starts.latest(self._clock.now())
+        now = self._clock.now()
+        start = server.starts.latest(now)
+        earlier = await self._context.journal.recent(server.name)
+        if any(one.start_at is not None and start < one.start_at <= now for one in earlier):
+            return False
         begins = seen.preview.by_panel(start)
         since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= begins]
         newest = next((one.backup.uuid for one in mine if one.whole), None)

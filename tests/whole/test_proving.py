@@ -322,6 +322,24 @@ async def test_a_second_backup_is_made_once_a_start_if_the_newest_is_bad(proofs:
     assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:00", "02 05:01", "03 05:00", "03 05:01"]
 
 
+async def test_a_second_backup_a_start_is_the_last_one_though_the_first_is_gone_and_the_daemon_is_new(
+    proofs: Proofs,
+) -> None:
+    """The panel shows one backup of that start alone, and it is bad; the journal knows better."""
+    proofs.worker.torn_from = "02"
+    async with proofs.running(proofs.configure()):
+        await until(proofs.daemons.clock, at(2, 5, 1) + timedelta(seconds=40))
+        proofs.worker.lost = True
+        await proofs.until(2, 5, 4)
+        first, second = [one for one in proofs.survival.backups.values() if one.created_at.day == 2]
+        proofs.daemons.world.remove(proofs.survival, first, by="somebody")
+    proofs.worker.lost = False
+    async with proofs.running(proofs.configure()):
+        await proofs.until(2, 12)
+    assert second.uuid in [one.backup for one in proofs.read() if one.problems]
+    assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:01"]
+
+
 async def test_a_second_backup_whose_answer_was_lost_is_found_at_the_next_try(proofs: Proofs) -> None:
     """It turned good meanwhile: there is no third one."""
     proofs.worker.torn_from = "02"
