@@ -132,7 +132,8 @@ async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
 
 
 def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | None:
-    """Given rotations, newest first, return the last create's name and moment, unless it is known not to be done.
+    """Given rotations, newest first, return the name and moment of what they asked for or adopted last, unless that is
+    known not to be done.
 
     Also return its uuid, if it is known to be done.
     """
@@ -144,6 +145,8 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
             asked = None
         elif step.name == StepName.CREATED and asked is not None:
             asked = (*asked[:2], str(step.detail["uuid"]))
+        elif step.name == StepName.ADOPTED:
+            asked = (str(step.detail["backup"]), step.at, str(step.detail["uuid"]))
     return asked
 
 

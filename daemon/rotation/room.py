@@ -4,7 +4,6 @@ What must hold: room is made again only once a backup has turned good since, or 
 place; and never without a journal to say so.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from daemon.config.values import ServerConfig
@@ -42,13 +41,7 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         if disputed := run.context.disputed(config):
             raise at_limit(limit, disputed, refusal(config.name, ProblemCode.DISPUTED, disputed).hint)
-        came = {State.GOOD}
-        if earlier is not None:
-            came = _came_of(run, earlier, (await judge(run, config, listing)).verdicts)
-            if not came and await _taken_by_another(run):
-                came = _a_day_later(run, earlier, limit)
-        if came.isdisjoint({State.GOOD, State.SUSPICIOUS}):
-            raise at_limit(limit, ROOM_MADE)
+        came = {State.GOOD} if earlier is None else await _came_of(run, earlier, limit, config, listing)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
         tried = await run.half_deleted()
         room = make_room(
@@ -111,15 +104,24 @@ async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
     return last if last is not None and last.name == StepName.ROOM else None
 
 
-def _came_of(run: Run, earlier: Step, verdicts: Sequence[Verdict]) -> set[State]:
-    """Return the states of our backups made since that room, so of the one that it was made for.
+async def _came_of(
+    run: Run, earlier: Step, limit: BackupLimitError, config: ServerConfig, listing: Listing
+) -> set[State]:
+    """Return the states of our backups made since that room; refuse if none of them is good or only suspicious.
 
-    A deletion that the listing shows not to be done made no room: that is as if a good one had come of it.
+    A deletion that the listing shows not to be done made no room: that is as if a good one had come of it. So is a
+    place that somebody else took, once a day has passed.
     """
+    verdicts = (await judge(run, config, listing)).verdicts
     if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
         return {State.GOOD}
     made_at = run.by_panel(earlier.at)
-    return {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
+    came = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
+    if not came and await _taken_by_another(run):
+        return _a_day_later(run, earlier, limit)
+    if came.isdisjoint({State.GOOD, State.SUSPICIOUS}):
+        raise at_limit(limit, ROOM_MADE)
+    return came
 
 
 async def _taken_by_another(run: Run) -> bool:

@@ -10,7 +10,7 @@ from tests.simulation import oracle, trouble
 from tests.simulation.call_faults import REFUSALS, UNDELETABLE
 from tests.simulation.configuration import KEYS
 from tests.simulation.recorder import DAEMON, Rotation
-from tests.simulation.scenario import HOUR, NODE_HOLDS, SPLAYS, TIMEOUTS, Spec
+from tests.simulation.scenario import DAY, HOUR, NODE_HOLDS, SPLAYS, TIMEOUTS, Spec
 from tests.simulation.starts import latest_start
 
 if TYPE_CHECKING:

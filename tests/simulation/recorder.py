@@ -320,9 +320,9 @@ class Recorder:
         return exchange
 
     def accepted_since(self, server: str, since: float) -> bool:
-        """Whether a rotation's create was answered with a backup since then."""
+        """Whether a create of a rotation was answered with a backup since then, and nothing disturbed that."""
         return any(
-            one.call == "create" and one.server == server and one.delivered and one.rotation is not None
+            one.call == "create" and one.server == server and one.delivered and one.rotation and not one.fault
             for one in takewhile(lambda one: one.sent >= since, reversed(self.exchanges))
         )
 

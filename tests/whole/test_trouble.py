@@ -241,6 +241,29 @@ async def test_a_new_backup_that_vanishes_during_the_wait_deletes_nothing(rig: R
     assert set(history) <= set(rig.names())
 
 
+async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_it_asked_for(rig: Rig) -> None:
+    """Nothing came of its create; a backup by hand serves it. What cannot be deleted brings it back (seed 786935)."""
+    rig.fill(5)
+    start = rig.world.now()
+
+    def hides(_world: object, _server: object) -> None:
+        rig.world.faults.order(faults.web_page(502), on=Call.LIST, times=None)
+
+    rig.world.faults.order(replace(faults.refused(500), meanwhile=hides), on=Call.CREATE)
+    assert problem(await rig.rotate("schedule", start))[0] == "create-unknown"
+    rig.world.faults.clear()
+    await rig.clock.sleep(600)
+    rig.world.faults.order(faults.refused(500), on=Call.DELETE, times=None)
+    by_hand = await rig.rotate()
+    taken_over = await rig.rotate("retry", start)
+    assert by_hand.created is not None
+    assert problem(taken_over)[0] == "undeletable"
+    rig.world.faults.clear()
+    last = await rig.rotate("retry", start)
+    assert last.result is Result.DONE, last.problems
+    assert last.created == taken_over.created == by_hand.created
+
+
 async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Rig) -> None:
     """A node that fails every backup must not eat the good ones, one a night."""
     names = rig.fill(5)

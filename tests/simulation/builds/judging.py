@@ -125,8 +125,12 @@ def _makes_room_by_any_small_one() -> AbstractContextManager[Any]:
     first=77,
 )
 def _makes_room_by_good_ones_again() -> AbstractContextManager[Any]:
-    real = daemon.rotation.room._came_of
-    return PATCH(daemon.rotation.room, "_came_of", lambda *given: real(*given) and State.GOOD)
+    real = original(daemon.rotation.room, "_came_of")
+
+    async def _came_of(*given: Any) -> set[State]:
+        return {State.GOOD} if await real(*given) else set()
+
+    return PATCH(daemon.rotation.room, "_came_of", _came_of)
 
 
 @broken("total_size spares nobody", "3", "5", first=7)

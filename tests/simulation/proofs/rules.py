@@ -180,10 +180,10 @@ class ProofRules:
         )
 
     def made_once_more(self, server: str, start: datetime, backup: str) -> None:
-        """Such a rotation has made its backup: of these a start gets one, those that failed apart."""
-        made = self._once_more[server, start]
+        """Such a rotation makes its backup: of these a start gets one, apart from those that failed or are gone."""
+        made, recorder = self._once_more[server, start], self._simulation.recorder
+        many = 1 + sum(uuid in recorder.mirror[server] and uuid not in recorder.once_failed for uuid in made)
         made.append(backup)
-        many = sum(uuid not in self._simulation.recorder.once_failed for uuid in made)
         again = self._simulation.checker.starts_may_come_again(None)
         self._hold("17", many <= 1 or again, f"{many} more backups are made for the start of {start:%d %H:%M}", server)
 
