@@ -73,7 +73,10 @@ class OwnProcess:
         """Copy one backup to the job's stores."""
         desk = await _Desk.of(job, self._clock, self._opens)
         result = ServerResult(job.config)
-        found = await desk.backup(backup)
+        try:
+            found = await desk.backup(backup)
+        except CopyError as error:
+            return CopyResult(tuple(CopyDone(store, None, Failure.of(error)) for store in job.stores))
 
         async def told(store: str, manifest: Manifest, source: str | None) -> None:
             for seen in await desk.remembered(store):

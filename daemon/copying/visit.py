@@ -201,8 +201,13 @@ class _Turn:
     async def _copy(self, backup: WantedCopy, stores: Collection[str]) -> set[str]:
         """Copy one backup; return the stores that have it now."""
         context = self.visits.context
-        listing = replace(self.job.listing, doubt=self._doubt())
-        job = replace(self.job, listing=listing, stores={store: self.job.stores[store] for store in stores})
+        every = {**self.job.others, **self.job.stores}
+        job = replace(
+            self.job,
+            listing=replace(self.job.listing, doubt=self._doubt()),
+            stores={store: self.job.stores[store] for store in stores},
+            others={store: config for store, config in every.items() if store not in stores},
+        )
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
         told = _Told(self._server, backup.name, frozenset(stores), self._remember)

@@ -194,6 +194,16 @@ async def test_a_store_is_filled_from_another_one_though_the_panel_has_the_backu
     assert rig.files("usb") == rig.files("nas")
 
 
+async def test_a_backup_that_is_nowhere_any_more_is_one_copy_that_failed(rig: Rig, worker: ChildProcess) -> None:
+    """The server's others are copied all the same."""
+    job = await rig.job()
+    copied = await worker.copy(job, "00000000-0000-0000-0000-000000000000", partial(link, rig, ""), Listener())
+    assert {one.store for one in copied.copies} == set(job.stores)
+    assert {one.failure.text for one in copied.copies if one.failure} == {
+        "neither the panel nor a store has it any more"
+    }
+
+
 @pytest.mark.timeout(120)
 async def test_every_kind_of_store_is_filled_by_the_process(
     rig: Rig, worker: ChildProcess, s3: Place, sftp: Place, rclone: Place

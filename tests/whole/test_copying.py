@@ -195,6 +195,23 @@ async def test_a_kill_loses_nothing_that_waits(copies: Copies) -> None:
     assert copies.worker.has("nas") == ["01 03:59"]
 
 
+async def test_what_one_store_lacks_may_come_from_another_that_the_same_visit_fills(copies: Copies) -> None:
+    """The worker is told of both, whichever of them the backup is for."""
+    survival = next(iter(copies.daemons.world.servers.values()))
+    policy: dict[str, Any] = {"schedule": "0 5 * * *", "keep": {"last": 9}, "copies": ["nas", "usb"]}
+    config = copies.daemons.configure({"survival": survival}, tables=STORES, **policy)
+    async with copies.running(config):
+        await copies.until(1, 6)
+    held = [copies.worker.held[store, "survival"] for store in ("nas", "usb")]
+    for place, copied in enumerate(held):
+        del copied[sorted(copied, key=lambda uuid: str(copied[uuid].created_at))[place]]
+    told: dict[str, set[str]] = {}
+    copies.worker.meanwhile = lambda: told.update({copies.worker.does[-1]: set(copies.worker.rates)})
+    async with copies.running(config):
+        await copies.until(1, 7)
+    assert told == {f"copy survival 01 {one}": {"nas", "usb"} for one in ("03:59 nas", "05:00 usb")}
+
+
 async def test_a_new_store_is_filled_with_what_the_panel_has(copies: Copies) -> None:
     """After the reload that adds it."""
     async with copies.running(copies.configure("nas")) as (fleet, copying):
