@@ -5,6 +5,7 @@ CopyError             exit 4
 ├── EncryptionError   it cannot be encrypted or decrypted: no extra, no such recipient, not this identity
 ├── WorkerError       the process that copies met a bug, or cannot be started
 │   └── WorkerDiedError   it ended or hung amid a job
+├── CopiesFrozenError 5   a proof of the server's has failed, so that nothing of it is deleted
 └── CopiesBusyError   3   another run makes or prunes this server's copies
 """
 
@@ -46,6 +47,13 @@ class ReadError(CopyError):
     """A backup or a copy cannot be read by the process that was asked to; code and hint are those that it told."""
 
     default_hint = ""
+
+
+class CopiesFrozenError(CopyError):
+    """A proof of the server's has failed, so that nothing of it is deleted anywhere (invariant 17)."""
+
+    exit_code = Exit.REFUSED
+    code = ProblemCode.UNPROVEN
 
 
 class CopiesBusyError(CopyError):

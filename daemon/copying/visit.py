@@ -171,11 +171,16 @@ class _Turn:
                 await self._prune(store, accepted)
 
     async def _is_frozen(self) -> bool:
-        """Whether a proof has failed, so that nothing of the server is deleted anywhere (invariant 17)."""
-        config, journal = self.job.config, self.visits.context.journal
+        """Whether a proof has failed, so that nothing of the server is deleted anywhere (invariant 17); or may have,
+        while the state cannot be used.
+        """
+        config, context = self.job.config, self.visits.context
         try:
-            bad = (await proven_of(config.policy, self.job.server.uuid, journal)).frozen
-        except StateError:
+            if (trouble := context.state_trouble) is not None:
+                raise trouble
+            bad = (await proven_of(config.policy, self.job.server.uuid, context.journal)).frozen
+        except StateError as error:
+            log.warning("copies_not_pruned", server=self._server, text=error.text)
             return True
         if bad is not None:
             log.warning("copies_not_pruned", server=self._server, text=bad.wrong)

@@ -79,7 +79,7 @@ def plan(
     instead = {verdict.backup.uuid: verdict for verdict in waiting}
     verdicts = waiting_for([instead.get(verdict.backup.uuid, verdict) for verdict in verdicts])
     if (bad := proven.frozen) is not None:
-        return Plan(verdicts, (), _frozen(bad), ProblemCode.UNPROVEN, held)
+        return Plan(verdicts, (), frozen_by(bad), ProblemCode.UNPROVEN, held)
     waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
     return Plan(verdicts, deletions_of(verdicts), held=held, waits=waits)
 
@@ -177,7 +177,8 @@ def _undated(listing: Listing) -> Refusal | None:
     return Refusal(ProblemCode.CLOCK, f"{listing.doubt}, so nothing is deleted") if listing.doubt else None
 
 
-def _frozen(bad: Proof) -> str:
+def frozen_by(bad: Proof) -> str:
+    """Say that nothing is deleted because of a failed proof."""
     return f"{bad.wrong}; nothing is deleted until a newer one is proven or this one is accepted"
 
 

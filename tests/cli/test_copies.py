@@ -462,6 +462,21 @@ def test_the_brake_holds_a_prune_that_would_delete_too_much(cli: Cli, config: Pa
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
 
 
+def test_a_failed_proof_holds_a_prune(cli: Cli, panel: Panel, config: Path, tmp_path: Path) -> None:
+    """Refused, by hand as by the daemon, until it is accepted: exit 5, and the way out is said."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    bad, _ = asyncio.run(read_since(config, panel.survival.uuid))
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    for words in ((), ("--dry-run",)):
+        ran = cli("--config", config, "copies", "prune", *words)
+        assert (ran.code, ran.err.count("r.0.0.mca is torn; nothing is deleted until a newer one is proven")) == (5, 2)
+        assert "`ptero-backupd prove accept survival BACKUP`" in ran.err
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
+    assert cli("--config", config, "prove", "accept", "survival", bad).code == 0
+    assert cli("--config", config, "copies", "prune").code == 0
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 4
+
+
 def test_a_narrowed_keep_is_held_for_a_day_after_it_was_told(
     cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:

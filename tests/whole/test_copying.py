@@ -16,7 +16,7 @@ from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.proof import Level, Proof
-from daemon.errors import ElsewhereError
+from daemon.errors import ElsewhereError, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.slots import NodeSlots
 from daemon.sandbox.records import Server, Work
@@ -210,6 +210,14 @@ async def test_what_one_store_lacks_may_come_from_another_that_the_same_visit_fi
     async with copies.running(config):
         await copies.until(1, 7)
     assert told == {f"copy survival 01 {one}": {"nas", "usb"} for one in ("03:59 nas", "05:00 usb")}
+
+
+async def test_while_the_state_cannot_be_used_copies_are_made_and_none_is_deleted(copies: Copies) -> None:
+    """A proof may have failed, and nobody knows of it."""
+    async with copies.running(copies.configure("nas")) as (fleet, _):
+        copies.worker.meanwhile = lambda: setattr(fleet._tools, "lock_trouble", StateError("no space left"))
+        await copies.until(1, 4, 59)
+    assert [one.split()[0] for one in copies.worker.does if "survival" in one] == ["look", "prune", "look", "copy"]
 
 
 async def test_a_new_store_is_filled_with_what_the_panel_has(copies: Copies) -> None:

@@ -15,16 +15,19 @@ from daemon.cli.ui.tables import cell, show
 from daemon.clock import SystemClock
 from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig, StoreConfig
-from daemon.copies.errors import CopiesBusyError, CopyError
+from daemon.copies.errors import CopiesBusyError, CopiesFrozenError, CopyError
 from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
 from daemon.copies.records import records_of_pruning
 from daemon.core.applied import NOTHING
 from daemon.core.copies_prune import FOREIGN
 from daemon.core.model import Action
+from daemon.core.plan import frozen_by
 from daemon.documents.copies import pruned
-from daemon.errors import BackupdError, Exit, StateError, UsageError
+from daemon.errors import BackupdError, Exit, ProblemCode, StateError, UsageError
 from daemon.operations.agreement import SAME_EVERYWHERE, disputed_by_hand
+from daemon.rotation.outcome import refusal
+from daemon.rotation.proven import proven_of
 from daemon.rotation.run import Disputed, undisputed
 from daemon.state import Journal, engine_for, looked_into
 from daemon.stores.base import Store
@@ -124,7 +127,10 @@ class _Pruning:
     async def _of_server(
         self, server: ServerConfig, uuid: str, store: StoreConfig, opened: Store, journal: Journal
     ) -> PruneResult:
-        """Prune what the store has of one server, and record it."""
+        """Prune what the store has of one server, and record it, unless a failed proof freezes it."""
+        if (bad := (await proven_of(server.policy, uuid, journal)).frozen) is not None:
+            hint = refusal(server.name, ProblemCode.UNPROVEN, "").hint
+            return PruneResult(server, store.name, error=CopiesFrozenError(frozen_by(bad), hint=hint))
         known = await journal.applied(uuid, store.name) or NOTHING
         inputs = PruneInputs(await journal.accepted(uuid), known)
         result = await self.pruner.prune(server, uuid, store, opened, inputs)
@@ -184,10 +190,11 @@ def _foreign(result: PruneResult) -> int:
 
 
 def _exit_code(results: Sequence[PruneResult]) -> Exit:
-    """The contract's: 5 where the brake held, or holds some, else 4 if all failed, 3 if any."""
-    if any(result.decided and (result.decided.refused or result.decided.waits) for result in results):
-        return Exit.REFUSED
+    """The contract's: 5 where the brake or a failed proof held, or holds some, else 4 if all failed, 3 if any."""
     failed = [result for result in results if result.error]
+    held = any(result.decided and (result.decided.refused or result.decided.waits) for result in results)
+    if held or any(isinstance(result.error, CopiesFrozenError) for result in failed):
+        return Exit.REFUSED
     if not failed:
         return Exit.DONE
     busy = any(isinstance(result.error, CopiesBusyError) for result in failed)
