@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from daemon.sandbox.records import Change, Entry, State
@@ -357,6 +358,7 @@ class Deletions:
 
         It alone may be asked for again at once, as if nobody had: another one would be one too many. Where the panel
         itself told of an error, and a look showed the backup, its deletion is over; a kill may have come before that.
+        What the API limit held back is asked for again, or decided anew.
         """
         before = self._room_asked.get(exchange.server or "")
         if before is None or exchange.sent - before.sent > SETTLE_SECONDS + self._checker.clocks_set_by(before.sent):
@@ -365,7 +367,8 @@ class Deletions:
         refused = 400 <= before.status < 500
         if before.received is None or not (refused or errors_of(before)):
             return [one]
-        return [set()] if refused and self._checker.at_work(before.process) else [set(), one]
+        over = refused and before.status != HTTPStatus.TOO_MANY_REQUESTS and self._checker.at_work(before.process)
+        return [set()] if over else [set(), one]
 
     def _judged(
         self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation, proven: Collection[str] = ()

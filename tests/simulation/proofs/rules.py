@@ -142,10 +142,14 @@ class ProofRules:
         self._hold("17", most == "off" or spent == 0 or spent < int(most), text)
 
     def begins(self, job: Job) -> None:
-        """A reading begins, for which the bytes were counted some time ago: others may have been downloading since."""
-        policy = self._simulation.configuration.known[job.config.name]
-        counted = self._simulation.host_clock.now() - timedelta(seconds=self._now() - self._spent_at)
-        quiet = all(self._is_quiet(counted - ago, policy) for ago in (LOOK, LOOK / 2, timedelta(0)))
+        """A reading begins, for which the bytes were counted some time ago: others may have been downloading since.
+
+        A journal in memory, which stands for one that fails, counts them unseen.
+        """
+        policy, now = self._simulation.configuration.known[job.config.name], self._simulation.host_clock.now()
+        counted = now - timedelta(seconds=self._now() - self._spent_at)
+        moments = (now, *(counted - ago for ago in (LOOK, LOOK / 2, timedelta(0))))
+        quiet = all(self._is_quiet(moment, policy) for moment in moments)
         quiet &= not self._simulation.checker.a_clock_was_set_since(self._spent_at - 2 * LOOK.total_seconds())
         self._hold("17", not quiet, "a backup is read in the quiet hours", job.server.uuid)
 
