@@ -85,8 +85,8 @@ def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
 @broken(
     "a listing that did not hold together is judged",
     "5",
-    insist={"a backup appears between pages": 2.4, "a backup vanishes between pages": 1.6},
-    first=29,
+    insist={"a backup appears between pages": 6, "a backup vanishes between pages": 8},
+    first=176,
 )
 def _judges_a_part() -> AbstractContextManager[Any]:
     return PATCH(daemon.core.plan, "_partial", lambda listing: None)

@@ -69,7 +69,10 @@ def _reads_nothing() -> AbstractContextManager[Any]:
 
 @broken("each proof that fails makes another backup", "17", insist={"archive damaged": 1}, first=38)
 def _makes_one_after_the_other() -> AbstractContextManager[Any]:
-    return PATCH(daemon.proving.proving.Proving, "_wants_another", lambda *_: True)
+    async def always(*_: Any) -> bool:
+        return True
+
+    return PATCH(daemon.proving.proving.Proving, "_wants_another", always)
 
 
 @broken("a server is emptied for an archive that nobody read", "19", insist={"restored by hand": 1}, first=5)

@@ -161,17 +161,20 @@ class ProofRules:
         return begins <= now.astimezone(ZoneInfo(policy["timezone"])).time() < ends
 
     def begins_once_more(self, rotation: Rotation) -> None:
-        """A rotation begins that no start asked for: the policy's newest backup is bad, or was when that was found."""
-        server, policy = rotation.uuid, rotation.policy
-        before = (one for one in self._simulation.recorder.rotations if one.uuid == server and one is not rotation)
+        """A rotation begins that no start asked for: the policy's newest backup is bad, or was when that was found. It
+        may have been deleted meanwhile, since a rotation waits for the one before it.
+        """
+        server, policy, recorder = rotation.uuid, rotation.policy, self._simulation.recorder
+        before = (one for one in recorder.rotations if one.uuid == server and one is not rotation)
         if any(one.once_more == rotation.once_more for one in before):
             return  # it is tried again, whatever has become of the bad one meanwhile
         if self._was_misled(rotation):
             return
-        rows = sorted(self._simulation.recorder.mirror[server].values(), key=lambda row: row.created, reverse=True)
-        mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
         bad |= self._bad_in_memory[rotation.process, server]
+        gone = {uuid: row for _, rows in recorder.versions[server] for uuid, row in rows.items() if uuid in bad}
+        rows = sorted((gone | recorder.mirror[server]).values(), key=lambda row: row.created, reverse=True)
+        mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
         self._hold("17", bool(bad & set(mine[:3])), "another backup is made, and the newest ones are not bad", server)
 
     def _was_misled(self, rotation: Rotation) -> bool:
