@@ -31,7 +31,9 @@ async def recall(journal: Journal, server_uuid: str) -> Remembered:
 
 
 async def _last_room(journal: Journal, server_uuid: str) -> datetime | None:
-    """Return when room was last made, or asked for and never answered."""
+    """Return when room was last made, or asked for and never answered. Of most servers one question tells: never."""
+    if await journal.last_step(server_uuid, (StepName.ROOM_DONE, StepName.ROOM, StepName.ROOM_REFUSED)) is None:
+        return None
     steps = (
         await journal.last_step(server_uuid, (StepName.ROOM_DONE,)),
         await journal.last_step(server_uuid, (StepName.ROOM, StepName.ROOM_REFUSED)),

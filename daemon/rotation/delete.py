@@ -78,7 +78,7 @@ async def _failed_last(run: Run, decided: Sequence[Verdict]) -> Sequence[Verdict
 
     `MOST_UNDELETED` that can never be deleted would otherwise end each rotation before it comes to the others.
     """
-    tried = await run.half_deleted()
+    tried = await run.half_deleted() if len(decided) > 1 else frozenset()
     return sorted(decided, key=lambda verdict: verdict.backup.uuid in tried)
 
 

@@ -17,20 +17,21 @@ from daemon.rotation.brake import Remembered
 from daemon.rotation.copied import copied_before
 from daemon.rotation.proven import proven_of, proven_rule
 from daemon.rotation.run import Run
+from daemon.state import Marks
 
 
 async def judge(run: Run, config: ServerConfig, listing: Listing) -> Plan:
     """Return the plan for that listing by that configuration, with this rotation's own deletions taken into account."""
-    braking = await brake_of(run, config)
+    braking, marks = await brake_of(run, config), await run.marks()
     return plan(
         listing,
         config.policy.retention,
-        ownership=await run.ownership(config),
+        ownership=config.ownership.knowing(marks.altered),
         brake=braking,
-        accepted=await run.accepted(),
-        asked=await run.half_deleted(),
+        accepted=marks.accepted,
+        asked=marks.asked,
         already_deleted=sum(one.successful and one.uuid not in braking.excused for one in run.deleted),
-        copied=await copies(run, config, listing),
+        copied=await copies(run, config, listing, marks),
         proven=await proofs(run, config),
     )
 
@@ -48,23 +49,26 @@ async def proofs(run: Run, config: ServerConfig) -> Proven:
     )
 
 
-async def copies(run: Run, config: ServerConfig, listing: Listing) -> tuple[Copied, ...]:
+async def copies(run: Run, config: ServerConfig, listing: Listing, marks: Marks) -> tuple[Copied, ...]:
     """Return what is in each store that must have a copy of a backup before that is deleted."""
     return await copied_before(
         config,
         run.known_server.uuid,
         listing,
         run.context.engine.catalogue,
-        ownership=await run.ownership(config),
-        accepted=await run.accepted(),
-        asked=await run.half_deleted(),
+        ownership=config.ownership.knowing(marks.altered),
+        accepted=marks.accepted,
+        asked=marks.asked,
         panel_ahead=run.panel_ahead(),
     )
 
 
 async def held_back(run: Run, config: ServerConfig, listing: Listing, verdict: Verdict) -> bool:
     """Return whether a store that must have a backup is not known to have it at this moment (invariant 14)."""
-    return bool(held_by(verdict, await copies(run, config, listing), run.panel_now()))
+    if not config.policy.copy_before_delete:
+        return False
+    copied = await copies(run, config, listing, await run.marks())
+    return bool(held_by(verdict, copied, run.panel_now()))
 
 
 async def tell_held(run: Run, config: ServerConfig, listing: Listing, held: tuple[Verdict, ...]) -> None:

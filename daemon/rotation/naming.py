@@ -5,9 +5,11 @@ the journal keeps the backup's uuid, and by that it is ours. A backup that a per
 purpose: in a listing, only alterations that panels are known to make count as the panel's.
 """
 
+from collections.abc import Iterable
+
 from daemon.core.altered import altered, has_time, unsafe_characters
 from daemon.core.model import Backup, Listing
-from daemon.core.names import Altered
+from daemon.core.names import Altered, Ownership
 from daemon.errors import ProblemCode, StateError
 from daemon.rotation.run import Run
 from daemon.state import StepName
@@ -19,11 +21,17 @@ async def compare_listed(run: Run, listing: Listing) -> None:
     Those are the new backup's and, after a create whose answer was lost or was a fork's, that of any backup made
     nevertheless.
     """
-    own = await run.ownership(run.config)
-    foreign = [b for b in listing.backups if has_time(b.name) and not own.owns(b.name, b.uuid)]
+    foreign = _foreign(listing.backups, run.config.ownership)
+    if foreign:
+        foreign = _foreign(foreign, run.config.ownership.knowing((await run.marks()).altered))
     for asked in await _unseen(run) if foreign else ():
         for backup in foreign:
             await compare(run, asked, backup)
+
+
+def _foreign(backups: Iterable[Backup], ownership: Ownership) -> list[Backup]:
+    """Return those that have a time in their name and are not the policy's own."""
+    return [one for one in backups if has_time(one.name) and not ownership.owns(one.name, one.uuid)]
 
 
 async def _unseen(run: Run) -> list[str]:

@@ -85,8 +85,8 @@ async def preview(
     listing = await client.backups(config.id)
     if listing.completeness is not Completeness.COMPLETE:
         listing = replace(listing, earlier=await journal.last_listing(server.uuid))
-    accepted, asked = await journal.accepted(server.uuid), await journal.asked(server.uuid)
-    known, ownership = await recall(journal, server.uuid), config.ownership.knowing(await journal.altered(server.uuid))
+    marks, known = await journal.marks(server.uuid), await recall(journal, server.uuid)
+    accepted, asked, ownership = marks.accepted, marks.asked, config.ownership.knowing(marks.altered)
     ahead = listing.taken_at - clock.now()
     brake = brake_of(config, known, once=max_deletions, panel_ahead=ahead)
     copied = await copied_before(

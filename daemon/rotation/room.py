@@ -43,18 +43,18 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
             raise at_limit(limit, disputed, refusal(config.name, ProblemCode.DISPUTED, disputed).hint)
         came = {State.GOOD} if earlier is None else await _came_of(run, earlier, limit, config, listing)
         open_still = earlier is not None and _may_still_be_done(run, earlier)
-        tried = await run.half_deleted()
+        marks = await run.marks()
         room = make_room(
             listing,
             config.policy.retention,
-            ownership=await run.ownership(config),
+            ownership=config.ownership.knowing(marks.altered),
             coming_name=name,
             brake=await brake_of(run, config),
-            accepted=await run.accepted(),
-            asked=tried - {earlier.detail["uuid"]} if earlier is not None and open_still else tried,
+            accepted=marks.accepted,
+            asked=marks.asked - {earlier.detail["uuid"]} if earlier is not None and open_still else marks.asked,
             in_vain=run.undeleted.keys(),
             again=State.GOOD not in came,
-            copied=await copies(run, config, listing),
+            copied=await copies(run, config, listing, marks),
             uncopied_may_go=config.policy.uncopied_may_go,
             proven=await proofs(run, config),
         )

@@ -16,7 +16,6 @@ from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.core.drills import DrillRecord
 from daemon.core.model import Backup, Listing, Server, Verdict
-from daemon.core.names import Ownership
 from daemon.errors import ProblemCode, StateError, TakenOverError
 from daemon.log import FilteringBoundLogger
 from daemon.panel.client import PanelClient
@@ -31,6 +30,7 @@ from daemon.state import (
     Engine,
     Journal,
     Locks,
+    Marks,
     MemoryLocks,
     ProofRecord,
     Step,
@@ -196,14 +196,9 @@ class Run:
             self.journal_failed(error)
             return otherwise
 
-    async def ownership(self, config: ServerConfig) -> Ownership:
-        """Return what makes a backup the policy's own: its templates, and the uuids of those that the panel renamed."""
-        altered = await self.from_journal(lambda journal: journal.altered(self.known_server.uuid), None)
-        return config.ownership if altered is None else config.ownership.knowing(altered)
-
-    async def accepted(self) -> frozenset[str]:
-        """Return the backups that an operator accepted as good."""
-        return await self.from_journal(lambda journal: journal.accepted(self.known_server.uuid), frozenset())
+    async def marks(self) -> Marks:
+        """Return what is remembered of single backups: which were accepted, may be half deleted, or were renamed."""
+        return await self.from_journal(lambda journal: journal.marks(self.known_server.uuid), Marks())
 
     async def earlier(self) -> tuple[Backup, ...]:
         """Return the good backups of the server's last known complete listing."""
@@ -224,7 +219,7 @@ class Run:
 
     async def half_deleted(self) -> frozenset[str]:
         """Return the backups whose deletion was asked for and not completed: their rows may have no file."""
-        return await self.from_journal(lambda journal: journal.asked(self.known_server.uuid), frozenset())
+        return (await self.marks()).asked
 
     async def deletion_asked(self, backup: Backup) -> None:
         """Record, before it leaves, that a deletion is asked for: nothing else would show that it was half done.

@@ -24,6 +24,7 @@ from daemon.errors import StateError
 from daemon.state.values import (
     Alert,
     CopyRecord,
+    Marks,
     ProofRecord,
     Rotation,
     Sample,
@@ -142,6 +143,10 @@ class Journal(Protocol):
 
     # Backups ---------------------------------------------------------------------------------------------------------
 
+    async def marks(self, server_uuid: str) -> Marks:
+        """Return all that is remembered of single backups of the server, at one moment."""
+        ...
+
     async def accepted(self, server_uuid: str) -> frozenset[str]:
         """Return the backups of the server that an operator accepted as not suspicious."""
         ...
@@ -150,7 +155,7 @@ class Journal(Protocol):
         """Record, durably, that an operator accepted the backup; a second time changes nothing."""
         ...
 
-    async def altered(self, server_uuid: str) -> dict[str, Altered]:
+    async def altered(self, server_uuid: str) -> Mapping[str, Altered]:
         """Return the backups of ours, by uuid, that the panel keeps under another name than was asked for."""
         ...
 

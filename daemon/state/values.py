@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from daemon.core import shares
 from daemon.core.agreement import Opinion
+from daemon.core.names import Altered
 from daemon.core.proof import Proof
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
@@ -39,6 +40,18 @@ class Step:
     name: str
     at: datetime
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is remembered of single backups of a server: those that an operator `accepted` as not suspicious, those
+    whose deletion was `asked` for and is not known to be completed, and, by their uuids, those that the panel keeps
+    under another name than was asked for.
+    """
+
+    accepted: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
+    altered: Mapping[str, Altered] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.core.proof import Level, Proof
 from daemon.errors import ServerBusyError, StateError
-from daemon.state import Alert, Holding, Journal, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
+from daemon.state import Alert, Holding, Journal, Marks, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.postgres import Postgres
 from tests.state.engines import ENGINES, KINDS, SERVERS, Place, Shared
@@ -330,6 +330,8 @@ async def test_what_is_remembered_of_a_backup(place: Place) -> None:
         assert await journal.accepted(UUID) == {"small"}
         assert await journal.altered(UUID) == {"renamed": Altered("asked", "kept")}
         assert await journal.asked(UUID) == {"half"}
+        marks = Marks(frozenset({"small"}), frozenset({"half"}), {"renamed": Altered("asked", "kept")})
+        assert (await journal.marks(UUID), await journal.marks(OTHER)) == (marks, Marks())
         assert [await journal.knows(UUID, uuid) for uuid in ("small", "by-hand", "never")] == [True, True, False]
         assert [await journal.asked_no_more(UUID, "half") for _ in range(2)] == [True, False]
         assert await journal.asked(UUID) == frozenset()

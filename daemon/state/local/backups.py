@@ -7,10 +7,15 @@ from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.state.local.store import Store
 from daemon.state.rows import read_backups, written, written_backups
+from daemon.state.values import Marks
 
 
 class Backups(Store):
     """Facts about backups that no panel tells."""
+
+    def marks(self, server_uuid: str) -> Marks:
+        """Return all that is remembered of single backups of the server."""
+        return Marks(self.accepted(server_uuid), self.asked(server_uuid), self.altered(server_uuid))
 
     def accepted(self, server_uuid: str) -> frozenset[str]:
         """Return the backups of the server that an operator accepted as not suspicious."""

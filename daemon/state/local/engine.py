@@ -79,6 +79,7 @@ class AwaitedJournal:
     running = _done_by_runner(SqliteJournal.running)
     last_step = _done_by_runner(SqliteJournal.last_step)
     unseen = _done_by_runner(SqliteJournal.unseen)
+    marks = _done_by_runner(SqliteJournal.marks)
     accepted = _done_by_runner(SqliteJournal.accepted)
     accept = _done_by_runner(SqliteJournal.accept)
     altered = _done_by_runner(SqliteJournal.altered)

@@ -1,31 +1,42 @@
 """What is recorded of single backups: accepted, renamed by the panel, half deleted; and the last complete listing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.state.postgres.store import Store
 from daemon.state.rows import read_backups, written, written_backups
+from daemon.state.values import Marks
+
+_MARKS = (
+    "SELECT ARRAY(SELECT backup_uuid FROM accepted WHERE server_uuid = $1) AS accepted,"
+    " ARRAY(SELECT backup_uuid FROM asked WHERE server_uuid = $1) AS asked,"
+    " ARRAY(SELECT ARRAY[backup_uuid, asked, name] FROM altered WHERE server_uuid = $1) AS altered"
+)
 
 
 class Backups(Store):
     """Facts about backups that no panel tells."""
 
+    async def marks(self, server_uuid: str) -> Marks:
+        """Return all that is remembered of single backups of the server."""
+        row = await self._row(_MARKS, server_uuid)
+        altered = {uuid: Altered(asked, name) for uuid, asked, name in row["altered"]}
+        return Marks(frozenset(row["accepted"]), frozenset(row["asked"]), altered)
+
     async def accepted(self, server_uuid: str) -> frozenset[str]:
         """Return the backups of the server that an operator accepted as not suspicious."""
-        rows = await self._rows("SELECT backup_uuid FROM accepted WHERE server_uuid = $1", server_uuid)
-        return frozenset(str(row["backup_uuid"]) for row in rows)
+        return (await self.marks(server_uuid)).accepted
 
     async def accept(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Record that an operator accepted the backup; a second time changes nothing."""
         statement = "INSERT INTO accepted (server_uuid, backup_uuid, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
         await self._write("accepted backup", statement, server_uuid, backup_uuid, written(at))
 
-    async def altered(self, server_uuid: str) -> dict[str, Altered]:
+    async def altered(self, server_uuid: str) -> Mapping[str, Altered]:
         """Return the backups of ours, by uuid, that the panel keeps under another name than was asked for."""
-        rows = await self._rows("SELECT backup_uuid, asked, name FROM altered WHERE server_uuid = $1", server_uuid)
-        return {str(row["backup_uuid"]): Altered(str(row["asked"]), str(row["name"])) for row in rows}
+        return (await self.marks(server_uuid)).altered
 
     async def was_altered(self, server_uuid: str, backup_uuid: str, altered: Altered, at: datetime) -> None:
         """Record that the panel keeps a backup of ours under another name."""
@@ -43,8 +54,7 @@ class Backups(Store):
 
     async def asked(self, server_uuid: str) -> frozenset[str]:
         """Return the backups of the server whose deletion was asked for and is not known to be completed."""
-        rows = await self._rows("SELECT backup_uuid FROM asked WHERE server_uuid = $1", server_uuid)
-        return frozenset(str(row["backup_uuid"]) for row in rows)
+        return (await self.marks(server_uuid)).asked
 
     async def ask(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:
         """Record that the backup's deletion is about to be asked for."""
