@@ -19,7 +19,7 @@ COPY container/requirements.txt ./container/
 RUN python -m pip --no-cache-dir --disable-pip-version-check download --require-hashes --no-deps \
     --only-binary=:all: --dest /wheels --requirement container/requirements.txt
 COPY constraints.txt ./
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY daemon ./daemon
 RUN python -m venv --without-pip /opt/ptero-backupd
 RUN python -m pip --python /opt/ptero-backupd/bin/python --no-cache-dir --disable-pip-version-check \

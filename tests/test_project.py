@@ -82,6 +82,18 @@ def test_every_dependency_is_pinned_to_what_it_may_be() -> None:
         assert requirement.specifier.contains(normalised[requirement.name.lower()]), text
 
 
+@pytest.mark.parametrize("address", ["", "https://forge.example/owner/ptero-backupd/"])
+def test_the_package_names_the_addresses_that_its_builder_gives(address: str) -> None:
+    """The release workflow does; no host is known to this repository."""
+    backend = (sys.executable, "-m", "hatchling", "metadata", "urls")
+    told = run(*backend, env={**os.environ, "PROJECT_URL": address})
+    assert told.returncode == 0, told.stderr
+    named = json.loads(told.stdout)
+    assert set(named) == ({"Repository", "Documentation", "Issues", "Changelog"} if address else set())
+    assert all(url.startswith(address.rstrip("/")) for url in named.values())
+    assert "PROJECT_URL: ${{ github.server_url }}" in (ROOT / ".github/workflows/release.yml").read_text()
+
+
 def test_constraints_name_versions_and_nothing_else() -> None:
     """No host, no path, no option."""
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
