@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Protocol, TypeVar
 
 from daemon.errors import JournalBusyError, StateError
@@ -18,6 +19,9 @@ Result = TypeVar("Result")
 
 SLOW_SECONDS = 1.0
 """After so long the operator is told that the state is waited for."""
+
+QUIET_SECONDS = 60.0
+"""And not again for so long."""
 
 ANSWER_SECONDS = 30.0
 """After so long it is waited for no longer: the disk hangs. What was asked for may still be done."""
@@ -70,7 +74,7 @@ class Worker:
     ending, even if the disk hangs. While it hangs only the first calls wait for it: after one was given up, the others
     fail at once until the disk answers. Otherwise hundreds of rotations would wait one after the other.
 
-    `on_slow` is called once when a call takes long, and again only after one was quick.
+    `on_slow` is called when a call takes long; again only after one was quick, and after `QUIET_SECONDS`.
     """
 
     patience = BUSY_SECONDS
@@ -78,6 +82,7 @@ class Worker:
     def __init__(self, on_slow: Callable[[], None] = lambda: None) -> None:
         self._on_slow = on_slow
         self._said = False
+        self._said_at = -inf
         self._hangs = False
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -149,8 +154,9 @@ class Worker:
         self._waiting.put(work)
 
     def _say(self) -> None:
-        if not self._said:
-            self._said = True
+        now = asyncio.get_running_loop().time()
+        if not self._said and now - self._said_at >= QUIET_SECONDS:
+            self._said, self._said_at = True, now
             self._on_slow()
 
 

@@ -69,6 +69,7 @@ async def test_a_disk_that_hangs_is_waited_for_no_longer_than_the_bound_and_told
     """The loop goes on; what was asked for may be done later; after a quick call it would be told again."""
     monkeypatch.setattr(runner, "SLOW_SECONDS", 0.02)
     monkeypatch.setattr(runner, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "QUIET_SECONDS", 0.0)
     told: list[None] = []
     worker, answers = Worker(lambda: told.append(None)), threading.Event()
     waiting = [asyncio.create_task(worker.run(answers.wait)) for _ in range(3)]
@@ -82,6 +83,37 @@ async def test_a_disk_that_hangs_is_waited_for_no_longer_than_the_bound_and_told
     with pytest.raises(JournalBusyError):
         await worker.run(answers.wait)
     answers.set()
+    worker.close()
+    assert len(told) == 2
+
+
+async def test_slow_calls_with_quick_ones_between_them_are_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process holds the journal, each look at it is slow, and the look at the locks beside it quick."""
+    monkeypatch.setattr(runner, "SLOW_SECONDS", 0.02)
+    told: list[None] = []
+    slow = asyncio.Event()
+
+    def tell() -> None:
+        told.append(None)
+        slow.set()
+
+    worker, answers = Worker(tell), threading.Event()
+
+    async def one_slow_call() -> None:
+        answers.clear()
+        call = asyncio.create_task(worker.run(answers.wait))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(slow.wait(), timeout=0.1)
+        slow.clear()
+        answers.set()
+        await call
+        await worker.run(lambda: None)
+
+    for _ in range(3):
+        await one_slow_call()
+    assert len(told) == 1
+    monkeypatch.setattr(runner, "QUIET_SECONDS", 0.0)
+    await one_slow_call()
     worker.close()
     assert len(told) == 2
 
