@@ -557,7 +557,7 @@ def test_a_journal_that_was_deleted_under_us_is_not_written_on(journal: SqliteJo
     """SQLite would go on with the deleted file, and a restart would find nothing."""
     path = tmp_path / "state" / "history.sqlite3"
     path.rename(path.with_suffix(".gone"))
-    with pytest.raises(StateError, match="No such file"):
+    with pytest.raises(StateError, match="sqlite3 was removed or replaced"):
         begin(journal)
     path.touch()
     with pytest.raises(StateError, match="replaced while it was open") as caught:

@@ -590,6 +590,21 @@ async def test_a_state_that_fails_meanwhile_is_opened_anew(
         assert [row.result for row in journal.recent(limit=1)] == ["done"]
 
 
+@pytest.mark.parametrize("part", ["-wal", "-shm"])
+async def test_a_journal_that_lost_a_part_is_opened_anew(rig: Rig, part: str) -> None:
+    """Somebody deleted a file beside the database: after a kill, what is written there would be found by nobody."""
+    assert (await rig.rotate()).result is Result.DONE
+    lost = rig.folder / "state" / f"history.sqlite3{part}"
+    lost.unlink()
+    await keep_state(rig.context)
+    assert rig.context.state_trouble is None
+    rig.fill(5)
+    outcome = await rig.rotate()
+    assert (outcome.result, len(outcome.deleted) > 0, outcome.problems) == (Result.DONE, True, ())
+    assert lost.exists()
+    assert [row.result for row in await rig.context.journal.recent()] == ["done", "done"]
+
+
 async def test_while_the_state_fails_it_is_known_and_mended_at_the_next_rotation(rig: Rig, history: list[str]) -> None:
     """A failed write, and a lock that cannot be made, are both trouble with the state."""
     locks = rig.folder / "state" / "locks"

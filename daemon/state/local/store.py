@@ -23,6 +23,7 @@ from daemon.state.local.file import in_memory, lacks_index, opened, set_patience
 from daemon.state.local.schema import transaction
 
 FILE_NAME = "history.sqlite3"
+_SUFFIXES = ("", "-wal", "-shm")  # of the files that stay as long as it is open
 
 
 class Store:
@@ -39,7 +40,7 @@ class Store:
                 self._connection = held.enter_context(in_memory())
             else:
                 self._connection, self.set_aside = held.enter_context(opened(path, to_look=to_look, keep=keep))
-                self._inode = path.lstat().st_ino
+                self._inodes = _inodes(path)
             self._patience = file.BUSY_SECONDS if patience is None else patience
             set_patience(self._connection, self._patience)
             self._held = held.pop_all()
@@ -161,8 +162,23 @@ class Store:
         return f"the journal {self._path}" if self._path else "the journal in memory"
 
     def _still_there(self) -> None:
-        """Raise StateError if somebody deleted or replaced the file: SQLite would go on writing where no restart finds
-        it.
+        """Raise StateError if somebody deleted or replaced one of the files: SQLite would go on writing where no
+        restart finds it.
         """
-        if self._path and self._path.lstat().st_ino != self._inode:
-            raise StateError(f"{self._title} was replaced while it was open", hint="a daemon opens it anew")
+        if self._path is None:
+            return
+        found = _inodes(self._path)
+        for name, inode in self._inodes.items():
+            if found.get(name) != inode:
+                text = f"{self._title}: {name} was removed or replaced while it was open"
+                raise StateError(text, hint="a daemon opens it anew")
+
+
+def _inodes(path: Path) -> dict[str, int]:
+    """Return which files a journal consists of at the moment, by their names: the database, and those beside it."""
+    found = {}
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            file = path.with_name(path.name + suffix)
+            found[file.name] = file.lstat().st_ino
+    return found
