@@ -142,7 +142,7 @@ def _stops_at_the_first() -> AbstractContextManager[Any]:
     first=24,
 )
 def _forgets_what_was_half_deleted() -> AbstractContextManager[Any]:
-    real = original(Run, "marks")
+    real = Run.marks
 
     async def marks(self: Run) -> Any:
         return replace(await real(self), asked=frozenset())
