@@ -60,6 +60,7 @@ class Alerts:
         await self._record.start()
         self.reload(self._config, self._share)
         await self._record.agree()
+        await self._tracker.proofs.agree()
         self._looking = asyncio.create_task(self._look_now_and_then(), name="overdue backups")
 
     def reload(self, config: Config, share: Share | None = None) -> None:
@@ -107,6 +108,7 @@ class Alerts:
             try:
                 await self._record.agree()
                 await self._record.recall_left()
+                await self._tracker.proofs.agree()
                 for number, server in enumerate(list(self._record.scope.servers.values()), 1):
                     await self._look_at(server, self._clock.now())
                     await self._look_at_copies(server)

@@ -96,9 +96,14 @@ class ServerConfig:
         return Ownership((self.policy.template, *self.policy.also_own), self.name)
 
     @property
+    def identifier(self) -> str:
+        """The first 8 characters of its uuid, known without a panel, whichever of both `id` is."""
+        return self.id[:8]
+
+    @property
     def starts(self) -> Starts:
-        """When its rotations start. The splay depends on the id's first 8 characters, known without a panel."""
-        return Starts(self.policy.schedule, self.policy.zone, self.policy.splay, self.id[:8])
+        """When its rotations start. The splay depends on the identifier."""
+        return Starts(self.policy.schedule, self.policy.zone, self.policy.splay, self.identifier)
 
 
 @dataclass(frozen=True, slots=True)

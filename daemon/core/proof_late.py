@@ -14,12 +14,12 @@ PATIENCE = 2
 
 
 def late_at(
-    waiting: Collection[datetime], read: datetime | None, *, asked: datetime, within: timedelta, starts: Starts
+    waiting: Collection[datetime], read: datetime | None, *, asked: datetime | None, within: timedelta, starts: Starts
 ) -> datetime | None:
     """Return from when on a server lacks a proof; None while none is lacking.
 
     `waiting` is when those good backups were made that are newer than all that were read, and `read` when the newest of
-    these was, None if there is none. Proofs are asked for since `asked`.
+    these was, None if there is none. Proofs are asked for since `asked`, None if nobody has asked for any yet.
 
     The wait begins with the first backup that was made after `read`. That may be deleted by now, so it is counted from
     when it should have been made by the schedule, or from the oldest that is there if this is earlier; where none was
@@ -34,4 +34,6 @@ def late_at(
     begun = asked
     if read is not None:
         begun = min(starts.after(read + interval / PATIENCE), oldest)  # the clocks may differ, so not the same start
+    if begun is None:
+        return None
     return max(begun + within, oldest + min(within, interval / PATIENCE))

@@ -50,4 +50,4 @@ class Attempts:
         except StateError as error:
             log.warning("journal_unreadable", server=server.name, text=error.text)
             return []
-        return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])]
+        return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.identifier)]

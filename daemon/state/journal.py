@@ -25,6 +25,7 @@ from daemon.state.values import (
     Alert,
     CopyRecord,
     Marks,
+    ProofAsked,
     ProofRecord,
     Rotation,
     Sample,
@@ -307,6 +308,16 @@ class Journal(Protocol):
         """Record that so many more bytes are about to be read on that day, and forget the days before."""
         ...
 
+    async def proofs_asked(self) -> list[ProofAsked]:
+        """Return since when proofs are asked for of each server of which they are, by panel and identifier."""
+        ...
+
+    async def ask_proofs(self, asked: Collection[ProofAsked], no_more: Collection[tuple[str, str]] = ()) -> None:
+        """Record since when proofs are asked for of these servers, in place of what was recorded of them, and forget it
+        of those, by panel and identifier, of which they are asked for `no_more`: all of it or nothing.
+        """
+        ...
+
     # Drills ----------------------------------------------------------------------------------------------------------
 
     async def drills(self, server: str | None = None, limit: int = MOST_DRILLS) -> list[DrillRecord]:
@@ -333,6 +344,6 @@ class Journal(Protocol):
 
         Age spares each server's newest attempt, since its time decides whether a start was missed. Both spare the
         rotations that last made room and last saw a backup turn good. Records of a backup are forgotten only once a
-        listing lacks it, or its server is long gone.
+        listing lacks it, or its server is long gone; so is since when proofs of a server are asked for.
         """
         ...

@@ -19,6 +19,7 @@ from daemon.state.values import (
     CopyEvent,
     CopyRecord,
     Holding,
+    ProofAsked,
     ProofRecord,
     Rotation,
     Sample,
@@ -144,6 +145,20 @@ def written_proof(record: ProofRecord) -> dict[str, object]:
         "bytes": one.bytes,
         "worlds": json.dumps(one.worlds),
     }
+
+
+def read_asked(row: Row) -> ProofAsked:
+    return ProofAsked(
+        panel=_text(row["panel"]),
+        identifier=_text(row["identifier"]),
+        level=Level(row["level"]),
+        since=read_rfc3339(row["since"]),
+    )
+
+
+def written_asked(asked: Iterable[ProofAsked]) -> list[tuple[object, ...]]:
+    """Return the rows, each in the order of the table's columns."""
+    return [(one.panel, one.identifier, one.level.value, written(one.since)) for one in asked]
 
 
 def read_drill(row: Row) -> DrillRecord:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from daemon.core import shares
 from daemon.core.agreement import Opinion
 from daemon.core.names import Altered
-from daemon.core.proof import Proof
+from daemon.core.proof import Level, Proof
 
 Trigger = Literal["schedule", "catch-up", "retry", "resume", "manual"]
 
@@ -251,3 +251,21 @@ class ProofRecord:
     server: str
     server_uuid: str
     proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class ProofAsked:
+    """Since when the daemon asks for proofs of a server to that level, by our own clock.
+
+    The server is named by its panel's configured name and its identifier, since neither needs a panel that answers.
+    """
+
+    panel: str
+    identifier: str
+    level: Level
+    since: datetime
+
+    @property
+    def server(self) -> tuple[str, str]:
+        """Which server it is."""
+        return self.panel, self.identifier

@@ -1,10 +1,15 @@
 """How the backups of each server are proven: read from the journal when asked, at most every few seconds.
 
-So it also knows what `prove` in another process found. Where nothing is to be proven it reads and keeps nothing.
+So it also knows what `prove` in another process found. Where nothing is to be proven it reads and keeps nothing of
+that.
+
+Since when proofs are asked for of a server stands in the journal, so that no restart begins the wait of one that was
+never read anew, and `status` counts from the same moment.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,8 +19,9 @@ from daemon.core.proof import PANEL, Level, Proof, Proofs
 from daemon.core.proof_due import provable, unread
 from daemon.core.proof_late import late_at
 from daemon.core.units import format_duration
+from daemon.errors import StateError
 from daemon.rotation.run import RotationContext
-from daemon.state import ProofRecord
+from daemon.state import Journal, ProofAsked, ProofRecord
 from daemon.status.history import Good, ServerHistory
 from daemon.status.lately import Lately
 
@@ -70,12 +76,17 @@ class ProofCounts:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+AllAsked = Mapping[tuple[str, str], ProofAsked]
+"""Since when proofs are asked for, by panel and identifier."""
+
+
 def proof_status(
-    server: ServerConfig, known: Collection[Proof], history: ServerHistory, asked: datetime | None = None
+    server: ServerConfig, known: Collection[Proof], history: ServerHistory, asked: AllAsked
 ) -> ProofStatus | None:
     """Return how a server stands by all that is known of it; None if nothing is to be proven.
 
-    Proofs are asked for since `asked`, if known. Readings in a store that it is not copied to any more say nothing.
+    A server that was never read is not late while nothing in `asked` says since when a proof so deep is asked for.
+    Readings in a store that it is not copied to any more say nothing.
     """
     rules, places = server.policy.prove, {PANEL, *server.policy.copies}
     if rules is None:
@@ -93,6 +104,8 @@ def proof_status(
     waiting = unread(provable(verdicts, server.policy.scope), last_read)
     if (newest := history.good) is not None and (last_read is None or _is_newer(newest, last_read)):
         waiting.append(newest.at)  # another process may have made it since those were seen
+    begun = asked.get(_key(server))
+    since = begun.since if begun and begun.level is rules.level else None
     return ProofStatus(
         rules.level,
         max(proven, key=lambda one: (one.made_at, one.at), default=None),
@@ -103,7 +116,7 @@ def proof_status(
         late_at(
             waiting,
             last_read.made_at if last_read else None,
-            asked=max(history.since, asked or history.since),
+            asked=since,
             within=rules.newest_within,
             starts=server.starts,
         ),
@@ -122,15 +135,23 @@ class ProofsTracker:
         self._context = context
         self.counts = ProofCounts()
         self.wanted = False
-        self._asked: dict[tuple[str, Level], datetime] = {}
+        self._asked: AllAsked = {}
+        self._not_asked: frozenset[tuple[str, str]] = frozenset()
+        """The servers of which no proofs are asked for."""
+
+        self._agrees: Journal | None = None
+        """The journal that says the same of both."""
+
         self._seen: Lately[Mapping[str, list[Proof]]] = Lately(context, self._look)
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
-        ruled = [(server.name, rules.level) for server in config.servers.values() if (rules := server.policy.prove)]
-        now = self._context.clock.now()
-        self._asked = {one: self._asked.get(one, now) for one in ruled}
-        self.wanted = bool(ruled)
+        now, servers = self._context.clock.now(), config.servers.values()
+        asked = {_key(one): ProofAsked(*_key(one), rules.level, now) for one in servers if (rules := one.policy.prove)}
+        self._asked = _earliest(asked, self._asked)
+        self._not_asked = frozenset(_key(one) for one in servers if one.policy.prove is None)
+        self._agrees = None
+        self.wanted = bool(asked)
         self._seen.changed()
         if not self.wanted:
             self.forget()
@@ -138,6 +159,26 @@ class ProofsTracker:
     def forget(self) -> None:
         """Know nothing of any proof until the journal is read again."""
         self._seen.forget()
+        self._agrees = None
+
+    async def agree(self) -> None:
+        """Let the journal and this daemon say the same of since when proofs are asked for: once after each reload, and
+        again with a journal that is opened anew. Where that fails, what is known here stands until the next call.
+        """
+        journal, before = self._context.journal, self._asked
+        if self._agrees is journal or self._context.opening_trouble is not None:
+            return
+        with suppress(StateError):
+            stored = by_key(await journal.proofs_asked())
+            if self._asked is not before:
+                return  # a reload came meanwhile, or another call was faster
+            asked = self._asked = _earliest(before, stored)
+            new = [one for one in asked.values() if stored.get(one.server) != one]
+            no_more = stored.keys() & self._not_asked
+            if new or no_more:
+                await journal.ask_proofs(new, no_more)
+            if self._asked is asked:
+                self._agrees = journal
 
     def proved(self, record: ProofRecord, size: int, seconds: float) -> None:
         """Take in a proof that was done."""
@@ -150,15 +191,15 @@ class ProofsTracker:
 
     async def of(self, server: ServerConfig, history: ServerHistory) -> ProofStatus | None:
         """Return how a server is proven; None if it is not to be, or while that is not known."""
-        rules = server.policy.prove
-        if not self.wanted or rules is None:
+        if not self.wanted or server.policy.prove is None:
             return None
         seen = await self._seen.value()
         if seen is None:
             return None
-        return proof_status(server, seen.get(server.name, ()), history, self._asked.get((server.name, rules.level)))
+        return proof_status(server, seen.get(server.name, ()), history, self._asked)
 
     async def _look(self) -> Mapping[str, list[Proof]]:
+        await self.agree()
         return by_server(await self._context.journal.proofs())
 
 
@@ -168,3 +209,22 @@ def by_server(records: list[ProofRecord]) -> dict[str, list[Proof]]:
     for record in records:
         found.setdefault(record.server, []).append(record.proof)
     return found
+
+
+def by_key(asked: Iterable[ProofAsked]) -> AllAsked:
+    """Return since when proofs are asked for of each server, as `proof_status` takes it."""
+    return {one.server: one for one in asked}
+
+
+def _key(server: ServerConfig) -> tuple[str, str]:
+    return server.panel.name, server.identifier
+
+
+def _earliest(asked: AllAsked, known: AllAsked) -> AllAsked:
+    """Return what is asked for, since the earlier moment of both where a proof so deep was asked for before."""
+
+    def earlier(one: ProofAsked) -> ProofAsked:
+        other = known.get(one.server)
+        return other if other and other.level is one.level and other.since < one.since else one
+
+    return {key: earlier(one) for key, one in asked.items()}

@@ -89,7 +89,7 @@ def from_stored(stored: StoredSnapshot) -> Snapshot | None:
 
 def is_of(row: Rotation, server: ServerConfig) -> bool:
     """Return whether a rotation was this server's; another may have had its name before."""
-    return row.panel == server.panel.name and row.server_uuid.startswith(server.id[:8])
+    return row.panel == server.panel.name and row.server_uuid.startswith(server.identifier)
 
 
 def _read_watch(row: Mapping[str, Any]) -> ServerHistory | None:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.core.proof import Level, Proof
 from daemon.core.proof_due import ProofRules
+from daemon.errors import StateError
 from daemon.state import ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory
@@ -100,6 +101,81 @@ async def test_a_server_that_was_never_read_is_late_so_long_after_proofs_are_con
         stage.tracker.histories["survival"] = before
         await stage.clock.sleep(HOUR)
     assert stage.messages[1]["text"] == "no backup waits for a proof"
+
+
+def never_read(stage: Stage) -> None:
+    """Let the server have a good backup from long ago, of which no proof is known."""
+    before = ServerHistory(BEGIN - timedelta(days=99), BEGIN + timedelta(days=99))
+    stage.tracker.histories["survival"] = replace(before, good=Good(BEGIN - timedelta(days=9)))
+
+
+async def late_at(stage: Stage) -> datetime | None:
+    """From when on a proof of the server is late."""
+    never_read(stage)
+    proof = await stage.tracker.proof_of("survival")
+    assert proof
+    return proof.late_at
+
+
+async def test_no_restart_begins_the_wait_of_a_server_that_was_never_read_anew(stage: Stage) -> None:
+    """Nor does a reload; so a daemon that starts each day tells it all the same."""
+    for hours, told in ((30, 0), (17, 0), (2, 1)):
+        async with stage.running():
+            assert await late_at(stage) == BEGIN + timedelta(days=2)
+            await stage.clock.sleep(hours * HOUR / 2)
+            stage.tracker.follow(stage.config)
+            await stage.clock.sleep(hours * HOUR / 2)
+            assert stage.said == ["survival: the proof is late"] * told
+
+
+@pytest.mark.parametrize("rules", [None, ProofRules(level=Level.WALKED)], ids=["none", "another level"])
+async def test_the_wait_begins_anew_where_no_proof_so_deep_was_asked_for_meanwhile(
+    stage: Stage, rules: ProofRules | None
+) -> None:
+    """Whether a reload told the daemon of that, or a start."""
+    before, survival = stage.config, stage.config.servers["survival"]
+    changed = replace(before, servers={"survival": replace(survival, policy=replace(survival.policy, prove=rules))})
+    async with stage.running():
+        for config in (before, changed, before):
+            stage.tracker.follow(config)
+            await stage.clock.sleep(HOUR)
+        assert await late_at(stage) == BEGIN + timedelta(days=2, hours=2)
+    for config in (changed, before):
+        stage.config = config
+        async with stage.running():
+            await stage.clock.sleep(HOUR)
+    async with stage.running():
+        assert await late_at(stage) == BEGIN + timedelta(days=2, hours=4)
+
+
+async def test_a_state_that_takes_nothing_hides_neither_proofs_nor_since_when_they_are_asked_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the daemon knows is written once that is possible again; and once, not at each look."""
+    written: list[object] = []
+
+    def broken(*_: object) -> None:
+        written.append(None)
+        raise StateError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteJournal, "ask_proofs", broken)
+        async with stage.running():
+            await stage.clock.sleep(HOUR)
+            assert await late_at(stage) == BEGIN + timedelta(days=2)
+            assert len(written) > 1
+            assert stage.journal.proofs_asked() == []
+            patched.undo()
+            await stage.clock.sleep(HOUR)
+    (asked,) = stage.journal.proofs_asked()
+    assert asked.since == BEGIN
+    monkeypatch.setattr(SqliteJournal, "ask_proofs", broken)
+    written.clear()
+    async with stage.running():
+        assert await late_at(stage) == BEGIN + timedelta(days=2)
+        monkeypatch.setattr(SqliteJournal, "proofs_asked", broken)
+        await stage.clock.sleep(24 * HOUR)
+    assert written == []
 
 
 async def test_a_state_that_cannot_be_read_ends_no_freeze(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -718,6 +718,29 @@ def test_status_says_overdue_where_the_page_does(cli: Cli, panel: Panel, environ
     assert (lobby["overdue"], lobby["held"], lobby["troubles"]) == (False, None, [])
 
 
+def test_status_says_that_a_proof_is_late_where_the_page_does(
+    cli: Cli, panel: Panel, environment: Path, clock: FakeClock
+) -> None:
+    """Of a server that was never read: not before a daemon asks for it, and so long after the first one that did."""
+    state = environment / ".local/state/ptero-backupd"
+    panel.configure(extra='prove = { newest_within = "2d" }')
+    see(state, panel, clock.now() - timedelta(days=9))
+
+    def status() -> tuple[object, list[object]]:
+        survival = cli("--config", panel.config, "status", "--json").json["servers"][0]
+        return survival["proof"]["late_at"], [one["text"] for one in survival["troubles"] if one["kind"] == "unproven"]
+
+    assert status() == (None, [])
+    due = clock.now() + timedelta(days=2)
+    for hours, late in ((0, False), (47, False), (1, True)):
+        clock.elapsed += hours * 3600
+        page = on_the_page(panel.config, state, clock)
+        assert page.proof
+        assert page.proof.late_at == due
+        told = [trouble.text for trouble in page.troubles if trouble.kind == "unproven"]
+        assert (bool(told), status()) == (late, (rfc3339(due), told))
+
+
 @pytest.mark.parametrize(
     ("ended", "shown"),
     [

@@ -39,6 +39,7 @@ def test_nothing_is_late_where_nothing_waits() -> None:
     """However long ago something was read."""
     assert late_at([], on(-99), asked=on(-99), within=DAY, starts=DAILY) is None
     assert late_at([], None, asked=on(-99), within=DAY, starts=DAILY) is None
+    assert late_at([on(-9)], None, asked=None, within=DAY, starts=DAILY) is None
 
 
 def test_a_backup_may_wait_so_long_for_its_proof_and_newer_ones_put_nothing_off() -> None:

@@ -18,7 +18,18 @@ from daemon.core.model import Backup
 from daemon.core.names import Altered
 from daemon.core.proof import Level, Proof
 from daemon.errors import ServerBusyError, StateError
-from daemon.state import Alert, Holding, Journal, Marks, ProofRecord, Rotation, Sample, ShelfRecord, Snapshot
+from daemon.state import (
+    Alert,
+    Holding,
+    Journal,
+    Marks,
+    ProofAsked,
+    ProofRecord,
+    Rotation,
+    Sample,
+    ShelfRecord,
+    Snapshot,
+)
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.postgres import Postgres
 from tests.state.engines import ENGINES, KINDS, SERVERS, Place, Shared
@@ -482,6 +493,35 @@ async def test_what_an_operator_accepted_of_a_proof_stays_accepted_while_the_sam
         await journal.record_proof(ProofRecord("survival", UUID, replace(torn, at=AT + MINUTE)))
         await journal.record_proof(ProofRecord("survival", UUID, replace(copy, problems=("zeroed",))))
         assert [one.proof.accepted for one in await journal.proofs(UUID) if one.proof.problems] == [True, False, False]
+
+
+async def test_since_when_proofs_are_asked_for_is_kept_until_they_are_no_more(place: Place) -> None:
+    """One moment and one level of each server; a server of that identifier at another panel is another."""
+    one = ProofAsked("main", UUID[:8], Level.SANE, AT + timedelta(microseconds=1))
+    elsewhere, other = replace(one, panel="spare", since=AT), ProofAsked("main", OTHER[:8], Level.READ, AT)
+    deeper = replace(other, level=Level.WALKED, since=AT + MINUTE)
+    async with place.opened() as (_, journal):
+        assert await journal.proofs_asked() == []
+        await journal.ask_proofs([other, one, elsewhere])
+        assert await journal.proofs_asked() == [one, other, elsewhere]
+        await journal.ask_proofs([deeper], {elsewhere.server, ("main", "ffffffff")})
+        assert await journal.proofs_asked() == [one, deeper]
+        await journal.ask_proofs([], [])
+    async with place.opened() as (_, journal):
+        assert await journal.proofs_asked() == ([one, deeper] if place.lasts else [])
+
+
+async def test_since_when_proofs_are_asked_for_is_forgotten_with_a_server_that_is_long_gone(place: Place) -> None:
+    """Not before it had its first rotation, and not while one is remembered."""
+    asked = [ProofAsked("main", uuid[:8], Level.SANE, AT) for uuid in (UUID, OTHER)]
+    year = timedelta(days=401)
+    async with place.opened() as (_, journal):
+        await journal.ask_proofs(asked)
+        await journal.prune(AT + timedelta(days=1))
+        assert await journal.proofs_asked() == asked
+        await journal.listed(UUID, [], AT + year)
+        await journal.prune(AT + year)
+        assert await journal.proofs_asked() == asked[:1]
 
 
 async def test_what_was_read_is_summed_up_by_day(place: Place) -> None:

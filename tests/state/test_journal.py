@@ -18,8 +18,9 @@ import pytest
 from daemon.core.applied import AppliedRetention
 from daemon.core.model import Backup
 from daemon.core.names import Altered
+from daemon.core.proof import Level
 from daemon.errors import JournalBusyError, JournalDamagedError, StateError
-from daemon.state import Rotation, Snapshot
+from daemon.state import ProofAsked, Rotation, Snapshot
 from daemon.state.local import file as history_file
 from daemon.state.local import schema
 from daemon.state.local.journal import SqliteJournal
@@ -670,6 +671,23 @@ def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with SqliteJournal.open(tmp_path) as journal:
             assert len(journal.recent()) == 1
             assert journal._connection.execute("SELECT mood FROM rotation").fetchone()[0] == "calm"
+
+
+def test_a_journal_that_says_nothing_of_proofs_asked_for_gets_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that the version before wrote, with what it holds."""
+    earlier = next(n for n, one in enumerate(schema.MIGRATIONS) if "proof_asked" in "".join(one))
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:earlier])
+        with SqliteJournal.open(tmp_path) as journal:
+            begin(journal)
+    asked = ProofAsked("main", UUID[:8], Level.SANE, AT)
+    with SqliteJournal.open(tmp_path) as journal:
+        assert (len(journal.recent()), journal.proofs_asked()) == (1, [])
+        journal.ask_proofs([asked])
+    with SqliteJournal.open(tmp_path) as journal:
+        assert journal.proofs_asked() == [asked]
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

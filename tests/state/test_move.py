@@ -11,8 +11,9 @@ from daemon.core.applied import AppliedRetention
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.model import Backup
 from daemon.core.names import Altered
+from daemon.core.proof import Level
 from daemon.errors import StateError
-from daemon.state import Alert, CopyEvent, CopyRecord, Holding, ShelfRecord, Snapshot, engine_for
+from daemon.state import Alert, CopyEvent, CopyRecord, Holding, ProofAsked, ShelfRecord, Snapshot, engine_for
 from daemon.state.local.store import FILE_NAME
 from daemon.state.move import move_state
 from tests.postgres import Postgres
@@ -52,6 +53,7 @@ async def folder(tmp_path: Path) -> Path:
     queue = CopyQueue().asked("survival", ["nas"], AT, fresh=True).store_failed("usb", AT, "gone", server="survival")
     await journal.requeue_copies(CopyQueue(), queue)
     await journal.record_copies([CopyRecord(CopyEvent.MADE, AT, "survival", UUID, "nas", "b-1", "auto-1", 2**40)])
+    await journal.ask_proofs([ProofAsked("main", UUID[:8], Level.SANE, AT)])
     await journal.close()
     await engine.catalogue.remember(ShelfRecord(Holding("nas", "main", UUID, AT, 2, 700, None), "…"))
     await engine.catalogue.installation()
@@ -80,6 +82,7 @@ async def test_what_moves_to_a_cluster_and_back_is_what_it_was(
     back = await move_state(cluster, tmp_path / "back")
     assert there == back
     assert (there["rotation"], there["step"], there["shelf"]) == (ROTATIONS + 1, 1, 1)
+    assert there["proof_asked"] == 1
     assert dump(tmp_path / "back") == dump(folder)
     ours, theirs = engine_for(folder), engine_for(tmp_path / "back")
     assert await theirs.catalogue.installation() == await ours.catalogue.installation()

@@ -14,8 +14,10 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
+from daemon.core.proof import Level
 from daemon.errors import DiskFullError, JournalBusyError, StateError
-from daemon.state import Engine, Holding, Journal, ShelfRecord, engine_for
+from daemon.state import Engine, Holding, Journal, ProofAsked, ShelfRecord, engine_for
+from daemon.state.postgres import schema
 from daemon.state.postgres.connect import _SESSION, Connection, tls
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.members import Members
@@ -148,6 +150,24 @@ async def test_tables_of_a_newer_version_are_refused(cluster: ClusterConfig, pos
         for call in (engine.open, engine.look, engine.check):
             with pytest.raises(StateError, match="made by a newer ptero-backupd"):
                 await call()
+
+
+async def test_tables_of_an_earlier_version_get_what_they_lack(
+    cluster: ClusterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what they hold."""
+    earlier = next(n for n, one in enumerate(schema.MIGRATIONS) if "proof_asked" in "".join(one))
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:earlier])
+        async with member(cluster) as engine:
+            await (await engine.open()).close()
+    asked = ProofAsked("main", SERVER[:8], Level.SANE, AT)
+    async with member(cluster) as engine:
+        journal = await engine.open()
+        assert await journal.proofs_asked() == []
+        await journal.ask_proofs([asked])
+        assert await journal.proofs_asked() == [asked]
+        await journal.close()
 
 
 # A database that cannot be used --------------------------------------------------------------------------------------

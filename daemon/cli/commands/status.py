@@ -38,7 +38,7 @@ from daemon.status import stored
 from daemon.status.copies import CopiesSeen, copies_of, look
 from daemon.status.drills import DrillStatus, drill_sources, drill_statuses
 from daemon.status.history import Good, ServerHistory, ended_of, history_of
-from daemon.status.proofs import by_server, proof_status
+from daemon.status.proofs import AllAsked, by_key, by_server, proof_status
 from daemon.status.server_status import Kind, ServerStatus, age_of, status_of, uncopied_text
 from daemon.status.timetable import times_of
 
@@ -52,11 +52,14 @@ LOOKED_AT = 500
 
 @dataclass(frozen=True, slots=True)
 class CopiesKnown:
-    """The stores, and what is known of all copies, proofs and drills; `drilled` are the servers that drills try."""
+    """The stores, and what is known of all copies, proofs and drills; `asked` is since when proofs are asked for, and
+    `drilled` are the servers that drills try.
+    """
 
     stores: Mapping[str, StoreConfig]
     seen: CopiesSeen
     proofs: Mapping[str, Sequence[Proof]]
+    asked: AllAsked
     drilled: frozenset[str]
     drills: Mapping[str, DrillStatus]
 
@@ -64,7 +67,7 @@ class CopiesKnown:
         """Return how a server stands, with its copies."""
         times = times_of(server, history.fine_at, now)
         copies = copies_of(server, self.stores, self.seen, history, times.interval) if self.stores else ()
-        proof = proof_status(server, self.proofs.get(server.name, ()), history)
+        proof = proof_status(server, self.proofs.get(server.name, ()), history, self.asked)
         drill = self.drills.get(server.name, DrillStatus()) if server.name in self.drilled else None
         return status_of(server, history, now, times=times, copies=copies, proof=proof, drill=drill)
 
@@ -121,7 +124,8 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
             servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
             proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills())
-            copies = CopiesKnown(config.stores, seen, proofs, drill_sources(config), drills)
+            asked = by_key(await journal.proofs_asked())
+            copies = CopiesKnown(config.stores, seen, proofs, asked, drill_sources(config), drills)
             shown = await _configured(servers.values(), journal, engine.locks, now, copies)
     _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE

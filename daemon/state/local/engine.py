@@ -110,6 +110,8 @@ class AwaitedJournal:
     forget_proofs = _done_by_runner(SqliteJournal.forget_proofs)
     bytes_proven = _done_by_runner(SqliteJournal.bytes_proven)
     prove_bytes = _done_by_runner(SqliteJournal.prove_bytes)
+    proofs_asked = _done_by_runner(SqliteJournal.proofs_asked)
+    ask_proofs = _done_by_runner(SqliteJournal.ask_proofs)
     drills = _done_by_runner(SqliteJournal.drills)
     begin_drill = _done_by_runner(SqliteJournal.begin_drill)
     drill_puts = _done_by_runner(SqliteJournal.drill_puts)

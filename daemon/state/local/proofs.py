@@ -1,12 +1,12 @@
-"""What was read of backups and copies, and how many bytes that took today."""
+"""What was read of backups and copies, how many bytes that took today, and since when it is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 
 from daemon.core.proof import Proof
 from daemon.state.local.store import Store
-from daemon.state.rows import read_proof, written, written_proof
-from daemon.state.values import ProofRecord
+from daemon.state.rows import read_asked, read_proof, written, written_asked, written_proof
+from daemon.state.values import ProofAsked, ProofRecord
 
 
 class ProofRecords(Store):
@@ -67,4 +67,19 @@ class ProofRecords(Store):
                 "INSERT INTO proof_day (day, bytes) VALUES (?, ?)"
                 " ON CONFLICT (day) DO UPDATE SET bytes = bytes + excluded.bytes",
                 (day.isoformat(), size),
+            )
+
+    def proofs_asked(self) -> list[ProofAsked]:
+        """Return since when proofs are asked for of each server of which they are."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT * FROM proof_asked ORDER BY panel, identifier")
+            return [read_asked(row) for row in rows]
+
+    def ask_proofs(self, asked: Collection[ProofAsked], no_more: Collection[tuple[str, str]] = ()) -> None:
+        """Record since when proofs are asked for of these servers, and forget it of others."""
+        with self._writing("asking for proofs") as connection:
+            connection.executemany("DELETE FROM proof_asked WHERE panel = ? AND identifier = ?", no_more)
+            connection.executemany(
+                "INSERT OR REPLACE INTO proof_asked (panel, identifier, level, since) VALUES (?, ?, ?, ?)",
+                written_asked(asked),
             )

@@ -15,6 +15,10 @@ _SERVER_GONE = (
     "server_uuid NOT IN (SELECT server_uuid FROM listing"
     " UNION SELECT server_uuid FROM rotation WHERE began_at >= :before)"
 )
+_IDENTIFIER_GONE = (
+    "identifier NOT IN (SELECT substr(server_uuid, 1, 8) FROM listing"
+    " UNION SELECT substr(server_uuid, 1, 8) FROM rotation WHERE began_at >= :before)"
+)
 
 
 class Pruning(Store):
@@ -61,6 +65,10 @@ class Pruning(Store):
                 )
             for table in ("applied", "applied_in_store", "proof"):
                 connection.execute(f"DELETE FROM {table} WHERE {_SERVER_GONE}", {"before": written(now - keep)})  # noqa: S608
+            connection.execute(
+                f"DELETE FROM proof_asked WHERE since < :before AND {_IDENTIFIER_GONE}",  # noqa: S608 — constants
+                {"before": written(now - keep)},
+            )
             connection.execute(
                 "DELETE FROM trend WHERE day < ?", ((now - TREND_KEPT_FOR).astimezone(UTC).date().isoformat(),)
             )

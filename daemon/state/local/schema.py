@@ -195,6 +195,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             text TEXT NOT NULL DEFAULT ''
         )""",
     ),
+    (
+        """CREATE TABLE proof_asked (
+            panel TEXT NOT NULL,
+            identifier TEXT NOT NULL,
+            level TEXT NOT NULL,
+            since TEXT NOT NULL,
+            PRIMARY KEY (panel, identifier)
+        )""",
+    ),
 )
 
 

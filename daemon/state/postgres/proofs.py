@@ -1,15 +1,19 @@
-"""What was read of backups and copies, and how many bytes that took today."""
+"""What was read of backups and copies, how many bytes that took today, and since when it is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 
 from daemon.core.proof import Proof
 from daemon.state.postgres.store import Store
-from daemon.state.rows import read_proof, written, written_proof
-from daemon.state.values import ProofRecord
+from daemon.state.rows import read_asked, read_proof, written, written_asked, written_proof
+from daemon.state.values import ProofAsked, ProofRecord
 
 _ORDER = "ORDER BY server_uuid, made_at, store, backup_uuid, asked"
 _KEY = ("server_uuid", "store", "backup_uuid", "asked")
+_ASK = (
+    "INSERT INTO proof_asked (panel, identifier, level, since) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (panel, identifier) DO UPDATE SET level = excluded.level, since = excluded.since"
+)
 
 
 class ProofRecords(Store):
@@ -68,3 +72,14 @@ class ProofRecords(Store):
         before = "DELETE FROM proof_day WHERE day < $1"
         today = day.isoformat()
         await self._write_all("reading of a proof", [(before, [(today,)]), (add, [(today, size)])])
+
+    async def proofs_asked(self) -> list[ProofAsked]:
+        """Return since when proofs are asked for of each server of which they are."""
+        rows = await self._rows("SELECT * FROM proof_asked ORDER BY panel, identifier")
+        with self._readable():
+            return [read_asked(row) for row in rows]
+
+    async def ask_proofs(self, asked: Collection[ProofAsked], no_more: Collection[tuple[str, str]] = ()) -> None:
+        """Record since when proofs are asked for of these servers, and forget it of others."""
+        forget = "DELETE FROM proof_asked WHERE panel = $1 AND identifier = $2"
+        await self._write_all("asking for proofs", [(forget, list(no_more)), (_ASK, written_asked(asked))])

@@ -30,6 +30,10 @@ _DRILLS = (
 _SERVER_GONE = (
     "server_uuid NOT IN (SELECT server_uuid FROM listing UNION SELECT server_uuid FROM rotation WHERE began_at >= $1)"
 )
+_IDENTIFIER_GONE = (
+    "identifier NOT IN (SELECT substr(server_uuid, 1, 8) FROM listing"
+    " UNION SELECT substr(server_uuid, 1, 8) FROM rotation WHERE began_at >= $1)"
+)
 _OF_AGE = ("snapshot", "copy_record", "deleted_by_hand", "listing")
 
 
@@ -60,6 +64,7 @@ class Pruning(Store):
                     )
                 for table in ("applied", "applied_in_store", "proof"):
                     await connection.execute(f"DELETE FROM {table} WHERE {_SERVER_GONE}", before)  # noqa: S608
+                await connection.execute(f"DELETE FROM proof_asked WHERE since < $1 AND {_IDENTIFIER_GONE}", before)  # noqa: S608
                 await connection.execute("DELETE FROM trend WHERE day < $1", oldest_day)
                 return int(aged) + int(surplus)
 

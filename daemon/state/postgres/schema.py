@@ -245,12 +245,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             rules {_TEXT} NOT NULL
         )""",
     ),
+    (
+        f"""CREATE TABLE proof_asked (
+            panel {_TEXT} NOT NULL,
+            identifier {_TEXT} NOT NULL,
+            level {_TEXT} NOT NULL,
+            since {_TEXT} NOT NULL,
+            PRIMARY KEY (panel, identifier)
+        )""",
+    ),
 )
 
 COPIED = (
     "rotation", "step", "accepted", "asked", "deleted_by_hand", "altered", "snapshot", "trend", "watch", "alert",
     "applied", "applied_in_store", "listing", "copy_queue", "store_trouble", "copy_record",
-    "proof", "proof_day", "drill",
+    "proof", "proof_day", "proof_asked", "drill",
 )  # fmt: skip
 """The tables that the journal of the local engine has as well, with the same columns but `CLAIMS`."""
 
