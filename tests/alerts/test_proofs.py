@@ -148,6 +148,28 @@ async def test_the_wait_begins_anew_where_no_proof_so_deep_was_asked_for_meanwhi
         assert await late_at(stage) == BEGIN + timedelta(days=2, hours=4)
 
 
+@pytest.mark.parametrize("call", ["proofs_asked", "ask_proofs"])
+async def test_a_reload_while_the_state_is_read_or_written_is_obeyed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The state says in the end what was configured last."""
+    survival, plain = stage.config.servers["survival"], getattr(SqliteJournal, call)
+    without = replace(
+        stage.config, servers={"survival": replace(survival, policy=replace(survival.policy, prove=None))}
+    )
+    reloads = iter([without])
+
+    def slow(*words: object) -> object:
+        for config in reloads:
+            stage.tracker.follow(config)
+        return plain(*words)
+
+    monkeypatch.setattr(SqliteJournal, call, slow)
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+    assert stage.journal.proofs_asked() == []
+
+
 async def test_a_state_that_takes_nothing_hides_neither_proofs_nor_since_when_they_are_asked_for(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
