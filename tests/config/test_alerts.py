@@ -45,6 +45,14 @@ def test_the_first_of_environment_credential_and_file_is_taken(tmp_path: Path) -
         assert load(path, environment).alerts["ops"].url.get_secret_value() == SECRET + end
 
 
+def test_a_byte_order_mark_is_no_part_of_an_address(tmp_path: Path) -> None:
+    """Windows' editors put one first."""
+    (tmp_path / "ops.url").write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n")
+    (tmp_path / "ops.url").chmod(0o600)
+    config = loaded(tmp_path, receiver("webhook", 'url_file = "ops.url"'))
+    assert config.alerts["ops"].url.get_secret_value() == SECRET
+
+
 def test_an_address_stands_in_no_configuration_file(tmp_path: Path) -> None:
     """Such files are shown, copied and committed; and no message repeats what was written."""
     for line in (f'url = "{SECRET}"', f'url_file = "{SECRET}"', f'urll = "{SECRET}"', f'events = ["{SECRET}"]'):

@@ -163,6 +163,19 @@ def test_a_file_that_was_replaced_under_its_mount_is_told(tmp_path: Path) -> Non
     assert "was replaced after it was mounted" in warning
 
 
+def test_a_key_file_that_was_replaced_under_its_mount_is_told(tmp_path: Path) -> None:
+    """The key in it is the one from before."""
+    key = tmp_path / "main.key"
+    key.write_text(KEY)
+    key.chmod(0o600)
+    with key.open() as held:
+        key.unlink()
+        name = f"/proc/self/fd/{held.fileno()}"
+        config = load(write(tmp_path, WITH_KEY_FILE.replace("main.key", name)), {"HOME": str(tmp_path)})
+    (warning,) = config.warnings
+    assert f"{name} was replaced after it was mounted" in warning
+
+
 def revision(folder: Path, name: str, server: str, key: str) -> Path:
     """One revision of a ConfigMap as the kubelet lays it out: a folder of its own, which others link to."""
     made = folder / name

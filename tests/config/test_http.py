@@ -89,6 +89,16 @@ def test_a_token_comes_from_any_of_three_places(tmp_path: Path, place: str) -> N
     assert config.warnings == ()
 
 
+def test_a_byte_order_mark_is_no_part_of_a_token(tmp_path: Path) -> None:
+    """Windows' editors put one first; no request could show it."""
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbf" + TOKEN.encode() + b"\r\n")
+    (tmp_path / "token").chmod(0o600)
+    config = loaded(tmp_path, f'{RIGHT}[http]\nlisten = "127.0.0.1:9180"\ntoken_file = "token"')
+    assert config.http
+    assert config.http.token
+    assert config.http.token.get_secret_value() == TOKEN
+
+
 @pytest.mark.parametrize("token", ["", "tooshort", "with a blank in the middle", "mit-Umlaut-äöü-äöü-äöü"])
 def test_a_token_that_could_not_work_is_refused_and_not_shown(tmp_path: Path, token: str) -> None:
     """Too short to be one, or not to be sent in a header."""

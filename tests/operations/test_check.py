@@ -131,6 +131,15 @@ async def test_a_key_that_is_refused_fails_the_panel(scene: Scene) -> None:
     assert exit_code(findings) is Exit.FAILED
 
 
+async def test_a_panel_in_maintenance_is_not_said_to_be_tried_again(scene: Scene) -> None:
+    """A check looks once: nobody comes back to it."""
+    scene.world.faults.order(faults.refused(503, "HttpException", "Maintenance."), times=None)
+    (finding, *_) = await scene.check()
+    assert (finding.level, finding.code, finding.panel) == (Severity.ERROR, "panel-trouble", "main")
+    assert finding.hint == "the panel is in trouble or in maintenance; its own log says more"
+    assert "again" not in finding.text
+
+
 async def test_an_address_that_is_not_allowed_is_told_from_a_permission(scene: Scene) -> None:
     """The panel answers 403 for both."""
     scene.world.add_key("ptlc_EXAMPLE_bound", User("admin", admin=True), allowed_ips=["192.0.2.1"])

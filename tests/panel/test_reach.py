@@ -1,5 +1,6 @@
 """A variable that says how hosts are reached, and cannot be used, is named by all who reach one."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -71,7 +72,24 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     reach.trusted.cache_clear()
 
 
-@pytest.mark.parametrize("ask", [panel, alert, download, upload_file, console, s3])
+EVERYBODY = [panel, alert, download, upload_file, console, s3]
+
+
+@pytest.mark.parametrize("ask", EVERYBODY)
+@pytest.mark.parametrize("no_proxy", ["::1/128", "fd07:b51a:cc66:f0::/64", "[::1]", "[::1]:8080", "127.0.0.0/99"])
+async def test_no_proxy_as_engines_write_it_keeps_nobody_from_a_host(
+    environment: pytest.MonkeyPatch, tmp_path: Path, ask: Callable[[Path], Awaitable[None]], no_proxy: str
+) -> None:
+    """Each gets as far as the host, which is not there: every https alert was lost once, though no proxy was set."""
+    environment.setenv("NO_PROXY", no_proxy)
+    with pytest.raises(BackupdError) as caught:
+        await ask(tmp_path)
+    assert re.search("[Cc]onnect|reached|answer", caught.value.text)
+    assert "cannot be used" not in caught.value.text
+    assert "client can be made" not in caught.value.text
+
+
+@pytest.mark.parametrize("ask", EVERYBODY)
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
