@@ -69,7 +69,7 @@ class Backups(Store):
 
     async def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
         """Forget it, since the backup is gone or was seen to be whole; return whether it was recorded."""
-        statement = "DELETE FROM asked WHERE server_uuid = $1 AND backup_uuid = $2"
+        statement = "DELETE FROM asked USING live WHERE server_uuid = $3 AND backup_uuid = $4"
         return bool(await self._write("end of a deletion", statement, server_uuid, backup_uuid, as_member=True))
 
     async def deleted_by_hand(self, server_uuid: str, backup_uuid: str, at: datetime) -> None:

@@ -11,8 +11,9 @@ from daemon.state.journal import Journal
 from daemon.state.postgres.catalogue import PostgresCatalogue
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database, MakeDatabase
+from daemon.state.postgres.fence import SERVER
 from daemon.state.postgres.journal import PostgresJournal
-from daemon.state.postgres.members import SERVER, Members
+from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import PostgresMembership, members_of
 from daemon.state.postgres.notes import notes_of
 from daemon.state.postgres.schema import version_of

@@ -12,7 +12,7 @@ was sent, by a clock that goes on while the machine sleeps.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -20,6 +20,7 @@ from uuid import uuid4
 from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
 from daemon.errors import ElsewhereError, StateError
+from daemon.state.postgres import fence
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database, MakeDatabase
 from daemon.state.postgres.promotion import PROMOTED, WRITE_SECONDS
@@ -29,35 +30,16 @@ RENEWALS = 3
 MARGIN = 6
 """This share of the lease must be left when a write leaves."""
 LOOK_SECONDS = 1.0
-SERVER = "server "
-"""Before a server's uuid, what its lock is called."""
 TAKEN_OVER = "another member of the cluster has taken over"
 TOO_LATE = (
     "this one did not renew its lease in time, since its machine stood still or the database was out of reach; or it"
     " was evicted, which `ptero-backupd cluster status` shows"
 )
 
-_EVICT = (  # a row that is locked is being renewed, or taken away: two that waited for each other would do so for ever
-    "DELETE FROM member WHERE epoch IN"
-    " (SELECT epoch FROM member WHERE until <= clock_timestamp() AND epoch <> $1 FOR UPDATE SKIP LOCKED)"
-)
 _JOIN = (
     "INSERT INTO member (name, process, until, role) VALUES ($1, $2, clock_timestamp() + $3, $4) RETURNING epoch,"
     " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
 )
-_RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
-_TAKE = "INSERT INTO lease (what, epoch, part) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING epoch"
-_KEEP = "UPDATE lease SET part = $3 WHERE what = $1 AND epoch = $2 RETURNING epoch"
-_HOLD_FAST = "SELECT epoch FROM lease WHERE what = $1 AND epoch = $2 FOR SHARE"
-_HOLDER = "SELECT member.* FROM lease JOIN member USING (epoch) WHERE what = $1 AND until > clock_timestamp()"
-_FREE = "DELETE FROM lease WHERE what = $1 AND epoch = $2"
-_STEP = "INSERT INTO step (rotation, at, name, detail) VALUES ($1, $2, $3, $4)"
-_FENCED_STEP = (
-    f"WITH live AS ({_RENEW}) INSERT INTO step (rotation, at, name, detail) SELECT $3, $4, $5, $6 FROM live"  # noqa: S608
-    f" WHERE EXISTS (SELECT FROM rotation JOIN lease ON what = '{SERVER}' || server_uuid"
-    " WHERE rotation.id = $3 AND lease.epoch = live.epoch) RETURNING id"
-)
-_LEAVE = "DELETE FROM member WHERE epoch = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +104,8 @@ class Members:
         just writes.
         """
         if self._epoch is None:
-            await connection.execute(_STEP, *row)
-        elif await connection.fetchval(_FENCED_STEP, self._epoch, self._cluster.lease, *row) is None:
+            await connection.execute(fence.STEP, *row)
+        elif await connection.fetchval(fence.FENCED_STEP, self._epoch, self._cluster.lease, *row) is None:
             if not await self._renewed(connection, self._epoch):
                 self.lose()
             return False
@@ -139,6 +121,18 @@ class Members:
         async with connection.transaction():
             await self._fence(connection, self._epoch)
             yield
+
+    async def written(self, connection: Connection, change: str, values: Sequence[object]) -> int:
+        """Make a change `as_member` and return how many rows it changed; StateError if this process is no more one.
+
+        A process that holds nothing just writes.
+        """
+        statement = fence.as_member(change, acts=self._epoch is not None)
+        changed = await connection.fetchval(statement, self._epoch, self._cluster.lease, *values)
+        if changed is None:
+            self.lose()
+            raise StateError(TAKEN_OVER, hint=TOO_LATE)
+        return int(changed)
 
     @property
     def is_lost(self) -> bool:
@@ -180,13 +174,13 @@ class Members:
                 finally:
                     # In its turn, since it may be cancelled while it is only just being taken.
                     with suppress(StateError):
-                        await self._database.run(lambda connection: connection.execute(_FREE, what, epoch))
+                        await self._database.run(lambda connection: connection.execute(fence.FREE, what, epoch))
         finally:
             self._held.discard(what)
 
     async def holder(self, what: str) -> Holder | None:
         """Return who holds something; raises StateError."""
-        row = await self._database.look(lambda connection: connection.fetchrow(_HOLDER, what))
+        row = await self._database.look(lambda connection: connection.fetchrow(fence.HOLDER, what))
         return None if row is None else Holder(row["name"], row["process"])
 
     @asynccontextmanager
@@ -228,7 +222,7 @@ class Members:
             await asyncio.gather(renewing, return_exceptions=True)
         if epoch is not None:
             with suppress(StateError):
-                await self._database.run(lambda connection: connection.execute(_LEAVE, epoch))
+                await self._database.run(lambda connection: connection.execute(fence.LEAVE, epoch))
         if not self._users:
             self._lost.clear()
 
@@ -243,20 +237,25 @@ class Members:
     async def free(self, what: str) -> None:
         """Hold it no more; raises StateError."""
         epoch = self._epoch
-        await self._database.run(lambda connection: connection.execute(_FREE, what, epoch))
+        await self._database.run(lambda connection: connection.execute(fence.FREE, what, epoch))
 
     async def _take(self, connection: Connection, what: str, epoch: int, part: str | None) -> Holder | None:
-        """Take what nobody holds, or whose holder's time is over; return who holds it otherwise."""
+        """Take what nobody holds, or whose holder's time is over; return who holds it otherwise.
+
+        That it is free is the rule, and then one statement does it. Why not is found out in a transaction.
+        """
+        if await connection.fetchval(fence.TAKE_AT_ONCE, epoch, self._cluster.lease, what, part) is not None:
+            return None
         async with connection.transaction():
             await self._fence(connection, epoch)
-            await connection.execute(_EVICT, epoch)
-            if part is not None and await connection.fetchval(_HOLD_FAST, part, epoch) is None:
-                row = await connection.fetchrow(_HOLDER, part)
-                raise ElsewhereError(what.removeprefix(SERVER), "" if row is None else row["name"])
-            for take in (_TAKE, _KEEP):  # it is ours still if the database was out of reach when we gave it back
+            if part is not None and await connection.fetchval(fence.HOLD_FAST, part, epoch) is None:
+                row = await connection.fetchrow(fence.HOLDER, part)
+                raise ElsewhereError(what.removeprefix(fence.SERVER), "" if row is None else row["name"])
+            # It is ours still if the database was out of reach when we gave it back.
+            for take in (fence.TAKE, fence.KEEP):
                 if await connection.fetchval(take, what, epoch, part) is not None:
                     return None
-            row = await connection.fetchrow(_HOLDER, what)
+            row = await connection.fetchrow(fence.HOLDER, what)
         return Holder("another member", 0) if row is None else Holder(row["name"], row["process"])
 
     async def _renew_on(self, epoch: int) -> None:
@@ -287,4 +286,4 @@ class Members:
             raise StateError(TAKEN_OVER, hint=TOO_LATE)
 
     async def _renewed(self, connection: Connection, epoch: int) -> bool:
-        return await connection.fetchval(_RENEW, epoch, self._cluster.lease) is not None
+        return await connection.fetchval(fence.RENEW, epoch, self._cluster.lease) is not None

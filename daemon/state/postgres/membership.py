@@ -11,7 +11,7 @@ from typing import Any
 from daemon.core.agreement import Opinion
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
-from daemon.state.postgres.members import SERVER
+from daemon.state.postgres.fence import SERVER
 from daemon.state.postgres.schema import is_there
 from daemon.state.values import ClusterSeen, Member, SentOut
 

@@ -29,11 +29,12 @@ class ProofRecords(Store):
     async def record_proof(self, record: ProofRecord) -> None:
         """Record what a reading found, in place of the earlier one."""
         row = written_proof(record)
-        places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+        places = ", ".join(f"${number}" for number in range(3, len(row) + 3))
         others = ", ".join(f"{column} = excluded.{column}" for column in row if column not in _KEY)
         await self._write(
             "proof",
-            f"INSERT INTO proof ({', '.join(row)}) VALUES ({places}) ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"  # noqa: S608 — columns
+            f"INSERT INTO proof ({', '.join(row)}) SELECT {places} FROM live"  # noqa: S608 — columns
+            f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
             " accepted_at = CASE WHEN proof.problems = excluded.problems THEN proof.accepted_at END,"
             f" {others}",
             *row.values(),

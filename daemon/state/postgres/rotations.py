@@ -13,6 +13,9 @@ from daemon.state.postgres.store import Store
 from daemon.state.rows import read_rotations, read_step, written
 from daemon.state.values import Rotation, Step, Trigger
 
+_STEPS = "(SELECT coalesce(json_agg(step ORDER BY id), '[]') FROM step WHERE rotation = rotation.id)"
+"""Those of a rotation, read at the same moment as that."""
+
 
 class Rotations(Store):
     """What each rotation did."""
@@ -138,17 +141,7 @@ class Rotations(Store):
 
     async def _rotations(self, where: str, *values: str | None, limit: int | None = None) -> list[Rotation]:
         """Read rotations with their steps, newest first; `where` is one of our own constants. No limit is all."""
-        chosen = f"SELECT * FROM rotation WHERE {where} ORDER BY id DESC LIMIT $1"  # noqa: S608 — constants alone
-        of_chosen = f"SELECT * FROM step WHERE rotation IN (SELECT id FROM ({chosen}) AS chosen) ORDER BY id"  # noqa: S608
-
-        async def read(connection: Connection) -> tuple[list[Any], list[Any]]:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):  # one view of both tables
-                return (
-                    await connection.fetch(chosen, limit, *values),
-                    await connection.fetch(of_chosen, limit, *values),
-                )
-
-        with self._noticed():
-            rotations, steps = await self._run(read)
+        chosen = f"SELECT *, {_STEPS} AS steps FROM rotation WHERE {where} ORDER BY id DESC LIMIT $1"  # noqa: S608 — constants alone
+        rotations = await self._rows(chosen, limit, *values)
         with self._readable():
-            return read_rotations(rotations, steps)
+            return read_rotations(rotations, (step for row in rotations for step in json.loads(row["steps"])))

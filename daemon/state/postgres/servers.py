@@ -10,23 +10,20 @@ from daemon.state.rows import read_applied, read_snapshot, read_trend, written
 from daemon.state.values import Sample, Snapshot
 
 _SNAPSHOT = (
-    "INSERT INTO snapshot (server_uuid, panel, at, detail) VALUES ($1, $2, $3, $4) ON CONFLICT (server_uuid)"
+    "WITH before AS (DELETE FROM trend WHERE server_uuid = $1 AND day < $7),"
+    " today AS (INSERT INTO trend (server_uuid, day, bytes) VALUES ($1, $5, $6)"
+    " ON CONFLICT (server_uuid, day) DO UPDATE SET bytes = excluded.bytes)"
+    " INSERT INTO snapshot (server_uuid, panel, at, detail) VALUES ($1, $2, $3, $4) ON CONFLICT (server_uuid)"
     " DO UPDATE SET panel = excluded.panel, at = excluded.at, detail = excluded.detail"
 )
-_TREND = (
-    "INSERT INTO trend (server_uuid, day, bytes) VALUES ($1, $2, $3)"
-    " ON CONFLICT (server_uuid, day) DO UPDATE SET bytes = excluded.bytes"
-)
-
-
 _APPLIED = (
-    "INSERT INTO applied (server_uuid, retention, passed, coming, told_at) VALUES ($1, $2, $3, $4, $5)"
+    "INSERT INTO applied (server_uuid, retention, passed, coming, told_at) SELECT $3, $4, $5, $6, $7 FROM live"
     " ON CONFLICT (server_uuid) DO UPDATE SET retention = excluded.retention, passed = excluded.passed,"
     " coming = excluded.coming, told_at = excluded.told_at"
 )
 _APPLIED_IN_STORE = (
     "INSERT INTO applied_in_store (server_uuid, retention, passed, coming, told_at, store)"
-    " VALUES ($1, $2, $3, $4, $5, $6)"
+    " SELECT $3, $4, $5, $6, $7, $8 FROM live"
     " ON CONFLICT (server_uuid, store) DO UPDATE SET retention = excluded.retention, passed = excluded.passed,"
     " coming = excluded.coming, told_at = excluded.told_at"
 )
@@ -58,14 +55,8 @@ class Servers(Store):
         """Remember a server's backups instead of those before, and as the day's end so far that they hold `size`."""
         day = taken.at.astimezone(UTC).date()
         oldest = (day - TREND_KEPT_FOR).isoformat()
-        await self._write_all(
-            "snapshot",
-            [
-                (_SNAPSHOT, [(taken.server_uuid, taken.panel, written(taken.at), taken.detail)]),
-                (_TREND, [(taken.server_uuid, day.isoformat(), size)]),
-                ("DELETE FROM trend WHERE server_uuid = $1 AND day < $2", [(taken.server_uuid, oldest)]),
-            ],
-        )
+        row = (taken.server_uuid, taken.panel, written(taken.at), taken.detail)
+        await self._write("snapshot", _SNAPSHOT, *row, day.isoformat(), size, oldest)
 
     async def last_snapshot(self, panel: str, server_id: str) -> Snapshot | None:
         """Return the newest snapshot of the panel's server whose uuid is `server_id`, or begins so."""

@@ -8,7 +8,8 @@ from daemon.core.agreement import Opinion
 from daemon.core.shares import Member
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
-from daemon.state.postgres.members import SERVER, Members
+from daemon.state.postgres.fence import SERVER
+from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import opinion_in
 from daemon.state.values import SharesSeen
 
@@ -32,8 +33,10 @@ _AT_WORK = (
     " WHERE part = $1 AND starts_with(what, $2) AND until > clock_timestamp())"
 )
 _PLACED = "SELECT panel, server, node, change FROM placement WHERE change > $1"
-_BEGUN = "SELECT id FROM rotation WHERE id > $1"
-_ENDED = "SELECT id, server FROM rotation WHERE id = ANY($1) AND ended_at IS NOT NULL"
+_SINCE = (
+    "SELECT id, server, ended_at IS NOT NULL AS ended FROM rotation WHERE id > $1 UNION ALL"
+    " SELECT id, server, TRUE FROM rotation WHERE id = ANY($2) AND ended_at IS NOT NULL"
+)
 _NEWEST = "SELECT coalesce(max(id), 0) FROM rotation"
 _OPEN = "SELECT id FROM rotation WHERE ended_at IS NULL"
 _LOCK = "LOCK TABLE placement IN SHARE ROW EXCLUSIVE MODE"
@@ -135,12 +138,11 @@ class PostgresShares:
         if self._newest is None:
             self._newest = int(await connection.fetchval(_NEWEST))
             self._open = {row["id"] for row in await connection.fetch(_OPEN)}
-        begun = {row["id"] for row in await connection.fetch(_BEGUN, self._newest)}
-        self._newest = max(begun, default=self._newest)
-        self._open |= begun
-        ended = await connection.fetch(_ENDED, list(self._open))
-        self._open -= {row["id"] for row in ended}
-        return {row["server"] for row in ended}
+        rows = await connection.fetch(_SINCE, self._newest, list(self._open))
+        self._newest = max([self._newest, *(row["id"] for row in rows)])
+        self._open |= {row["id"] for row in rows}
+        self._open -= {row["id"] for row in rows if row["ended"]}
+        return {row["server"] for row in rows if row["ended"]}
 
 
 def _member(row: Any) -> Member:  # noqa: ANN401 — a row of asyncpg's

@@ -1,7 +1,7 @@
 """How the journal's modules read and write: each call whole or not at all, and trouble remembered."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,30 +52,30 @@ class Store:
 
     async def _write(self, what: str, statement: str, *values: object, as_member: bool = False) -> int:
         """Run a statement that writes; return how many rows it changed. What may free something to be deleted is
-        written `as_member`: not after another one has taken over.
+        written `as_member` (`fence`): not after another one has taken over.
         """
 
-        async def execute(connection: Connection) -> int:
-            return int(str(await connection.execute(statement, *values)).rpartition(" ")[2])
-
         async def write(connection: Connection) -> int:
-            if not as_member:
-                return await execute(connection)
-            async with self._members.fenced(connection):
-                return await execute(connection)
+            if as_member:
+                return await self._members.written(connection, statement, values)
+            return int(str(await connection.execute(statement, *values)).rpartition(" ")[2])
 
         return await self._writing(what, write)
 
     async def _write_all(
         self, what: str, statements: Iterable[tuple[str, Sequence[Values]]], *, as_member: bool = False
     ) -> None:
-        """Run each statement for each of its rows of values: all of it or nothing."""
+        """Run each statement for each of its rows of values: all of it or nothing, as one of them is by itself."""
+        filled = [(statement, rows) for statement, rows in statements if rows]
 
         async def write(connection: Connection) -> None:
-            async with self._members.fenced(connection) if as_member else connection.transaction():
-                for statement, rows in statements:
-                    if rows:
-                        await connection.executemany(statement, rows)
+            async with AsyncExitStack() as held:
+                if as_member:
+                    await held.enter_async_context(self._members.fenced(connection))
+                elif len(filled) > 1:
+                    await held.enter_async_context(connection.transaction())
+                for statement, rows in filled:
+                    await connection.executemany(statement, rows)
 
         await self._writing(what, write)
 

@@ -24,7 +24,7 @@ from daemon.state.postgres.members import Members
 from daemon.state.postgres.rotations import Rotations
 from daemon.state.postgres.trouble import translated
 from daemon.state.values import StateNote
-from tests.simulation.cluster.tables import Rows, Tables
+from tests.simulation.cluster.tables import CHANGE, Rows, Tables
 
 Result = TypeVar("Result")
 
@@ -209,7 +209,7 @@ class ModelJournal(AwaitedJournal):
 
     async def asked_no_more(self, server_uuid: str, backup_uuid: str) -> bool:
         """As a member alone."""
-        return await self._as_member(lambda: self.sqlite.asked_no_more(server_uuid, backup_uuid))
+        return bool(await self._as_member(lambda: self.sqlite.asked_no_more(server_uuid, backup_uuid)))
 
     async def apply(self, server_uuid: str, applied: AppliedRetention, store: str = "") -> None:
         """As a member alone."""
@@ -224,9 +224,5 @@ class ModelJournal(AwaitedJournal):
         forgotten: Sequence[Proof] = list(proofs)
         await self._as_member(lambda: self.sqlite.forget_proofs(server_uuid, forgotten))
 
-    async def _as_member(self, work: Callable[[], Result]) -> Result:
-        async def write(connection: Connection) -> Result:
-            async with self._members.fenced(connection):
-                return await connection.do(work)
-
-        return await self._store._writing("journal", write)
+    async def _as_member(self, change: Callable[[], object]) -> int:
+        return await self._store._write("change", CHANGE, change, as_member=True)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from daemon.core.shares import node_part
-from daemon.state.postgres.members import SERVER
+from daemon.state.postgres.fence import SERVER
 from tests.simulation.cluster.member import Member
 from tests.simulation.recorder import Exchange, Rotation
 

@@ -15,9 +15,11 @@ from typing import Any
 
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.memory import MemoryCatalogue
-from daemon.state.postgres import members, membership, promotion, schema, shares
+from daemon.state.postgres import fence, members, membership, promotion, schema, shares
 
 Rows = list[dict[str, Any]]
+CHANGE = "a change of the journal"
+"""Stands for each statement that the journal makes as a member: what it changes in SQLite is given as its value."""
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -108,9 +110,8 @@ class Tables:
         self.leases = {what: row for what, row in self.leases.items() if row.epoch in self.members}
         self._opinions = {epoch: row for epoch, row in self._opinions.items() if epoch in self.members}
 
-    def _evict(self, own: int) -> Rows:
+    def _evict(self, own: int) -> None:
         self._remove([epoch for epoch in self.members if epoch != own and not self._alive(epoch)])
-        return []
 
     def _join(self, name: str, process: int, lease: timedelta, role: str) -> Rows:
         self._epoch += 1
@@ -136,6 +137,12 @@ class Tables:
         assert part is None or self.holds(epoch, part)
         self.leases[what] = LeaseRow(epoch, part, self.now())
         return [{"epoch": epoch}]
+
+    def _take_at_once(self, epoch: int, lease: timedelta, what: str, part: str | None) -> Rows:
+        may = bool(self._renew(epoch, lease)) and (part is None or self.holds(epoch, part))
+        taken = self._take(what, epoch, part) if may else []
+        self._evict(epoch)
+        return taken
 
     def _keep(self, what: str, epoch: int, part: str | None) -> Rows:
         if not self.holds(epoch, what):
@@ -199,9 +206,15 @@ class Tables:
         if not self._renew(epoch, lease):
             return []
         servers = self._query("SELECT server_uuid FROM rotation WHERE id = ?", rotation)
-        held = any(self.holds(epoch, f"{members.SERVER}{row['server_uuid']}") for row in servers)
+        held = any(self.holds(epoch, f"{fence.SERVER}{row['server_uuid']}") for row in servers)
         self.announced += held
         return self._step(rotation, *step) if held else []
+
+    def _change_as_member(self, epoch: int, lease: timedelta, change: Callable[[], object]) -> Rows:
+        return self._change(epoch, lease, change) if self._renew(epoch, lease) else []
+
+    def _change(self, _: object, __: object, change: Callable[[], object]) -> Rows:
+        return [{"count": int(bool(change()))}]
 
     def knows_of(self, server: str, step: str, about: str) -> bool:
         """Return whether the journal has such a step of a server, which says something of that backup."""
@@ -211,7 +224,7 @@ class Tables:
     # Shares ----------------------------------------------------------------------------------------------------------
 
     def _parts(self) -> list[str]:
-        return [what for what in self.leases if not what.startswith(members.SERVER)]
+        return [what for what in self.leases if not what.startswith(fence.SERVER)]
 
     def _live(self, own: int) -> Rows:
         acting = (row for row in self.members.values() if row.role == "acts" or row.epoch == own)
@@ -244,9 +257,9 @@ class Tables:
             if changed > change
         ]
 
-    def _ended(self, numbers: Sequence[int]) -> Rows:
-        ended = self._query("SELECT id, server FROM rotation WHERE ended_at IS NOT NULL")
-        return [row for row in ended if row["id"] in numbers] if numbers else []
+    def _since(self, newest: int, numbers: Sequence[int]) -> Rows:
+        rows = self._query("SELECT id, server, ended_at IS NOT NULL AS ended FROM rotation")
+        return [row for row in rows if row["id"] > newest or (row["ended"] and row["id"] in numbers)]
 
     def _query(self, query: str, *values: object) -> Rows:
         """Return what the journal's own tables say."""
@@ -293,17 +306,19 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     membership._PROMOTED: Tables._promoted,
     membership._OUT: lambda tables: [tables._out[name] for name in sorted(tables._out)],
     membership._OPINIONS: lambda tables: list(tables._opinions.values()),
-    members._EVICT: Tables._evict,
     members._JOIN: Tables._join,
-    members._RENEW: Tables._renew,
-    members._TAKE: Tables._take,
-    members._KEEP: Tables._keep,
-    members._HOLD_FAST: Tables._hold_fast,
-    members._HOLDER: Tables._holder,
-    members._FREE: Tables._free,
-    members._STEP: Tables._step,
-    members._FENCED_STEP: Tables._fenced_step,
-    members._LEAVE: Tables._leave,
+    fence.RENEW: Tables._renew,
+    fence.TAKE_AT_ONCE: Tables._take_at_once,
+    fence.TAKE: Tables._take,
+    fence.KEEP: Tables._keep,
+    fence.HOLD_FAST: Tables._hold_fast,
+    fence.HOLDER: Tables._holder,
+    fence.FREE: Tables._free,
+    fence.STEP: Tables._step,
+    fence.FENCED_STEP: Tables._fenced_step,
+    fence.as_member(CHANGE): Tables._change_as_member,
+    fence.as_member(CHANGE, acts=False): Tables._change,
+    fence.LEAVE: Tables._leave,
     shares._LIVE: Tables._live,
     shares._PUBLISH: Tables._publish,
     shares._OPINIONS: lambda tables, epochs: [tables._opinions[one] for one in epochs if one in tables._opinions],
@@ -311,8 +326,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     shares._AT_WORK: Tables._at_work,
     shares._PLACE: Tables._place,
     shares._PLACED: Tables._placed_since,
-    shares._BEGUN: lambda tables, number: tables._query("SELECT id FROM rotation WHERE id > ?", number),
-    shares._ENDED: Tables._ended,
+    shares._SINCE: Tables._since,
     shares._NEWEST: lambda tables: tables._query(shares._NEWEST),
     shares._OPEN: lambda tables: tables._query(shares._OPEN),
     shares._LOCK: lambda _: [],

@@ -1,0 +1,49 @@
+"""The statements by which a member holds something, and those that count only while it is a member.
+
+Such a statement renews its member's row, and changes nothing where there is no such row. Nobody takes over before it
+has ended, since it has changed that row (invariant 20). It is one statement, and not a transaction of some, wherever a
+rotation makes it: each costs the database a turn.
+"""
+
+SERVER = "server "
+"""Before a server's uuid, what its lock is called."""
+
+RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
+EVICT = (  # a row that is locked is being renewed, or taken away: two that waited for each other would do so for ever
+    "DELETE FROM member WHERE epoch IN"
+    " (SELECT epoch FROM member WHERE until <= clock_timestamp() AND epoch <> $1 FOR UPDATE SKIP LOCKED)"
+)
+LEAVE = "DELETE FROM member WHERE epoch = $1"
+
+# What a member holds -------------------------------------------------------------------------------------------------
+
+TAKE_AT_ONCE = (  # what an evicted member held is free for the next statement
+    f"WITH live AS ({RENEW}), gone AS ({EVICT}),"  # noqa: S608 — constants alone
+    " within AS (SELECT epoch FROM lease WHERE what = $4 AND epoch = $1 FOR SHARE)"
+    " INSERT INTO lease (what, epoch, part) SELECT $3, epoch, $4 FROM live"
+    " WHERE $4 IS NULL OR EXISTS (SELECT FROM within) ON CONFLICT DO NOTHING RETURNING epoch"
+)
+TAKE = "INSERT INTO lease (what, epoch, part) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING epoch"
+KEEP = "UPDATE lease SET part = $3 WHERE what = $1 AND epoch = $2 RETURNING epoch"
+HOLD_FAST = "SELECT epoch FROM lease WHERE what = $1 AND epoch = $2 FOR SHARE"
+HOLDER = "SELECT member.* FROM lease JOIN member USING (epoch) WHERE what = $1 AND until > clock_timestamp()"
+FREE = "DELETE FROM lease WHERE what = $1 AND epoch = $2"
+
+# What counts only under an epoch -------------------------------------------------------------------------------------
+
+STEP = "INSERT INTO step (rotation, at, name, detail) VALUES ($1, $2, $3, $4)"
+FENCED_STEP = (
+    f"WITH live AS ({RENEW}) INSERT INTO step (rotation, at, name, detail) SELECT $3, $4, $5, $6 FROM live"  # noqa: S608
+    f" WHERE EXISTS (SELECT FROM rotation JOIN lease ON what = '{SERVER}' || server_uuid"
+    " WHERE rotation.id = $3 AND lease.epoch = live.epoch) RETURNING id"
+)
+
+
+def as_member(change: str, *, acts: bool = True) -> str:
+    """Given a statement that changes rows `FROM live` (or `USING live`), its values from $3 on, return one that does so
+    only for a member, $1 and $2 being its epoch and lease. It returns how many rows, or no row where there is no such
+    member. One that holds nothing, and so does not `act`, is always let.
+    """
+    live = RENEW if acts else "SELECT $1::bigint AS epoch, $2::interval"
+    change = f"WITH live AS ({live}), done AS ({change} RETURNING 1)"
+    return f"{change} SELECT (SELECT count(*) FROM done) FROM live"  # noqa: S608 — statements of ours
