@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from daemon.alerts.formats import Post
 from daemon.alerts.sender import Sender
@@ -87,6 +88,15 @@ async def test_no_proxy_as_engines_write_it_keeps_nobody_from_a_host(
     assert re.search("[Cc]onnect|reached|answer", caught.value.text)
     assert "cannot be used" not in caught.value.text
     assert "client can be made" not in caught.value.text
+
+
+def test_an_entry_that_is_dropped_is_told_once(environment: pytest.MonkeyPatch) -> None:
+    """However many requests go past it."""
+    environment.setenv("NO_PROXY", "10.0.0.0/99,localhost")
+    reach._tell_unread.cache_clear()
+    with capture_logs() as lines:
+        assert [reach.proxy(NOWHERE), reach.proxy(NOWHERE)] == [None, None]
+    assert [(line["event"], line["entry"]) for line in lines] == [("no_proxy_entry_ignored", "10.0.0.0/99")]
 
 
 @pytest.mark.parametrize("ask", EVERYBODY)
