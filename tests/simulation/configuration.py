@@ -97,4 +97,7 @@ class Configuration:
 
     def _load(self) -> Config:
         secrets = {"PTERO_BACKUPD_PANELS__MAIN__API_KEY": self.key, "PTERO_BACKUPD_ALERTS__PEOPLE__URL": HOOK}
+        for name in (name for name, table in self.stores.items() if "object_lock" in table):
+            of_store = f"PTERO_BACKUPD_STORES__{name.upper()}__"
+            secrets |= {f"{of_store}ACCESS_KEY_ID": "AKIAEXAMPLE", f"{of_store}SECRET_ACCESS_KEY": "EXAMPLE"}
         return load(self._file, secrets)

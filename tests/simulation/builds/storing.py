@@ -4,13 +4,17 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+import daemon.copies.make
 import daemon.copies.one_pass
 import daemon.copies.prune
+import daemon.copies.renew
 import daemon.copies.run
 import daemon.core.room
 import daemon.rotation.delete
 import daemon.rotation.judging
+from daemon.copies.undeleted import Undeleted
 from daemon.core.copies_wanted import Choice, Taken
+from daemon.core.copy import Copy
 from daemon.core.plan import Refusal
 from daemon.errors import ProblemCode
 from daemon.stores.base import Store
@@ -28,6 +32,40 @@ def _data_first() -> AbstractContextManager[Any]:
         for copy in result.decided.deletions if result.decided else ():
             await store.delete(copy.name.data)
             await store.delete(copy.name.manifest)
+
+    return PATCH(daemon.copies.prune.Pruner, "_delete", delete)
+
+
+@broken("a store is pruned by what it lists, and no lock is looked at", "15", first=54)
+def _looks_at_no_lock() -> AbstractContextManager[Any]:
+    async def with_lock(_: Store, copy: Copy) -> Copy:
+        return copy
+
+    return PATCH(daemon.copies.prune, "_with_lock", with_lock)
+
+
+@broken("no lock is renewed", "15", first=54)
+def _renews_no_lock() -> AbstractContextManager[Any]:
+    return PATCH(daemon.copies.renew, "renewals", lambda *_: ())
+
+
+@broken("copies are locked by a clock that is in doubt", "15", insist={"both clocks jump by months": 0.4}, first=272)
+def _locks_in_doubt() -> AbstractContextManager[Any]:
+    target = daemon.copies.run.Copier._target
+    return together(
+        PATCH(daemon.copies.make, "jumped", lambda _: ""),
+        PATCH(daemon.copies.run.Copier, "_target", lambda *given, doubt: target(*given, doubt="")),
+    )
+
+
+@broken("what a store refuses to delete is told as deleted", "15", insist={"store refuses to delete": 1}, first=54)
+def _tells_what_was_refused() -> AbstractContextManager[Any]:
+    async def delete(_: Any, store: Store, result: Any, undeleted: Undeleted) -> None:
+        for copy in result.decided.deletions if result.decided else ():
+            result.deleted.append(copy)
+            with undeleted.noted():
+                await store.delete(copy.name.manifest)
+                await store.delete(copy.name.data)
 
     return PATCH(daemon.copies.prune.Pruner, "_delete", delete)
 

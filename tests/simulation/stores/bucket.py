@@ -4,13 +4,14 @@ Nothing here decides whether something is right: who listens to `on_change` and 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from daemon.clock import Clock
 from daemon.stores.base import Entry, Unfinished
+from daemon.stores.errors import ObjectLockedError, StorePermissionError, StoreRefusedError
 
 
 class Call(StrEnum):
@@ -21,15 +22,20 @@ class Call(StrEnum):
     LIST = "list"
     HEAD = "head"
     DELETE = "delete"
+    LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object. `sent` is what was to be stored, which is not what lies there where the store lied."""
+    """One object. `sent` is what was to be stored, which is not what lies there where the store lied.
+
+    Until `locked_until` nobody deletes it.
+    """
 
     data: bytes
     sent: bytes
     modified: datetime
+    locked_until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -89,17 +95,20 @@ Change = Callable[["Bucket", Call, str, bytes], None]
 
 
 class Bucket:
-    """One store. `clock` is its own."""
+    """One store. `clock` is its own. One that is `lockable` keeps locks as S3 does in compliance mode."""
 
-    def __init__(self, name: str, clock: Clock, faults: Faults | None = None) -> None:
+    def __init__(self, name: str, clock: Clock, faults: Faults | None = None, *, lockable: bool = False) -> None:
         self.name = name
         self.clock = clock
+        self.lockable = lockable
         self.faults: Faults = faults or NoFaults()
         self.objects: dict[str, Stored] = {}
         self.gone: dict[str, Stored] = {}
         self.begun: dict[str, Begun] = {}
         self.on_change: list[Change] = []
         self.on_listing: list[Callable[[Bucket, str, list[Entry]], None]] = []
+        self.on_lock: list[Callable[[Bucket, str, datetime], None]] = []
+        self.on_refusal: list[Callable[[Bucket, str], None]] = []
         self._begun = 0
 
     def begin(self, key: str) -> Begun:
@@ -109,16 +118,41 @@ class Bucket:
         self.begun[begun.id] = begun
         return begun
 
-    def store(self, key: str, sent: bytes) -> None:
+    def store(self, key: str, sent: bytes, locked_until: datetime | None = None) -> None:
         """Let an object have its name, or what the store makes of it."""
+        if locked_until is not None:
+            self._begin_lock(key, locked_until)
         for tell in self.on_change:
             tell(self, Call.PUT, key, sent)
         kept = self.faults.kept(key, sent)
         if kept is not None:
-            self.objects[key] = Stored(kept, sent, self.clock.now())
+            self.objects[key] = Stored(kept, sent, self.clock.now(), locked_until)
+
+    def lock(self, key: str, until: datetime) -> None:
+        """Lock an object; a lock is never made shorter."""
+        self._begin_lock(key, until)
+        one = self.objects[key]
+        if one.locked_until is not None and until < one.locked_until:
+            raise StorePermissionError(f"{self.name}: the lock of {key} cannot be made shorter")
+        self.objects[key] = replace(one, locked_until=until)
+
+    def _begin_lock(self, key: str, until: datetime) -> None:
+        for tell in self.on_lock:
+            tell(self, key, until)
+        if until <= self.clock.now():
+            raise StoreRefusedError(f"{self.name}: the lock of {key} would end in the past")
+
+    def is_locked(self, key: str) -> bool:
+        """Whether an object is there that is locked now."""
+        one = self.objects.get(key)
+        return one is not None and one.locked_until is not None and one.locked_until > self.clock.now()
 
     def delete(self, key: str) -> None:
-        """Delete an object."""
+        """Delete an object, unless it is locked."""
+        if self.is_locked(key):
+            for hear in self.on_refusal:
+                hear(self, key)
+            raise ObjectLockedError(f"{self.name}: {key} is locked", until=self.objects[key].locked_until)
         for tell in self.on_change:
             tell(self, Call.DELETE, key, b"")
         if key in self.objects:

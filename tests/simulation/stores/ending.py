@@ -70,7 +70,9 @@ class StoreEnding:
         bound = PRUNED + HELD if self._rules_changed(store, name) else PRUNED
         over = oracle.over(judged, kept) or quiet < bound or self._doubts_clocks()
         over |= simulation.proofs.rules.ever_frozen(server, simulation.clock.monotonic() - bound.total_seconds())
-        self._hold("16", over or not judged.deletions, f"{store} keeps {judged.deletions}", server)
+        locked = simulation.stores.locks.locked(bucket, copies, simulation.clock.now() - bound)
+        left = [copy for copy in judged.deletions if copy not in locked]
+        self._hold("16", over or not left, f"{store} keeps {left}", server)
 
     def _rules_changed(self, store: str, server: str) -> bool:
         """Whether a store was ever to keep something else of a server, so that something may be held for a day."""

@@ -5,7 +5,6 @@ It belongs to one process. If that is killed, nothing that it does has any effec
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from datetime import datetime
-from typing import NoReturn
 
 from daemon.stores.base import Capability, Details, Entry, Traits, Unfinished
 from daemon.stores.errors import ObjectExistsError, ObjectMissingError, StoreCutError, StoreUnusableError
@@ -14,18 +13,21 @@ from daemon.stores.streams import RateLimit, exactly
 from tests.simulation.stores.bucket import Begun, Bucket, Call, Stored
 
 PIECE = 2**18
-UNLOCKED = {Capability.LOCK: "nothing can be locked in memory"}
+UNLOCKED = {Capability.LOCK: "the bucket was made without locks"}
 
 
 class MemoryStore:
     """One process's way into a bucket. `step` is called at each step of the process, and raises once it is dead."""
 
-    lacks: Mapping[Capability, str] = UNLOCKED
-
     def __init__(self, bucket: Bucket, limit: RateLimit, step: Callable[[], None] = lambda: None) -> None:
         self._bucket = bucket
         self._limit = limit
         self._step = step
+
+    @property
+    def lacks(self) -> Mapping[Capability, str]:
+        """Nothing but locks, where its bucket has none."""
+        return {} if self._bucket.lockable else UNLOCKED
 
     async def put(
         self,
@@ -50,7 +52,7 @@ class MemoryStore:
                 self._bucket.begun.pop(begun.id)
             raise
         self._bucket.begun.pop(begun.id)
-        self._bucket.store(key, sent)
+        self._bucket.store(key, sent, lock_until)
         await self._answered(Call.PUT, key)
         return Entry(key, len(sent), self._bucket.clock.now())
 
@@ -80,7 +82,7 @@ class MemoryStore:
         await self._asked(Call.HEAD, key)
         one = self._object(key)
         await self._answered(Call.HEAD, key)
-        return Details(Entry(key, len(one.data), one.modified))
+        return Details(Entry(key, len(one.data), one.modified), one.locked_until)
 
     async def delete(self, key: str) -> None:
         """Delete one object."""
@@ -106,12 +108,18 @@ class MemoryStore:
         return True
 
     async def lock(self, key: str, until: datetime) -> None:
-        """Refuse."""
+        """Lock an object, unless its lock lasts longer."""
+        check_key(key)
         self._refuse_lock()
+        await self._asked(Call.LOCK, key)
+        known = self._object(key).locked_until
+        if known is None or known < until:
+            self._bucket.lock(key, until)
+        await self._answered(Call.LOCK, key)
 
     async def traits(self) -> Traits:
-        """Say that nothing is set up."""
-        return Traits(versioned=False, lockable=False)
+        """Say whether it has locks, and the versions that they need."""
+        return Traits(versioned=self._bucket.lockable, lockable=self._bucket.lockable)
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
@@ -151,8 +159,9 @@ class MemoryStore:
         if key in self._bucket.objects:
             raise ObjectExistsError(f"{self._bucket.name}: there is a {key} already")
 
-    def _refuse_lock(self) -> NoReturn:
-        raise StoreUnusableError(f"{self._bucket.name}: nothing can be locked in memory")
+    def _refuse_lock(self) -> None:
+        if not self._bucket.lockable:
+            raise StoreUnusableError(f"{self._bucket.name}: nothing can be locked there")
 
 
 async def _pieces(data: bytes) -> AsyncGenerator[bytes, None]:

@@ -78,8 +78,8 @@ class StoreRules:
         self._pruned: dict[tuple[str, str], tuple[float, Sequence[Row]]] = {}
         self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
         self._visited: dict[str, float] = {}
-        self.pruning: set[tuple[str, str]] = set()
-        """The stores that are pruned just now, each with the server."""
+        self.pruning: dict[tuple[str, str], Sequence[Row]] = {}
+        """The stores that are pruned just now, each with the server, and the copies that were seen there first."""
 
     def watch(self, bucket: Bucket) -> None:
         """Be told of what happens to a store."""
@@ -215,27 +215,43 @@ class StoreRules:
         shown = self._shown.get((bucket.name, server), [])
         rows = self.copies(bucket, shown)
         policies = self._policies(bucket.name, server)
-        verdicts = [self._allowed(rows, policy, data, server, bucket.name) for policy in policies]
+        verdicts = [self._allowed(rows, policy, data, server, bucket) for policy in policies]
         text = f"{data.rpartition('/')[2]} in {bucket.name} is pruned, and the store's rules keep it"
         self._hold("15", any(verdicts), text, server)
 
-    def _allowed(self, rows: Sequence[Row], policy: Mapping[str, Any], data: str, server: str, store: str) -> bool:
+    def _allowed(self, rows: Sequence[Row], policy: Mapping[str, Any], data: str, server: str, bucket: Bucket) -> bool:
         judged = oracle.judge(rows, policy, self._simulation.stores.name_of(server), self._simulation.host_clock.now())
-        return data in judged.deletions and self._within(judged, policy, store, server)
+        locked = self._simulation.stores.locks.locked(bucket, rows)
+        return data in judged.deletions and self._within(judged, policy, (bucket.name, server), locked)
 
-    def _within(self, judged: oracle.Judgement, policy: Mapping[str, Any], store: str, server: str) -> bool:
-        """Whether so many may go at once, those apart that an earlier pruning by the same rules let through."""
-        earlier = self._named.get((store, server), ())
+    def _within(
+        self, judged: oracle.Judgement, policy: Mapping[str, Any], place: tuple[str, str], locked: Collection[str]
+    ) -> bool:
+        """Whether so many may go at once, those apart that an earlier pruning by the same rules let through.
+
+        What is locked is not counted the first time, when nobody remembers by which rules it would go.
+        """
+        earlier = self._named.get(place, ())
         named = {key for then, keys in earlier if oracle.same_retention(then, policy) for key in keys}
-        return not (oracle.over(judged, policy) and oracle.over(judged, policy, named=named))
+        return not all(oracle.over(judged, policy, named=apart) for apart in ((), named, named.union(locked)))
 
     def _name(self, bucket: Bucket, server: str) -> None:
         """A pruning looks into a store: what its rules let go, and its brake lets through, is named from now on."""
         rows, name = self.copies(bucket, self._shown[bucket.name, server]), self._simulation.stores.name_of(server)
+        self.pruning[bucket.name, server] = self.pruning[bucket.name, server] or rows
+        locked = self._simulation.stores.locks.locked(bucket, rows)
         for policy in self._policies(bucket.name, server):
             judged = oracle.judge(rows, policy, name, self._simulation.host_clock.now())
-            if judged.deletions and self._within(judged, policy, bucket.name, server):
+            if not locked.isdisjoint(judged.deletions):
+                self._simulation.happened("a lock held a copy")
+            if judged.deletions and self._within(judged, policy, (bucket.name, server), locked):
                 self._named.setdefault((bucket.name, server), []).append((policy, set(judged.deletions)))
+
+    def kept(self, store: str, server: str, rows: Sequence[Row]) -> Sequence[Row]:
+        """Those of these copies that the store's rules keep, by each configuration of the last hours."""
+        name, now = self._simulation.stores.name_of(server), self._simulation.host_clock.now()
+        going = [set(oracle.judge(rows, policy, name, now).deletions) for policy in self._policies(store, server)]
+        return [row for row in rows if not any(row.uuid in some for some in going)]
 
     def copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
         """The whole copies of our own in what was shown."""

@@ -7,6 +7,7 @@ from typing import Any
 
 SHARE = 0.2
 FIRST_SHARE = 0.6
+LOCK_SHARE = 0.35
 HOUR = 3600.0
 STORE_KEEPS: tuple[Any, ...] = (
     "all",
@@ -16,6 +17,7 @@ STORE_KEEPS: tuple[Any, ...] = (
     {"within": "36h", "weekly": 2},
     {"last": 1, "hourly": 5},
 )
+LOCKS = {"2d": 48 * HOUR, "3d": 72 * HOUR, "5d": 120 * HOUR}
 EVERY = {"6h": 6 * HOUR, "1d": 24 * HOUR}
 
 StoreTable = Mapping[str, Any]
@@ -50,6 +52,7 @@ def draw_stores(seed: int, servers: int) -> Stores:
     copies["s0"] = names
     stores = Stores({name: _table(name, rng) for name in names}, copies)
     _let_copies_come_first(stores, random.Random(f"{seed}/copies first"))
+    _lock_copies(stores, random.Random(f"{seed}/object lock"))
     return stores
 
 
@@ -63,6 +66,16 @@ def _let_copies_come_first(stores: Stores, rng: random.Random) -> None:
         stores.first[server] = {"copy_before_delete": first, "copy_before_delete_when_full": full}
         for name in first:
             stores.tables[name] = {**stores.tables[name], "backfill": "all"}
+
+
+def _lock_copies(stores: Stores, rng: random.Random) -> None:
+    """In some worlds one of the stores, or each of them, locks its copies."""
+    if rng.random() >= LOCK_SHARE:
+        return
+    names = list(stores.tables)
+    for name in rng.choice((names, names[:1], names[-1:])):
+        bucket = {"url": f"s3://{name}/copies", "endpoint": "https://s3.example.com", "region": "here"}
+        stores.tables[name] = {**stores.tables[name], **bucket, "object_lock": rng.choice(list(LOCKS))}
 
 
 def _table(name: str, rng: random.Random) -> StoreTable:

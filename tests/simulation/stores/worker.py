@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon.clock import Clock
@@ -26,6 +27,8 @@ from tests.simulation.stores.engine import MemoryStore
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
+
+HALF_AN_HOUR = timedelta(minutes=30)
 
 
 class Worker(OwnProcess):
@@ -74,9 +77,12 @@ class Worker(OwnProcess):
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
         """Prune a store, and let the judge know that its listings are looked at for that."""
-        pruning, place = self._process.simulation.stores.rules.pruning, (store, job.server.uuid)
-        pruning.add(place)
+        world, server = self._process.simulation.stores, job.server.uuid
+        world.rules.pruning[store, server] = []
         try:
-            return await super().prune(job, store, inputs)
+            result = await super().prune(job, store, inputs)
         finally:
-            pruning.discard(place)
+            shown = world.rules.pruning.pop((store, server))
+        trusted = not inputs.doubt and abs(self._process.clock.was_set_by()) < HALF_AN_HOUR
+        world.locks.pruned(store, server, result, world.rules.kept(store, server, shown), trusted=trusted)
+        return result

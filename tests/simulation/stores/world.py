@@ -6,6 +6,7 @@ from tests.simulation.stores.before import CopiesFirst
 from tests.simulation.stores.bucket import Bucket
 from tests.simulation.stores.ending import StoreEnding
 from tests.simulation.stores.faults import Trouble
+from tests.simulation.stores.locks import LockRules
 from tests.simulation.stores.rules import StoreRules
 
 if TYPE_CHECKING:
@@ -17,15 +18,18 @@ class StoreWorld:
 
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
+        self.locks = LockRules(simulation)
         self.rules = StoreRules(simulation)
         self.first = simulation.checker.copies_first = CopiesFirst(simulation)
         self.ending = StoreEnding(simulation)
         self.buckets: dict[str, Bucket] = {}
         self.troubles: dict[str, Trouble] = {}
         self.breaking = self.other_file = False
-        for name in simulation.scenario.stores.tables:
+        for name, table in simulation.scenario.stores.tables.items():
             trouble = self.troubles[name] = Trouble(name, simulation.clock, simulation.scenario.stream(f"store {name}"))
-            self.buckets[name] = Bucket(name, simulation.clock, trouble)
+            lockable = "object_lock" in table
+            self.buckets[name] = Bucket(name, simulation.clock, trouble, lockable=lockable)
+            self.locks.watch(self.buckets[name])
             self.rules.watch(self.buckets[name])
             self.first.watch(self.buckets[name])
 
