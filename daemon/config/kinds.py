@@ -25,7 +25,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _OFFSET = re.compile(r"(?:etc/)?(?:gmt|utc|z)?\s*([+-])([0-9]{1,2}):?([0-9]{2})?", re.IGNORECASE)
 _FARTHEST = {"+": 14, "-": 12}  # hours from UTC that there are zones of
 _SHORTEST_FAILED_AFTER = timedelta(hours=12)
-_SHORTEST_LOCK = timedelta(days=1)
+_SHORTEST_LOCK = timedelta(days=2)
 
 
 def _read_by(parse: Callable[[str], object]) -> AfterValidator:
@@ -100,7 +100,7 @@ def _quiet(text: str) -> None:
 
 def _object_lock(text: str) -> None:
     if text != "off" and parse_duration(text) < _SHORTEST_LOCK:
-        raise value_error("must be at least 1d, since a lock is renewed once a day", 'or "off"')
+        raise value_error("must be at least 2d, since a lock is renewed once a day", 'or "off"')
 
 
 def _backfill(value: object) -> int | str:

@@ -96,7 +96,6 @@ class Pruner:
     ) -> PruneResult:
         """Prune what a store holds of the server with that uuid; errors of the store are told in the result."""
         result = PruneResult(server, config.name)
-        inputs = replace(inputs, doubt=inputs.doubt or jumped(self._clock.was_set_by()))
         try:
             async with nullcontext() if self._dry_run else alone(self._locks, uuid):
                 await self._prune(result, uuid, config, store, inputs)
@@ -107,32 +106,35 @@ class Pruner:
     async def _prune(
         self, result: PruneResult, uuid: str, config: StoreConfig, store: Store, inputs: PruneInputs
     ) -> None:
-        panel, decide = result.server.panel.name, partial(self._decide, result.server, config, inputs)
+        panel, decide = result.server.panel.name, partial(self._decide, result.server, config)
         shelf = await self._shelves.look(config.name, store, panel, uuid)
         copies = list(shelf.copies())
-        going = [one.copy for one in decide(copies).verdicts if one.action is Action.DELETE]
+        going = [one.copy for one in decide(inputs, copies).verdicts if one.action is Action.DELETE]
         looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
-        decided = result.decided = decide([looked.get(copy.name.data, copy) for copy in copies])
+        # The store has been asked much by now, and our clock may have been set: all below is by this one moment.
+        inputs = replace(inputs, doubt=inputs.doubt or jumped(self._clock.was_set_by()))
+        now = self._clock.now()
+        decided = result.decided = decide(inputs, [looked.get(copy.name.data, copy) for copy in copies])
         if self._dry_run or inputs.doubt:
             return
-        result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), self._clock.now())
-        refused = await self._renew(store, result, uuid, config, shelf)
+        result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), now)
+        refused = await self._renew(store, result, uuid, config, shelf, now=now)
         undeleted, uncleared = Undeleted(), Undeleted()
         await self._delete(store, result, undeleted)
         await self._must_be_let()
-        result.cleared += await clear_leftovers(store, shelf, self._clock.now(), undeleted=uncleared)
+        result.cleared += await clear_leftovers(store, shelf, now, undeleted=uncleared)
         await self._shelves.look(config.name, store, panel, uuid)
         for error in (refused, undeleted.as_error("a copy"), uncleared.as_error(LEFTOVER)):
             if error is not None:
                 raise error
 
     async def _renew(
-        self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf
+        self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf, *, now: datetime
     ) -> StoreError | None:
         """Renew locks, and remember them; return why one could not be renewed, which holds up no deletion."""
         if config.object_lock is None or result.decided is None:
             return None
-        done = await renew(store, result.decided.verdicts, shelf.locks, config.object_lock, self._clock.now())
+        done = await renew(store, result.decided.verdicts, shelf.locks, config.object_lock, now)
         result.renewed = done.copies
         if done.ends:
             locked = replace(shelf, locks={**shelf.locks, **done.ends})

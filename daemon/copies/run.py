@@ -185,9 +185,10 @@ class Copier:
         shelf = await look_for_begun(store, panel, server, shelf, self._clock.now())
         with result.remembering(name):
             await self._shelves.remember(name, panel, server, shelf)
-        doubt, uncleared = self._doubt(seen), Undeleted()
+        # Both by one moment: while the store is asked, our clock may be set.
+        doubt, moment, uncleared = self._doubt(seen), self._clock.now(), Undeleted()
         if not doubt:
-            await clear_leftovers(store, shelf, self._clock.now(), undeleted=uncleared)
+            await clear_leftovers(store, shelf, moment, undeleted=uncleared)
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
         policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
         there = await self._elsewhere.backups_for(name, panel, server)
@@ -196,7 +197,7 @@ class Copier:
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
         cleared: frozenset[str] = frozenset()
         if not doubt:
-            ours, moment = self._installation, self._clock.now()
+            ours = self._installation
             cleared = await clear_lonely(store, shelf, keys.values(), ours, moment, undeleted=uncleared)
         elif self._stores[name].object_lock is not None and Taken.WANTED in {one.taken for one in chosen}:
             result.problems.append((name, CopyError(f"copied without a lock: {doubt}", hint=_LOCKED_LATER)))

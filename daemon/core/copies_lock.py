@@ -11,6 +11,9 @@ from daemon.core.copies_prune import NOT_BY_RULES, CopyVerdict
 from daemon.core.copy import Copy
 from daemon.core.model import Action
 
+RENEWED_BEFORE = timedelta(days=2)
+"""A store is pruned once a day, at one of the looks, which are twelve hours apart: a lock has to outlast that."""
+
 
 def lock_until(span: timedelta, now: datetime) -> datetime:
     """Return until when a copy is locked that is made or renewed now."""
@@ -18,17 +21,17 @@ def lock_until(span: timedelta, now: datetime) -> datetime:
 
 
 def is_due(until: datetime | None, span: timedelta, now: datetime) -> bool:
-    """Whether a lock is to be renewed: half of its span is over, or there is none.
+    """Whether a lock is to be renewed: half of its span is over, it may end before the next prune, or there is none.
 
     So a store that is looked after daily asks for little, and one that was away for days misses none.
     """
-    return until is None or until - now < span / 2
+    return until is None or until - now < max(span / 2, RENEWED_BEFORE)
 
 
 def renewals(
     verdicts: Iterable[CopyVerdict], locks: Mapping[str, datetime], span: timedelta, now: datetime
 ) -> tuple[Copy, ...]:
-    """Return the copies whose locks are to be renewed: the rules keep them, and half of the span is over.
+    """Return the copies whose locks are to be renewed: the rules keep them, and they are due.
 
     `locks` say, by the key of the data, when the earlier of the locks of data and manifest ends, where that is known.
     """

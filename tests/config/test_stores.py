@@ -167,7 +167,7 @@ MISTAKES = [
     (RIGHT + NAS + 'every = "0s"\n', "stores.nas.every", "must be longer than nothing", ""),
     (RIGHT + NAS + "backfill = 0\n", "stores.nas.backfill", "must be a number, 1 or more", 'or "all", or "none"'),
     (RIGHT + NAS + 'object_lock = "30d"\n', "stores.nas.object_lock", "belongs to a store in S3", "leave it out"),
-    (RIGHT + OFFSITE + 'object_lock = "23h"\n', "stores.offsite.object_lock", "must be at least 1d", 'or "off"'),
+    (RIGHT + OFFSITE + 'object_lock = "47h"\n', "stores.offsite.object_lock", "must be at least 2d", 'or "off"'),
     (RIGHT + NAS + 'rate = "fast"\n', "stores.nas.rate", "is not a size", ""),
     (RIGHT + NAS + 'encrypt_to = ["age1"]\n', "stores.nas.encrypt_to", "must be an age recipient", "age-keygen"),
     (

@@ -147,6 +147,29 @@ async def test_a_clock_in_doubt_deletes_nothing_and_changes_no_record(clock: Fak
     assert store.deleted == []
 
 
+class SetMeanwhile(LockingStore):
+    """A store that is asked for a lock while this machine's clock is set to months ahead."""
+
+    clock: FakeClock
+
+    async def head(self, key: str) -> Details:
+        """The first look takes so long."""
+        if not self.looks:
+            self.clock.start += timedelta(days=90)
+        return await super().head(key)
+
+
+async def test_a_clock_that_is_set_while_locks_are_looked_at_deletes_nothing(clock: FakeClock) -> None:
+    """It would see all of them ended."""
+    copies = [copy(good(clock.now() - timedelta(days=days))) for days in range(6)]
+    store = SetMeanwhile(copies)
+    store.clock = clock
+    result = await pruned(clock, store, copies, "last=3")
+    assert (result.deleted, store.deleted) == ([], [])
+    assert result.decided is not None
+    assert result.decided.code == "clock"
+
+
 async def test_a_member_that_has_lost_its_lease_prunes_nothing_more(clock: FakeClock) -> None:
     """It may lose it between one deletion and the next; the copy that it was at goes whole."""
     copies = [copy(good(clock.now() - timedelta(days=60 + days))) for days in range(6)]

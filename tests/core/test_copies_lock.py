@@ -22,6 +22,16 @@ def test_a_lock_is_renewed_when_half_of_it_is_over(left: timedelta | None, due: 
     assert not due or until is None or lock_until(MONTH, NOW) > until
 
 
+@pytest.mark.parametrize(("days", "hours"), [(2, 23), (3, 35)])
+def test_a_short_lock_does_not_end_between_two_prunes(days: int, hours: int) -> None:
+    """A store is pruned daily, and 38 hours after the last time at the latest: it may have had half and more then."""
+    span, until, now = days * DAY, NOW + days * DAY, NOW
+    for gap in (hours, 38):
+        now += timedelta(hours=gap)
+        assert until > now
+        until = lock_until(span, now) if is_due(until, span, now) else until
+
+
 def test_what_the_rules_keep_is_renewed() -> None:
     """The oldest two go, and one of the others was locked not long ago."""
     made = pruned(COPIES, "last=4")
