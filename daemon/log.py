@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, TextIO
 
-from daemon._imports import without
+from daemon._imports import standing_in, without
 from daemon.clock import Clock, SystemClock
 from daemon.core.units import rfc3339
 
-with without("rich"):
+with without("rich"), standing_in("pickle"):  # of which it takes one exception
     import structlog
     from structlog.contextvars import bind_contextvars as bind
     from structlog.contextvars import bound_contextvars as bound

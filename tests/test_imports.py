@@ -1,6 +1,8 @@
 """What each command loads, and what the idling daemon does not."""
 
+import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from subprocess import PIPE
 
 import pytest
 
-from daemon._imports import without
+from daemon._imports import standing_in, without, without_plugins
 from tests.process.support import serving
 
 LARGE = {
@@ -23,12 +25,13 @@ LISTING = HELP | {"pydantic"}
 """typer itself loads pydantic to read what stands behind a command."""
 RUN = {
     *("anyio", "apscheduler", "cronsim", "httpx", "pydantic", "pydantic_settings", "structlog"),
-    *("asyncio", "http", "logging", "multiprocessing", "sqlite3", "ssl", "tomllib"),
+    *("asyncio", "http", "logging", "sqlite3", "ssl", "tomllib"),
 }
 
 NEVER_AT_REST = {
     *("apprise", "asyncpg", "asyncssh", "click", "difflib", "html", "isal", "obstore", "prometheus_client"),
     *("pygments", "pyrage", "rich", "starlette", "tarfile", "typer", "unittest", "uvicorn", "xml"),
+    *("argparse", "csv", "dotenv", "importlib.metadata", "multiprocessing", "pickle", "zipfile"),
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
     *("daemon.core.copies_prune", "daemon.core.copies_wanted"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),
@@ -146,3 +149,29 @@ def test_a_module_is_missing_within_the_block_alone() -> None:
             __import__("wave")
         assert __import__("sys") is sys
     assert __import__("wave").__name__ == "wave"
+
+
+def test_a_stand_in_is_what_libraries_import_extend_and_catch_within_the_block_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not given for what is loaded already."""
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    with standing_in("wave", "sys"):
+        stand_in = importlib.import_module("wave")
+        assert issubclass(type("Extended", (stand_in.Wave_read[int],), {}), Exception)
+        assert importlib.import_module("sys") is sys
+    assert importlib.import_module("wave") is not stand_in
+
+
+def test_libraries_find_no_package_that_extends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked beside that, the real module answers; that one is loaded then, and stays."""
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "")
+    monkeypatch.delitem(sys.modules, "importlib.metadata")
+    with without_plugins():
+        packages = importlib.import_module("importlib.metadata")
+        assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__"
+        assert packages.entry_points(group="pydantic") == ()
+        with pytest.raises(packages.PackageNotFoundError):
+            packages.version("pytest")
+        assert packages.metadata("pytest")["Name"] == "pytest"
+    assert importlib.import_module("importlib.metadata").version("pytest")

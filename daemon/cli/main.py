@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from daemon._imports import without_plugins
 from daemon.cli import daemon_line
 from daemon.cli.settings import PROGRAM
 from daemon.cli.streams import output_error
@@ -45,7 +46,8 @@ def _obey(words: Sequence[str]) -> int:
         from daemon.cli.by_typer import obey  # noqa: PLC0415 — see above
 
         return obey(words)
-    from daemon.cli.commands.run import run_daemon  # noqa: PLC0415 — as above
+    with without_plugins():
+        from daemon.cli.commands.run import run_daemon  # noqa: PLC0415 — as above
 
     settings, log_to_stdout = daemon
     return run_daemon(settings, log_to_stdout=log_to_stdout)

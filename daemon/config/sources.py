@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
-
+from daemon._imports import standing_in
 from daemon.config.discover import discovers
 from daemon.config.environment import FILE_VARIABLE, read_environment
 from daemon.config.errors import ConfigIssue
 from daemon.config.files import read_files
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
 from daemon.config.tree import Tree
+
+with standing_in("pydantic_settings.sources.providers.cli", "argparse", "dotenv"):  # other sources than ours
+    from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 DEFAULT_FILE = Path("/etc/ptero-backupd/config.toml")
 _KEY_DEPTH = 3  # section, name, key
