@@ -248,10 +248,13 @@ class StoreRules:
                 self._named.setdefault((bucket.name, server), []).append((policy, set(judged.deletions)))
 
     def kept(self, store: str, server: str, rows: Sequence[Row]) -> Sequence[Row]:
-        """Those of these copies that the store's rules keep, by each configuration of the last hours."""
+        """Those of these copies that the store's rules keep, by each configuration of the last hours.
+
+        One that is dated in the future is strange to them: it was made while a clock was wrong.
+        """
         name, now = self._simulation.stores.name_of(server), self._simulation.host_clock.now()
         going = [set(oracle.judge(rows, policy, name, now).deletions) for policy in self._policies(store, server)]
-        return [row for row in rows if not any(row.uuid in some for some in going)]
+        return [row for row in rows if row.created <= now and not any(row.uuid in some for some in going)]
 
     def copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
         """The whole copies of our own in what was shown."""
