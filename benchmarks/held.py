@@ -10,6 +10,7 @@ import os
 import selectors
 import sys
 import time
+from array import array
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,19 @@ class WatchedSelector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.holds: list[tuple[float, float, float]] = []
+        self._holds = array("d")  # a minute has many thousands, and the daemon's memory is looked at as well
         self._woke: tuple[float, float] | None = None
+
+    @property
+    def holds(self) -> list[tuple[float, float, float]]:
+        """All of them."""
+        return list(zip(*(self._holds[part::3] for part in range(3)), strict=True))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for what happens."""
         if self._woke is not None:
             (since, used), (now, uses) = self._woke, _clocks()
-            self.holds.append((since, now - since, uses - used))
+            self._holds.extend((since, now - since, uses - used))
         found = super().select(timeout)
         self._woke = _clocks()
         return found

@@ -14,6 +14,7 @@ from daemon.errors import BackupdError
 from daemon.log import get_logger
 from daemon.service import gc_policy as garbage
 from daemon.service.events import Events
+from daemon.service.memory import give_back
 
 log = get_logger()
 
@@ -107,6 +108,7 @@ class Reading:
     def _configuration(self) -> Config:
         with garbage.left_alone():
             config = self._read_config()
+        give_back(len(config.servers))
         refuse_unusable(config)
         return config
 
