@@ -1,5 +1,6 @@
 """What commands by hand cost the panel: each asks for its server once, and looks at what it was told then."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,13 @@ def test_a_command_asks_for_its_server_once(
     panel.world.faults.order(seen, on=Call.SERVER, times=None)
     assert cli("--config", panel.config, *words.split()).code == 0
     assert panel.world.faults.happened[seen.name] == 1
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("words", ["plan survival", "backups list survival", "rotate survival"])
+def test_who_waits_for_the_api_limit_is_told(cli: Cli, panel: Panel, words: str) -> None:
+    """Half a minute of silence looks like a program that hangs."""
+    panel.world.faults.order(faults.api_limit("35"), on=Call.LIST)
+    ran = cli("--config", panel.config, *words.split())
+    assert ran.code == 0
+    assert re.search(r"^panel main: waiting 3[5-7] s for room below its API limit$", ran.err, re.MULTILINE)

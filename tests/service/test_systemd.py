@@ -153,6 +153,12 @@ def test_the_unit_is_hardened(unit: Path) -> None:
     assert judged.returncode == 0
 
 
+@both
+def test_the_unit_leaves_no_core(unit: Path) -> None:
+    """It would hold the keys; the daemon itself forbids it as well, but only once it runs."""
+    assert ("LimitCORE", "0") in directives(unit)
+
+
 def directives(unit: Path) -> list[tuple[str, str]]:
     """The directives of a unit, in order."""
     pairs = (line.partition("=") for line in unit.read_text().splitlines() if re.match(r"[A-Z]\w*=", line))
