@@ -133,12 +133,14 @@ class Pruned:
 @dataclass(frozen=True, slots=True)
 class PruneInputs:
     """What is known of a server whose copies are pruned: which backups an operator `accepted` as good, what was last
-    `applied` to it in that store, and why our clock is in `doubt`, if it is.
+    `applied` to it in that store, and why our clock is in `doubt`, if it is. If they are `frozen` their locks are
+    renewed, and none is deleted.
     """
 
     accepted: frozenset[str] = frozenset()
     applied: AppliedRetention = NOTHING
     doubt: str = ""
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

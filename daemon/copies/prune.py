@@ -110,15 +110,20 @@ class Pruner:
         shelf = await self._shelves.look(config.name, store, panel, uuid)
         copies = list(shelf.copies())
         going = [one.copy for one in decide(inputs, copies).verdicts if one.action is Action.DELETE]
-        looked = {copy.name.data: await _with_lock(store, copy) for copy in going}
+        looked = {} if inputs.frozen else {copy.name.data: await _with_lock(store, copy) for copy in going}
         # The store has been asked much by now, and our clock may have been set: all below is by this one moment.
         inputs = replace(inputs, doubt=inputs.doubt or jumped(self._clock.was_set_by()))
         now = self._clock.now()
         decided = result.decided = decide(inputs, [looked.get(copy.name.data, copy) for copy in copies])
         if self._dry_run or inputs.doubt:
             return
-        result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), now)
         refused = await self._renew(store, result, uuid, config, shelf, now=now)
+        if inputs.frozen:
+            result.decided = None  # nothing is to come of it
+            if refused is not None:
+                raise refused
+            return
+        result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), now)
         undeleted, uncleared = Undeleted(), Undeleted()
         await self._delete(store, result, undeleted)
         await self._must_be_let()

@@ -164,11 +164,10 @@ class _Turn:
         self._drop(looked.troubles)
         self._warn(looked.problems)
         copied = await self._copy_all(looked.wanted, patient=patient)
-        if await self._is_frozen():
-            return
+        prune = self._renew if await self._is_frozen() else self._prune
         for store in self.job.stores:
             if store not in self.ended.troubles and (store in copied or not self.visits.is_pruned(self._server, store)):
-                await self._prune(store, accepted)
+                await prune(store, accepted)
 
     async def _is_frozen(self) -> bool:
         """Whether a proof has failed, so that nothing of the server is deleted anywhere (invariant 17); or may have,
@@ -315,11 +314,29 @@ class _Turn:
             if not doubt:
                 visits.context.on_pruned(self._server, store, result.refused)
             visits.pruned_at[self._server, store] = visits.context.clock.monotonic()
-        elif result.trouble:
-            self._drop({store: result.failure})
         else:
-            self.ended.failed[store] = result.failure.text
-            log.warning("copies_not_pruned", server=self._server, store=store, text=result.failure.text)
+            self._not_pruned(store, result.failure, trouble=result.trouble)
+
+    async def _renew(self, store: str, accepted: frozenset[str]) -> None:
+        """Renew the locks of what a failed proof has frozen, if the store has them: it may be the last good copy."""
+        disputed = self.visits.context.disputed(self.job.config, store)
+        if self.job.stores[store].object_lock is None or disputed or not self._is_in_force(store):
+            return
+        inputs = PruneInputs(accepted, doubt=self._doubt(), frozen=True)
+        result = await self.visits.worker.prune(self.job, store, inputs)
+        await self._remember(result.remembered)
+        if result.renewed:
+            log.info("copies_locked", server=self._server, store=store, copies=result.renewed)
+        if result.failure is not None:
+            self._not_pruned(store, result.failure, trouble=result.trouble)
+
+    def _not_pruned(self, store: str, failure: Failure, *, trouble: bool) -> None:
+        """Tell what ended a prune early: the store's own trouble, or that of one server's copies."""
+        if trouble:
+            self._drop({store: failure})
+        else:
+            self.ended.failed[store] = failure.text
+            log.warning("copies_not_pruned", server=self._server, store=store, text=failure.text)
 
     def _is_in_force(self, store: str) -> bool:
         """Whether the visit's configuration still holds: members are compared by what they go by now. The server has

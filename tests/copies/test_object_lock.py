@@ -80,10 +80,10 @@ async def made(rig: Rig, store: Store) -> Manifest:
     return done.manifests["vault"]
 
 
-async def pruned(rig: Rig, vault: StoreConfig, store: Store, shelves: Shelves, doubt: str = "") -> PruneResult:
+async def pruned(rig: Rig, vault: StoreConfig, store: Store, shelves: Shelves, **inputs: Any) -> PruneResult:
     """What comes of the store."""
     pruner = Pruner(shelves, INSTALLATION, rig.clock, locks=MemoryLocks(), dry_run=False)
-    return await pruner.prune(cast("Any", SERVER), rig.server.uuid, vault, store, PruneInputs(doubt=doubt))
+    return await pruner.prune(cast("Any", SERVER), rig.server.uuid, vault, store, PruneInputs(**inputs))
 
 
 async def locks(store: Store, key: str) -> list[timedelta]:
@@ -128,6 +128,21 @@ async def test_what_the_rules_keep_is_locked_for_longer_when_half_is_over(
     rig.clock.elapsed += (2 * DAY).total_seconds()
     assert [one.name.data for one in (await pruned(rig, vault, store, shelves)).renewed] == [key]
     assert await locks(store, key) == [46 * DAY, 46 * DAY]
+
+
+async def test_locks_are_renewed_while_a_bad_proof_freezes_all_deletion(
+    rig: Rig, vault: StoreConfig, store: Store
+) -> None:
+    """These copies may be the last good ones; one that the rules let go is neither deleted nor locked anew."""
+    key, shelves = (await made(rig, store)).stored.key, Shelves(MemoryEngine().catalogue, rig.clock)
+    older = await another(rig, store)
+    rules = replace(vault, rules=StoreRules("vault", Keep.parse("last=1")))
+    rig.clock.elapsed += (16 * DAY).total_seconds()
+    result = await pruned(rig, rules, store, shelves, frozen=True)
+    assert (result.error, result.decided, result.applied, result.deleted) == (None, None, None, [])
+    assert [one.name.data for one in result.renewed] == [key]
+    assert await locks(store, key) == [46 * DAY, 46 * DAY]
+    assert await locks(store, older.stored.key) == [MONTH, MONTH]
 
 
 async def test_a_clock_that_was_set_locks_nothing_until_it_is_trusted_again(

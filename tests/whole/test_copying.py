@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -431,6 +431,19 @@ async def test_no_store_is_pruned_of_a_server_with_a_failed_proof(copies: Copies
         await copies.until(1, 12)
     assert copies.worker.has("nas") == ["01 03:59", "01 05:00"]
     assert {one for one in copies.worker.does if one.startswith("prune")} == {"prune creative nas"}
+
+
+async def test_locks_are_renewed_of_a_server_with_a_failed_proof(copies: Copies, survival: Server) -> None:
+    """And nothing is deleted: whoever renews them is told that it is frozen."""
+    bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
+    config = copies.configure("nas")
+    config = replace(config, stores={"nas": replace(config.stores["nas"], object_lock=timedelta(days=30))})
+    async with copies.running(config) as (fleet, _):
+        await fleet._tools.journal.record_proof(ProofRecord("survival", survival.uuid, bad))
+        await copies.until(1, 12)
+    pruned = [one for one in copies.worker.does if one.startswith("prune")]
+    asked = {(what, inputs.frozen) for what, inputs in zip(pruned, copies.worker.given, strict=True)}
+    assert asked == {("prune creative nas", False), ("prune survival nas", True)}
 
 
 async def test_no_store_is_pruned_of_a_server_on_which_members_of_a_cluster_differ(copies: Copies) -> None:
