@@ -35,6 +35,7 @@ NEVER_AT_REST = {
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
     *("daemon.core.copies_prune", "daemon.core.copies_wanted"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),
+    *("daemon.panel.console", "daemon.panel.download"),
     *("daemon.stores.base", "daemon.stores.open", "daemon.transfer", "daemon.web.app"),
 }
 """What a daemon without HTTP, and without stores, never needs: each would stay in its memory for good."""

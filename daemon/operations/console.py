@@ -14,9 +14,10 @@ from daemon.errors import BackupdError
 from daemon.log import redact
 from daemon.operations.operation import Operation
 from daemon.operations.target import NotStartedError
-from daemon.panel.console import ConsoleAccess, open_console
+from daemon.panel.console import open_console
 from daemon.panel.download import HostError
 from daemon.panel.errors import PanelError
+from daemon.panel.server_files import ConsoleAccess
 
 PAUSES = Backoff(2.0, 30.0)
 """Seconds before a lost connection is opened again; a Pelican gives five tokens a minute."""

@@ -2,7 +2,7 @@
 
 `client` has a method per endpoint, and `errors` is all that they raise. Below it: `endpoints` says which request each
 one is, `transport` takes turns and repeats, `http` sends. `listing` makes whole lists of pages, `reconcile` settles
-lost answers, `wire` reads the panel's JSON. `download` fetches files from their hosts, `upload` sends them
+lost answers, `wire` reads the panel's JSON. `server_files` has the calls for a server's files and process. `download` fetches files from their hosts, `upload` sends them
 there, and `console` reads a server's console, by the same certificates (`reach`) and proxies (`proxies`).
 """
 
@@ -17,5 +17,6 @@ __all__ = [
     "rate_limiter",
     "reach",
     "reconcile",
+    "server_files",
     "upload",
 ]

@@ -11,7 +11,6 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from daemon.panel.answers import clean, unpaired
 from daemon.panel.download import CLEAR_HINT, HostError
 from daemon.panel.http import CONNECT_SECONDS
 from daemon.panel.proxies import UnusableVariableError
+from daemon.panel.server_files import ConsoleAccess
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -47,14 +47,6 @@ class ConsoleError(HostError):
     """The console of a server cannot be watched, or not to the end."""
 
     default_hint = "look at the node: the panel's own page of the server shows the same console"
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleAccess:
-    """Where a node's websocket is, and the token that opens it."""
-
-    address: str
-    token: SecretStr
 
 
 GiveAccess = Callable[[], Awaitable[ConsoleAccess]]

@@ -5,15 +5,23 @@ NodeError, a look at the files tells what became of it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import SecretStr
 
 from daemon.core.files import FileEntry, Power
-from daemon.panel.console import ConsoleAccess
 from daemon.panel.decode import nothing, understood
 from daemon.panel.endpoints import Endpoints
 from daemon.panel.server_calls import ServerCalls
 from daemon.panel.wire import read_console, read_disk, read_files, read_link, read_power
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAccess:
+    """Where a node's websocket is, and the token that opens it."""
+
+    address: str
+    token: SecretStr
 
 
 class ServerFiles:

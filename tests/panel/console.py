@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from daemon.clock import SystemClock
 from daemon.panel.client import PanelClient
-from daemon.panel.console import ConsoleAccess, ConsoleError, open_console
+from daemon.panel.console import ConsoleError, open_console
+from daemon.panel.server_files import ConsoleAccess
 from daemon.sandbox.console import ConsoleSocket
 from daemon.sandbox.records import Power, Server, pelican
 from daemon.sandbox.scenes import KEY, one_server

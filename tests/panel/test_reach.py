@@ -13,8 +13,9 @@ from daemon.alerts.sender import Sender
 from daemon.errors import BackupdError
 from daemon.panel import reach
 from daemon.panel.client import PanelClient
-from daemon.panel.console import ConsoleAccess, open_console
+from daemon.panel.console import open_console
 from daemon.panel.download import FileHost
+from daemon.panel.server_files import ConsoleAccess
 from daemon.panel.upload import upload
 from daemon.stores.open import open_store
 from daemon.stores.values import BucketLocation, Credentials, StoreSettings
