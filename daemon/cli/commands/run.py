@@ -10,13 +10,14 @@ from daemon.clock import SystemClock
 from daemon.errors import Exit
 from daemon.log import configure
 from daemon.service.life import Service
-from daemon.service.process import hide_memory
+from daemon.service.process import hide_memory, share_one_heap
 from daemon.service.systemd import Notifier
 
 
 def run_daemon(settings: Settings, *, log_to_stdout: bool = False) -> int:
     """Run until told to stop; raises BackupdError if the first configuration is wrong."""
     hide_memory()
+    share_one_heap()
     configure(settings.level or "info", sys.stdout if log_to_stdout else None)
     clock = SystemClock()
     service = Service(lambda: read_config(settings), clock, Notifier(os.environ, clock))
