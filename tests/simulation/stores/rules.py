@@ -248,13 +248,17 @@ class StoreRules:
                 self._named.setdefault((bucket.name, server), []).append((policy, set(judged.deletions)))
 
     def kept(self, store: str, server: str, rows: Sequence[Row]) -> Sequence[Row]:
-        """Those of these copies that the store's rules keep, by each configuration of the last hours.
+        """The good ones of these copies that the store's rules keep, by each configuration of the last hours.
 
-        One that is dated in the future is strange to them: it was made while a clock was wrong.
+        What is suspicious, or dated in the future since a clock was wrong, is neither kept nor let go.
         """
         name, now = self._simulation.stores.name_of(server), self._simulation.host_clock.now()
-        going = [set(oracle.judge(rows, policy, name, now).deletions) for policy in self._policies(store, server)]
-        return [row for row in rows if row.created <= now and not any(row.uuid in some for some in going)]
+        each = [oracle.judge(rows, policy, name, now) for policy in self._policies(store, server)]
+        return [
+            row
+            for row in rows
+            if all(judged.states[row.uuid] == "good" and row.uuid not in judged.deletions for judged in each)
+        ]
 
     def copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
         """The whole copies of our own in what was shown."""
