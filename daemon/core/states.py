@@ -6,6 +6,7 @@ ownership play no part.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import NamedTuple
 
 from daemon.core.model import Backup, State
@@ -61,8 +62,9 @@ def find(
     """Given backups, newest first, and whether each is own, return their states; `now` is the panel's clock."""
     latest = now + CLOCK_TOLERANCE
     findings = [_alone(backup, latest) for backup in ordered]
-    sized = [(backup, mine) for backup, mine, finding in zip(ordered, own, findings, strict=True) if finding is _GOOD]
-    weighed = weigh(reversed(sized), guard, accepted=accepted)
+    good = [finding is _GOOD for finding in findings]
+    sized, owned = list(compress(ordered, good)), list(compress(own, good))
+    weighed = weigh(zip(reversed(sized), reversed(owned), strict=True), guard, accepted=accepted)
     if weighed.small:
         for place, backup in enumerate(ordered):
             if backup.uuid in weighed.small:
