@@ -475,6 +475,16 @@ async def test_what_proofs_found_is_found_by_server_the_last_of_each_level(place
         assert await journal.proofs() == []
 
 
+async def test_a_proof_and_what_was_applied_last_outlive_a_pruning_though_no_rotation_is_recorded(place: Place) -> None:
+    """With a full disk backups may be read for days while no rotation leaves a trace; a freeze must not end by that."""
+    async with place.opened() as (_, journal):
+        torn = ProofRecord("survival", UUID, read("one", Level.SANE, "r.0.0.mca: torn"))
+        await journal.record_proof(torn)
+        await journal.apply(UUID, AppliedRetention("last=3"))
+        await journal.prune(AT + timedelta(days=399))
+        assert (await journal.proofs(UUID), await journal.applied(UUID)) == ([torn], AppliedRetention("last=3"))
+
+
 async def test_what_an_operator_accepted_of_a_proof_stays_accepted_while_the_same_is_wrong(place: Place) -> None:
     """Wherever that backup was read; what is right needs nobody's word."""
     async with place.opened() as (_, journal):

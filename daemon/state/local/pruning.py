@@ -13,8 +13,10 @@ _LAST_ROOMS = (
 """A few rotations for each server: until a backup turned good since room was made, none is made again."""
 _SERVER_GONE = (
     "server_uuid NOT IN (SELECT server_uuid FROM listing"
-    " UNION SELECT server_uuid FROM rotation WHERE began_at >= :before)"
+    " UNION SELECT server_uuid FROM rotation WHERE began_at >= :before"
+    " UNION SELECT server_uuid FROM proof WHERE at >= :before)"
 )
+"""Its backups may be read while no rotation can be recorded: with a full disk, or right after a journal was lost."""
 _IDENTIFIER_GONE = (
     "identifier NOT IN (SELECT substr(server_uuid, 1, 8) FROM listing"
     " UNION SELECT substr(server_uuid, 1, 8) FROM rotation WHERE began_at >= :before)"

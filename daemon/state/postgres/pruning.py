@@ -28,8 +28,10 @@ _DRILLS = (
     " OR id <= (SELECT id FROM drill ORDER BY id DESC LIMIT 1 OFFSET $2))"
 )
 _SERVER_GONE = (
-    "server_uuid NOT IN (SELECT server_uuid FROM listing UNION SELECT server_uuid FROM rotation WHERE began_at >= $1)"
+    "server_uuid NOT IN (SELECT server_uuid FROM listing UNION SELECT server_uuid FROM rotation WHERE began_at >= $1"
+    " UNION SELECT server_uuid FROM proof WHERE at >= $1)"
 )
+"""Its backups may be read while no rotation can be recorded: with a full disk, or right after a journal was lost."""
 _IDENTIFIER_GONE = (
     "identifier NOT IN (SELECT substr(server_uuid, 1, 8) FROM listing"
     " UNION SELECT substr(server_uuid, 1, 8) FROM rotation WHERE began_at >= $1)"
