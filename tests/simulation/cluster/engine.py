@@ -145,6 +145,11 @@ class ModelEngine(PostgresEngine):
         """The epoch of this process; None if it is no member."""
         return self._members.epoch
 
+    @property
+    def failed_at(self) -> float:
+        """When a renewal of its lease failed last: it then knows that the database is out of reach."""
+        return self._members._failed_at
+
     async def open(self) -> Journal:
         """Open the journal, making the tables."""
         await self._database.run(lambda connection: connection.fetchval("SELECT 1"))

@@ -23,7 +23,7 @@ from daemon.alerts import Alerts
 from daemon.config.values import Config
 from daemon.core.calendar import HAND_OVERS
 from daemon.fleet.share import Share
-from daemon.rotation.run import RotationContext
+from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.setup import open_context
 from daemon.service.assembly import Assembly, assembled
 from daemon.service.life import Service
@@ -109,6 +109,14 @@ class Member(Stoppable):
         parts = self.parts = assembled(config, context)
         parts.fleet._rotations._listeners.insert(0, Ends(self))
         parts.fleet.listen(self)
+        left_by = context.on_abandoned
+
+        def left(run: Run) -> None:
+            """It goes on with it no more, and soon joins anew."""
+            self.simulation.recorder.running.pop((self.name, run.config.name), None)
+            left_by(run)
+
+        context.on_abandoned = left
         return parts
 
 

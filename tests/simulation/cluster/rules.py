@@ -1,10 +1,15 @@
-"""The rule of a cluster: who writes to a server holds its lock at the database, and has announced it (invariant 20)."""
+"""The rule of a cluster: who writes to a server holds its lock at the database, and has announced it (invariant 20).
+And the rule of clocks, for machines of which each has its own.
+"""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from daemon.core.shares import node_part
 from daemon.state.postgres.fence import SERVER
 from tests.simulation.cluster.member import Member
+from tests.simulation.doubts import Doubts
 from tests.simulation.recorder import Exchange, Rotation
 
 if TYPE_CHECKING:
@@ -26,7 +31,8 @@ class Fencing:
     def __init__(self, simulation: "Cluster") -> None:
         self._simulation = simulation
         self._hold = simulation.checker.hold
-        self._sent: dict[str, Exchange] = {}
+        self._sent: dict[str, tuple[Exchange, int | None]] = {}
+        """The last write to each server, and the epoch under which it left."""
 
     def began(self, rotation: Rotation) -> None:
         """A rotation begins: at no member that was sent out, and has had the time to learn of it at the database."""
@@ -49,12 +55,16 @@ class Fencing:
             self._held(exchange, exchange.server)
 
     def _alone(self, exchange: Exchange, server: str) -> None:
-        """No other process that is at work waits for the answer to a write there."""
-        before, self._sent[server] = self._sent.get(server), exchange
-        if before is None or before.process == exchange.process or before.received or before.given_up:
+        """No other process that is at work waits for the answer to a write there; one that has joined anew does not."""
+        simulation, last = self._simulation, self._sent.get(server)
+        self._sent[server] = exchange, simulation.epoch_of(exchange.process)
+        if last is None:
             return
-        text = f"{exchange.process} writes while {before.process} does"
-        self._hold("20", not self._simulation.checker.at_work(before.process), text, server)
+        before, epoch = last
+        if before.process == exchange.process or before.received or before.given_up:
+            return
+        alone = not simulation.checker.at_work(before.process) or not simulation.tables.lives(epoch)
+        self._hold("20", alone, f"{exchange.process} writes while {before.process} does", server)
 
     def _announced(self, exchange: Exchange, server: str) -> None:
         """The database has it that this is about to be asked for."""
@@ -80,3 +90,32 @@ class Fencing:
             self._hold(
                 "20", ours, f"{exchange.process} sends a {exchange.call} to {node}, which it does not hold", server
             )
+
+
+class DoubtsOfMembers(Doubts):
+    """Holds a list's date against the clock of the machine whose member read it; a command by hand has a right one."""
+
+    def __init__(self, simulation: "Cluster") -> None:
+        super().__init__(simulation.checker)
+        self._simulation = simulation
+
+    def _host_set(self, page: Exchange) -> float:
+        """By how much that clock was set since the process began."""
+        _, sets = self._clock(page)
+        begun = self._checker.begun[page.process]
+        return abs(sum(by for at, by in sets if begun < at <= page.sent))
+
+    def _apart(self, page: Exchange) -> float:
+        """By how much the panel's clock differed from that one."""
+        if page.date is None:
+            return 0.0
+        now, sets = self._clock(page)
+        ago = self._recorder.now() - page.sent + sum(by for at, by in sets if at > page.sent)
+        return abs((page.date - now).total_seconds() + ago)
+
+    def _clock(self, page: Exchange) -> tuple[datetime, Sequence[tuple[float, float]]]:
+        """What the clock shows now, and by how many seconds it was set when."""
+        process = self._simulation.processes[page.process]
+        if isinstance(process, Member):
+            return process.machine.clock.now(), process.machine.sets
+        return self._simulation.host_clock.now(), ()

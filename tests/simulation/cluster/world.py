@@ -16,6 +16,7 @@ from daemon.config.values import ClusterConfig, Config
 from daemon.core.shares import node_part
 from daemon.state import Engine
 from daemon.state.postgres import membership
+from daemon.state.postgres.fence import SERVER
 from tests.simulation.call_faults import KINDS as CALL_FAULTS
 from tests.simulation.clocks import HostClock, ProcessClock
 from tests.simulation.cluster import trouble
@@ -23,7 +24,7 @@ from tests.simulation.cluster.engine import ModelEngine
 from tests.simulation.cluster.journal import MemberEngine
 from tests.simulation.cluster.member import Member, members_in_place
 from tests.simulation.cluster.network import Network, Roads
-from tests.simulation.cluster.rules import Fencing
+from tests.simulation.cluster.rules import DoubtsOfMembers, Fencing
 from tests.simulation.cluster.scenario import Shape, draw_cluster
 from tests.simulation.cluster.stopping import know_tasks, processes_can_stand_still
 from tests.simulation.cluster.tables import Tables
@@ -57,6 +58,8 @@ class Machine:
         self.name = name
         self.clock = clock
         self.roads = roads
+        self.sets: list[tuple[float, float]] = []
+        """By how many seconds its clock was set when."""
         self.member: Member | None = None
         self.lives = 0
         self.gone = False
@@ -95,6 +98,7 @@ class Cluster(Simulation):
         self._outside = copy_context()
         self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead)
         self.fencing = Fencing(self)
+        self.rules._endings._doubts = self.rules._deletions._doubts = DoubtsOfMembers(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
         self.checker.may_act = self._is_at_work
         self.checker.clock_of = lambda process: self.processes[process].now()
@@ -124,8 +128,18 @@ class Cluster(Simulation):
         return engine
 
     def _is_at_work(self, process: str) -> bool:
-        """Whether it is also a member still: one that cannot reach the database only makes backups, beside others."""
-        return super()._is_at_work(process) and self.tables.lives(self.epoch_of(process))
+        """Whether it is also a member still, and no rotation of its goes on without a lock: one that cannot reach the
+        database only makes backups, beside others.
+        """
+        is_member = super()._is_at_work(process) and self.tables.lives(self.epoch_of(process))
+        return is_member and not any(
+            rotation.process == process and self._lacks_lock(rotation) for rotation in self.recorder.running.values()
+        )
+
+    def _lacks_lock(self, rotation: Rotation) -> bool:
+        """Whether a rotation goes on without its server's lock, since the database did not answer when it was taken."""
+        held = self.tables.holds(self.epoch_of(rotation.process), f"{SERVER}{rotation.uuid}")
+        return not held and self.failed_since(rotation.process, rotation.began)
 
     def _is_elsewhere(self, rotation: Rotation) -> bool:
         """Whether the server was on a node that the process did not hold when the rotation began: it had moved there,
@@ -162,6 +176,7 @@ class Cluster(Simulation):
     def set_clock(self, machine: Machine, seconds: float) -> None:
         """Set the clock of a member's machine."""
         machine.clock.ahead += timedelta(seconds=seconds)
+        machine.sets.append((self.clock.monotonic(), seconds))
         self.recorder.tell(f"the clock of {machine.name} jumps by {seconds:.0f} s")
         self.checker.host_clock_set(seconds)
 
@@ -202,8 +217,14 @@ class Cluster(Simulation):
             trouble.stand_still(self, member, self._standing)
 
     def failed_since(self, process: str, moment: float) -> bool:
-        """Whether anything between a process and the database did not come through since then."""
-        return self.roads[process].failed_at >= moment
+        """Whether anything between a process and the database did not come through since then.
+
+        What a member gave up as it went on, after it had stood still, only shows that; of a renewal it cannot know.
+        """
+        failed_at, member = self.roads[process].failed_at, self.processes[process]
+        if isinstance(member, Member) and failed_at == member.went_on_at:
+            failed_at = self.engines[process].failed_at
+        return failed_at >= moment
 
     # The play --------------------------------------------------------------------------------------------------------
 
