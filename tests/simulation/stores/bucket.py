@@ -13,6 +13,9 @@ from daemon.clock import Clock
 from daemon.stores.base import Entry, Unfinished
 from daemon.stores.errors import ObjectLockedError, StorePermissionError, StoreRefusedError
 
+IN_THE_PAST = "would end in the past"
+"""A service goes by its own clock: it refuses the lock of a machine whose clock is far behind."""
+
 
 class Call(StrEnum):
     """What a store is asked for."""
@@ -140,7 +143,7 @@ class Bucket:
         for tell in self.on_lock:
             tell(self, key, until)
         if until <= self.clock.now():
-            raise StoreRefusedError(f"{self.name}: the lock of {key} would end in the past")
+            raise StoreRefusedError(f"{self.name}: the lock of {key} {IN_THE_PAST}")
 
     def is_locked(self, key: str) -> bool:
         """Whether an object is there that is locked now."""

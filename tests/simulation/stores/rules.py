@@ -16,7 +16,7 @@ from daemon.errors import ProblemCode
 from daemon.stores.base import Entry
 from tests.simulation import oracle
 from tests.simulation.oracle import Row
-from tests.simulation.stores.bucket import Bucket, Call
+from tests.simulation.stores.bucket import IN_THE_PAST, Bucket, Call
 from tests.simulation.stores.faults import Trouble
 from tests.simulation.stores.wanted import KEY, keeps
 
@@ -147,7 +147,8 @@ class StoreRules:
                 self._simulation.happened("a backup was copied")
                 self._stands(one.store, server, backup)
             elif any(other.failure is None for other in result.copies):
-                excused = one.store not in well or one.failure.code is ProblemCode.OBJECT_EXISTS
+                refused = one.failure.code is ProblemCode.OBJECT_EXISTS or IN_THE_PAST in one.failure.text
+                excused = one.store not in well or refused
                 self._hold("16", excused, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)
 
     def _stands(self, store: str, server: str, backup: str) -> None:
