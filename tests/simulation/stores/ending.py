@@ -53,6 +53,7 @@ class StoreEnding:
                 self._hold("14", ago <= DAY, f"{store} was last looked into {ago / HOUR:.0f} h ago", uuid)
 
     def _look_into(self, store: str, name: str, server: str, policy: Mapping[str, Any]) -> None:
+        """It has all that it wants, and no more. A lock that ends in the past of the service's own clock is refused."""
         simulation = self._simulation
         table, bucket = simulation.configuration.stores[store], simulation.stores.buckets[store]
         copies = list(simulation.stores.rules.whole(bucket, server))
@@ -60,7 +61,8 @@ class StoreEnding:
         there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
         lasting = {row.uuid for row in self._good_before(name, server, policy)}
         lacks = [row.name for row in missing if row.uuid not in there and row.uuid in lasting]
-        self._hold("16", not lacks, f"{store} has no copy of {lacks}", server)
+        refused = "object_lock" in table and simulation.host_clock.ahead < -timedelta(hours=1)
+        self._hold("16", refused or not lacks, f"{store} has no copy of {lacks}", server)
         now, calm = simulation.host_clock.now(), timedelta(seconds=simulation.clock.monotonic() - simulation.calm_since)
         kept = keeps(policy, table)
         judged = oracle.judge(copies, kept, name, now)
