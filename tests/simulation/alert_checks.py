@@ -159,7 +159,10 @@ class AlertChecks:
             if server in self._simulation.removed or done is None or done is not newest or not ours:
                 continue
             _, word = self._last.get(name, (0.0, "nothing"))
-            self._hold(word in GOOD_NEWS, f"the last that was told of {name} is “{word}”, and all is well", server)
+            stores = self._simulation.configuration.known[name].get("copies", ())
+            lacks = word == "uncopied" and any(map(self._simulation.stores.ending.refuses_locks, stores))
+            well = word in GOOD_NEWS or lacks
+            self._hold(well, f"the last that was told of {name} is “{word}”, and all is well", server)
             real = self._newest_good(done)
             self._hold(shown.get(name) in real, f"{name}: {NEWEST} is {shown.get(name)}, and not {real}", server)
 

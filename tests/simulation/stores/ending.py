@@ -52,8 +52,13 @@ class StoreEnding:
                 ago = simulation.clock.monotonic() - simulation.stores.first.listed_at(store, uuid)
                 self._hold("14", ago <= DAY, f"{store} was last looked into {ago / HOUR:.0f} h ago", uuid)
 
+    def refuses_locks(self, store: str) -> bool:
+        """Whether it locks, and this machine's clock is behind: by the service's own, its locks end in the past."""
+        locks = "object_lock" in self._simulation.configuration.stores[store]
+        return locks and self._simulation.host_clock.ahead < -timedelta(hours=1)
+
     def _look_into(self, store: str, name: str, server: str, policy: Mapping[str, Any]) -> None:
-        """It has all that it wants, and no more. A lock that ends in the past of the service's own clock is refused."""
+        """It has all that it wants, and no more."""
         simulation = self._simulation
         table, bucket = simulation.configuration.stores[store], simulation.stores.buckets[store]
         copies = list(simulation.stores.rules.whole(bucket, server))
@@ -61,8 +66,7 @@ class StoreEnding:
         there = {found[3] for key in bucket.objects if (found := KEY.fullmatch(key)) and found[1] == server}
         lasting = {row.uuid for row in self._good_before(name, server, policy)}
         lacks = [row.name for row in missing if row.uuid not in there and row.uuid in lasting]
-        refused = "object_lock" in table and simulation.host_clock.ahead < -timedelta(hours=1)
-        self._hold("16", refused or not lacks, f"{store} has no copy of {lacks}", server)
+        self._hold("16", self.refuses_locks(store) or not lacks, f"{store} has no copy of {lacks}", server)
         now, calm = simulation.host_clock.now(), timedelta(seconds=simulation.clock.monotonic() - simulation.calm_since)
         kept = keeps(policy, table)
         judged = oracle.judge(copies, kept, name, now)
