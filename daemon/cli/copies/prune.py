@@ -127,12 +127,18 @@ class _Pruning:
     async def _of_server(
         self, server: ServerConfig, uuid: str, store: StoreConfig, opened: Store, journal: Journal
     ) -> PruneResult:
-        """Prune what the store has of one server, and record it, unless a failed proof freezes it."""
+        """Prune what the store has of one server, and record it; only renew locks if a failed proof freezes it."""
+        accepted = await journal.accepted(uuid)
         if (bad := (await proven_of(server.policy, uuid, journal)).frozen) is not None:
             hint = refusal(server.name, ProblemCode.UNPROVEN, "").hint
-            return PruneResult(server, store.name, error=CopiesFrozenError(frozen_by(bad), hint=hint))
+            held = CopiesFrozenError(frozen_by(bad), hint=hint)
+            if self.dry_run or store.object_lock is None:
+                return PruneResult(server, store.name, error=held)
+            result = await self.pruner.prune(server, uuid, store, opened, PruneInputs(accepted, frozen=True))
+            result.error = result.error or held
+            return result
         known = await journal.applied(uuid, store.name) or NOTHING
-        inputs = PruneInputs(await journal.accepted(uuid), known)
+        inputs = PruneInputs(accepted, known)
         result = await self.pruner.prune(server, uuid, store, opened, inputs)
         await _record(journal, result, uuid)
         if result.applied is not None:
