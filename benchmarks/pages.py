@@ -30,6 +30,9 @@ NOTHING = "/healthz"
 PATHS = ("/", "/metrics", "/api/status", "/servers/server-0")
 WANTED = 100.0
 
+FRESH_SECONDS = 1.1
+"""An answer is shared by all who ask within one second: so long is waited before the next one, which is made anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -96,14 +99,21 @@ def live(told: Told, process: int, address: str, runs: int) -> None:
     before = processor_seconds(process)
     told.first.append(asked(address, "/"))
     told.first_processor.append((processor_seconds(process) - before) * 1000)
-    gave = in_turn({path: partial(asked, address, path) for path in (*PATHS, NOTHING)}, runs)
-    for path, took in gave.items():
-        told.wall[path] += took
+    gave = in_turn({"": wait} | {path: partial(asked, address, path) for path in (*PATHS, NOTHING)}, runs)
+    for path in (*PATHS, NOTHING):
+        told.wall[path] += gave[path]
     for path in PATHS:
         before = processor_seconds(process)
         for _ in range(runs):
+            wait()
             asked(address, path)
         told.processor[path].append((processor_seconds(process) - before) / runs * 1000)
+
+
+def wait() -> float:
+    """Let the shared answers grow old."""
+    threading.Event().wait(FRESH_SECONDS)
+    return FRESH_SECONDS
 
 
 def asked(address: str, path: str) -> float:
