@@ -164,14 +164,14 @@ class _Turn:
         self._drop(looked.troubles)
         self._warn(looked.problems)
         copied = await self._copy_all(looked.wanted, patient=patient)
-        prune = self._renew if await self._is_frozen() else self._prune
         for store in self.job.stores:
             if store not in self.ended.troubles and (store in copied or not self.visits.is_pruned(self._server, store)):
+                prune = self._renew if await self._is_frozen(store) else self._prune
                 await prune(store, accepted)
 
-    async def _is_frozen(self) -> bool:
+    async def _is_frozen(self, store: str) -> bool:
         """Whether a proof has failed, so that nothing of the server is deleted anywhere (invariant 17); or may have,
-        while the state cannot be used.
+        while the state cannot be used. It is asked for each store, since the one before may have taken long.
         """
         config, context = self.job.config, self.visits.context
         try:
@@ -179,10 +179,10 @@ class _Turn:
                 raise trouble
             bad = (await proven_of(config.policy, self.job.server.uuid, context.journal)).frozen
         except StateError as error:
-            log.warning("copies_not_pruned", server=self._server, text=error.text)
+            log.warning("copies_not_pruned", server=self._server, store=store, text=error.text)
             return True
         if bad is not None:
-            log.warning("copies_not_pruned", server=self._server, text=bad.wrong)
+            log.warning("copies_not_pruned", server=self._server, store=store, text=bad.wrong)
         return bad is not None
 
     async def _copy_all(self, wanted: Iterable[WantedCopy], *, patient: bool) -> set[str]:

@@ -1,6 +1,6 @@
 """Stores in memory, and a worker that fills them without a process: what a store wants is decided by the core."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,8 @@ class FakeWorker:
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
-    is known, and says why it is `refused`. `rates` are those that the last job named, by store.
+    is known, and says why it is `refused`; `at_prune` is called in the middle of each, by server and store. `rates` are
+    those that the last job named, by store.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class FakeWorker:
     does: list[str] = field(default_factory=list)
     given: list[PruneInputs] = field(default_factory=list)
     refused: str = ""
+    at_prune: dict[tuple[str, str], Callable[[], Awaitable[None]]] = field(default_factory=dict)
     rates: dict[str, int | None] = field(default_factory=dict)
     works: bool = False
     dies: bool = False
@@ -120,6 +122,8 @@ class FakeWorker:
         """Delete the oldest beyond nine; what is applied is how often it was asked."""
         self.given.append(inputs)
         self._did(f"prune {job.config.name} {store}")
+        if meanwhile := self.at_prune.get((job.config.name, store)):
+            await meanwhile()
         held = self._held(store, job)
         gone = [held.pop(uuid) for uuid in sorted(held, key=lambda uuid: str(held[uuid].created_at))[:-9]]
         told = tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone)

@@ -433,6 +433,19 @@ async def test_no_store_is_pruned_of_a_server_with_a_failed_proof(copies: Copies
     assert {one for one in copies.worker.does if one.startswith("prune")} == {"prune creative nas"}
 
 
+async def test_a_proof_that_fails_while_a_store_is_pruned_holds_the_next(copies: Copies, survival: Server) -> None:
+    """The first may take long."""
+    bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
+    async with copies.running(copies.configure("nas", "usb")) as (fleet, _):
+
+        async def fails() -> None:
+            await fleet._tools.journal.record_proof(ProofRecord("survival", survival.uuid, bad))
+
+        copies.worker.at_prune["survival", "nas"] = fails
+        await copies.until(1, 12)
+    assert [one for one in copies.worker.does if one.startswith("prune survival")] == ["prune survival nas"]
+
+
 async def test_locks_are_renewed_of_a_server_with_a_failed_proof(copies: Copies, survival: Server) -> None:
     """And nothing is deleted: whoever renews them is told that it is frozen."""
     bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
