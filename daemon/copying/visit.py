@@ -206,11 +206,12 @@ class _Turn:
         """Copy one backup; return the stores that have it now."""
         context = self.visits.context
         every = {**self.job.others, **self.job.stores}
+        sources = every.keys() - self.ended.troubles.keys() - set(stores)
         job = replace(
             self.job,
             listing=replace(self.job.listing, doubt=self._doubt()),
             stores={store: self.job.stores[store] for store in stores},
-            others={store: config for store, config in every.items() if store not in stores},
+            others={store: config for store, config in every.items() if store in sources},
         )
         began = context.clock.monotonic()
         log.info("copy_begun", server=self._server, backup=backup.name, stores=list(stores), bytes=backup.bytes)
@@ -321,6 +322,8 @@ class _Turn:
         """Renew the locks of what a failed proof has frozen, if the store has them: it may be the last good copy."""
         disputed = self.visits.context.disputed(self.job.config, store)
         if self.job.stores[store].object_lock is None or disputed or not self._is_in_force(store):
+            return
+        if self.visits.context.opening_trouble is not None:  # nor is it known which small backups were accepted
             return
         inputs = PruneInputs(accepted, doubt=self._doubt(), frozen=True)
         result = await self.visits.worker.prune(self.job, store, inputs)

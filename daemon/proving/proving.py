@@ -274,19 +274,23 @@ class Proving:
     async def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
         """Return whether the newest good backup is the bad one, and the only one that its start made.
 
-        The journal knows of another that was made before the daemon was started, though one of the two is gone.
+        The journal, if it can be read, knows of another that was made before the daemon was started, though one of the
+        two is gone.
         """
         mine = [one for one in seen.preview.plan.verdicts if one.own]
         now = self._clock.now()
         start = server.starts.latest(now)
-        earlier = await self._context.journal.recent(server.name)
-        if any(one.start_at is not None and start < one.start_at <= now for one in earlier):
-            return False
         begins = seen.preview.by_panel(start)
         since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= begins]
         newest = next((one.backup.uuid for one in mine if one.whole), None)
         once = self._another.get(server.name) != start and len(since) <= 1
-        return what.store == PANEL and newest == what.backup and once
+        if what.store != PANEL or newest != what.backup or not once:
+            return False
+        try:
+            earlier = await self._context.journal.recent(server.name)
+        except StateError:
+            return True
+        return not any(one.start_at is not None and start < one.start_at <= now for one in earlier)
 
     async def _rest(self) -> None:
         """Wait until something changes, or may be due."""

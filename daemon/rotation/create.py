@@ -132,8 +132,8 @@ async def _viewed(run: Run, name: str, uuid: str) -> Backup | None:
 
 
 def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | None:
-    """Given rotations, newest first, return the name and moment of what they asked for or adopted last, unless that is
-    known not to be done.
+    """Given rotations, newest first, return the last create's name and moment, unless it is known not to be done, or
+    another backup was taken over in its stead.
 
     Also return its uuid, if it is known to be done.
     """
@@ -145,8 +145,9 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
             asked = None
         elif step.name == StepName.CREATED and asked is not None:
             asked = (*asked[:2], str(step.detail["uuid"]))
-        elif step.name == StepName.ADOPTED:
-            asked = (str(step.detail["backup"]), step.at, str(step.detail["uuid"]))
+        elif step.name == StepName.ADOPTED and asked is not None:
+            found = str(step.detail["uuid"])
+            asked = (*asked[:2], found) if found == asked[2] or step.detail["backup"] == asked[0] else None
     return asked
 
 

@@ -4,6 +4,8 @@ glibc keeps what lies between things that stay. Reading thousands of servers lea
 anew leaves them again.
 """
 
+from contextlib import suppress
+
 LARGE = 1000
 """From so many servers on it is worth the milliseconds."""
 
@@ -12,8 +14,7 @@ def give_back(servers: int) -> None:
     """Give back what was freed as the configuration of so many servers was read, where the C library can do that."""
     if servers < LARGE:
         return
-    from ctypes import CDLL  # noqa: PLC0415 — for large configurations alone
+    with suppress(ImportError, OSError, AttributeError):
+        from ctypes import CDLL  # noqa: PLC0415 — for large configurations alone
 
-    trim = getattr(CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+        CDLL(None).malloc_trim(0)

@@ -233,7 +233,11 @@ class Daemon(Process):
         )
         self._context = copy_context()
         self.simulation.recorder.tell(f"{self.name} starts")
-        await self.alerts.start()
+        try:
+            await self.alerts.start()
+        except asyncio.CancelledError:  # it is killed as it begins
+            await self._bury()
+            return
         self.fleet.start()
         self.up = True
         self.copying = DaemonCopies(self.context, self.fleet.clients)
@@ -278,7 +282,7 @@ class Daemon(Process):
     async def _bury(self) -> None:
         """Take away what is left of it; none of this can have an effect any more."""
         await self.context.close()
-        if not self.fleet._draining:
+        if self.up and not self.fleet._draining:
             self.fleet._scheduler.stop()
         for _ in range(20):
             for task in (*self.fleet._tasks, *(running.task for running in self.fleet._rotations._running.values())):

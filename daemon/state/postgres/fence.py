@@ -17,9 +17,9 @@ LEAVE = "DELETE FROM member WHERE epoch = $1"
 
 # What a member holds -------------------------------------------------------------------------------------------------
 
-TAKE_AT_ONCE = (  # what an evicted member held is free for the next statement
+TAKE_AT_ONCE = (  # what an evicted member held is free for the next statement; its own row first, as who evicts does
     f"WITH live AS ({RENEW}), gone AS ({EVICT}),"  # noqa: S608 — constants alone
-    " within AS (SELECT epoch FROM lease WHERE what = $4 AND epoch = $1 FOR SHARE)"
+    " within AS (SELECT epoch FROM live JOIN lease USING (epoch) WHERE what = $4 FOR SHARE OF lease)"
     " INSERT INTO lease (what, epoch, part) SELECT $3, epoch, $4 FROM live"
     " WHERE $4 IS NULL OR EXISTS (SELECT FROM within) ON CONFLICT DO NOTHING RETURNING epoch"
 )

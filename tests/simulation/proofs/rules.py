@@ -174,7 +174,10 @@ class ProofRules:
         bad |= self._bad_in_memory[rotation.process, server]
         gone = {uuid: row for _, rows in recorder.versions[server] for uuid, row in rows.items() if uuid in bad}
         rows = sorted((gone | recorder.mirror[server]).values(), key=lambda row: row.created, reverse=True)
-        mine = [row.uuid for row in rows if row.successful and oracle.owns(policy, rotation.server, row.name)]
+        states = oracle.judge(rows, policy, rotation.server, self._simulation.world.now()).states
+        mine = [
+            row.uuid for row in rows if states[row.uuid] == "good" and oracle.owns(policy, rotation.server, row.name)
+        ]
         self._hold("17", bool(bad & set(mine[:3])), "another backup is made, and the newest ones are not bad", server)
 
     def _was_misled(self, rotation: Rotation) -> bool:
