@@ -15,7 +15,7 @@ from daemon.core.model import Backup
 from daemon.core.proof import Level
 from daemon.proof.expected import Expecting
 from daemon.proof.indexing import Indexing, indexed
-from daemon.proof.sane import SanityCheck
+from daemon.proof.sane import SanityCheck, salt_of
 from daemon.stores.base import Store
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
@@ -102,7 +102,7 @@ def _inspect(asked: ToProve) -> Inspect | None:
     """Return what looks into the archive's files; each day at other chunks of a world, so that all are seen in time."""
     if asked.level is not Level.SANE and not asked.expect:
         return None
-    return lambda: Expecting(asked.expect, SanityCheck(asked.day) if asked.level is Level.SANE else None)
+    return lambda: Expecting(asked.expect, SanityCheck(salt_of(asked.day)) if asked.level is Level.SANE else None)
 
 
 def _plain(text: str, longest: int = LONGEST) -> str:

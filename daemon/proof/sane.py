@@ -7,6 +7,7 @@ anything known is neither sane nor damaged, and `games` is empty.
 import posixpath
 import re
 from dataclasses import dataclass
+from zlib import crc32
 
 from daemon.proof import bedrock
 from daemon.proof.bedrock import BedrockCheck
@@ -67,6 +68,15 @@ class _Memory:
     def is_over(self) -> bool:
         """Whether some was not."""
         return self.names < 0 or self.characters < 0
+
+
+def salt_of(day: int) -> int:
+    """Return which eighth is sampled on a day, as a number to add.
+
+    Within eight days each has its turn. The order differs from one such week to the next: readings at a regular
+    interval, of 24 days for instance, would else come to the same eighth each time.
+    """
+    return day + crc32(str(day // 8).encode())
 
 
 class SanityCheck:

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.proof import Level
 from daemon.proof.region import SAMPLED
-from daemon.proof.sane import SanityCheck
+from daemon.proof.sane import SanityCheck, salt_of
 from daemon.transfer import gzip as unpacking
 from daemon.transfer.expected import Expected
 from daemon.transfer.verify import ArchiveReader
@@ -85,3 +85,11 @@ def test_what_is_not_damaged_is_found_by_no_level(kind: Format) -> None:
     archive = kind.archive(kind.data)
     assert cell(archive, expected(archive)) == PASSED
     assert cell(ARCHIVE.data, expected(ARCHIVE.data)) == PASSED
+
+
+@pytest.mark.parametrize("step", [1, 7, 8, 24, 30, 64, 72])
+def test_readings_at_any_interval_come_to_every_eighth(step: int) -> None:
+    """Renewals come every 24 or 72 days, for instance; daily ones are through within two of these weeks."""
+    for first in range(738_000, 738_064):
+        seen = {salt_of(first + step * number) % SAMPLED for number in range(15 if step == 1 else 60)}
+        assert len(seen) == SAMPLED
