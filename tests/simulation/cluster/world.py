@@ -201,7 +201,13 @@ class Cluster(Simulation):
             self.recorder.tell(f"{machine.name} is called back")
 
     def rotation_begins(self, rotation: Rotation) -> None:
-        """A rotation begins; what follows from it in the world is not the member's."""
+        """A rotation begins; what follows from it in the world is not the member's.
+
+        One whose process did not reach the database when it opened the journal is remembered by that process alone.
+        """
+        context = self.context.get(rotation.process)
+        if context is not None and not context.journal.persistent:
+            self.checker.journal_failed()
         self.fencing.began(rotation)
         self._outside.copy().run(super().rotation_begins, rotation)
 
