@@ -149,7 +149,7 @@ class PruneResult:
 
     `refused` is why nothing was deleted, or what is held since the store's rules were changed. `applied` is what to
     record as applied to it (None: what was known). `failure` is what ended it early, or why nothing was decided;
-    `trouble` says whether the store is to blame for it.
+    `trouble` says whether the store is to blame for it. `problems` hindered nothing else.
     """
 
     deleted: tuple[Pruned, ...] = ()
@@ -160,6 +160,7 @@ class PruneResult:
     failure: Failure | None = None
     trouble: bool = False
     remembered: tuple[ShelfRecord, ...] = ()
+    problems: tuple[Failure, ...] = ()
 
 
 MOST_INDEXED = 10_000

@@ -45,8 +45,8 @@ class PruneResult:
     """What came of one server in one store: the decision, and what was deleted of it, the oldest first.
 
     `cleared` are the keys of what a crash had left, `renewed` the copies that are locked for longer now. `applied` is
-    what to record as applied, None where that is not to be changed. `error` is what ended it early, or why nothing was
-    decided.
+    what to record as applied, None where that is not to be changed. `problems` are what could not be deleted or cleared
+    away, and hindered nothing else. `error` is what ended it early, or why nothing was decided.
     """
 
     server: ServerConfig
@@ -56,7 +56,13 @@ class PruneResult:
     cleared: list[str] = field(default_factory=list)
     renewed: list[Copy] = field(default_factory=list)
     applied: AppliedRetention | None = None
+    problems: list[CopyError] = field(default_factory=list)
     error: BackupdError | None = None
+
+    @property
+    def errors(self) -> list[BackupdError]:
+        """All that went wrong, the `error` first."""
+        return [*([self.error] if self.error else ()), *self.problems]
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -128,10 +134,11 @@ class Pruner:
         await self._delete(store, result, undeleted)
         await self._must_be_let()
         result.cleared += await clear_leftovers(store, shelf, now, undeleted=uncleared)
+        told = (undeleted.as_error("a copy"), uncleared.as_error(LEFTOVER))
+        result.problems += [problem for problem in told if problem is not None]
         await self._shelves.look(config.name, store, panel, uuid)
-        for error in (refused, undeleted.as_error("a copy"), uncleared.as_error(LEFTOVER)):
-            if error is not None:
-                raise error
+        if refused is not None:
+            raise refused
 
     async def _renew(
         self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf, *, now: datetime

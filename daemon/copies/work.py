@@ -122,6 +122,7 @@ class OwnProcess:
             Failure.of(result.error) if result.error else None,
             isinstance(result.error, StoreError),
             await desk.remembered(),
+            tuple(map(Failure.of, result.problems)),
         )
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:

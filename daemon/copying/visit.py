@@ -303,6 +303,7 @@ class _Turn:
         doubt = self._doubt()
         result = await visits.worker.prune(self.job, store, PruneInputs(accepted, known, doubt))
         await self._remember(result.remembered)
+        self._warn((store, problem) for problem in result.problems)
         await self._journal([self._pruned(store, one) for one in result.deleted])
         if result.renewed:
             log.info("copies_locked", server=self._server, store=store, copies=result.renewed)

@@ -157,7 +157,7 @@ def _pruned(result: "PruneResult") -> Document:
         "deleted": [copy.name.data for copy in result.deleted],
         "cleared": list(result.cleared),
         "renewed": [copy.name.data for copy in result.renewed],
-        "error": _error(result.error),
+        "error": _error(next(iter(result.errors), None)),
     }
 
 

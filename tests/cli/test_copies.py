@@ -20,6 +20,8 @@ from daemon.errors import StateError
 from daemon.sandbox.records import State
 from daemon.state import CopyEvent, CopyRecord, ProofRecord, engine_for
 from daemon.state.local.locks import server_lock
+from daemon.stores.directory.store import DirectoryStore
+from daemon.stores.errors import StorePermissionError
 from tests.cli.conftest import Cli, Panel, interrupt, screen_for
 from tests.copies.support import run
 from tests.fakes import FakeClock
@@ -626,6 +628,27 @@ def test_what_has_the_name_of_the_file_is_looked_at_before_the_store_is_read(
     assert file.read_bytes() == (tmp_path / "elsewhere").read_bytes()
     assert cli(*sealed, "--force").code == 0
     assert file.read_bytes().startswith(b"age-encryption.org")
+
+
+def test_a_copy_that_its_store_does_not_delete_is_told(
+    cli: Cli, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some failed, exit 3; the other one that is beyond the rule goes."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    oldest, delete = min((tmp_path / "nas").rglob("*.tar.gz.json")), DirectoryStore.delete
+
+    async def deletes(store: DirectoryStore, key: str) -> None:
+        if key.endswith(oldest.name):
+            raise StorePermissionError("it stays")
+        await delete(store, key)
+
+    monkeypatch.setattr(DirectoryStore, "delete", deletes)
+    ran = cli("--config", config, "copies", "prune", "survival", "--json")
+    assert ran.code == 3
+    told = {one["store"]: (len(one["deleted"]), one["error"] and one["error"]["text"]) for one in ran.json["servers"]}
+    assert told == {"nas": (1, "a copy could not be deleted: it stays"), "offsite": (0, None)}
+    assert "a copy could not be deleted: it stays" in ran.err
 
 
 def test_what_a_crash_left_is_cleared_by_the_second_look(

@@ -37,8 +37,8 @@ class FakeWorker:
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
-    is known, and says why it is `refused`; `at_prune` is called in the middle of each, by server and store. `rates` are
-    those that the last job named, by store.
+    is known, and says why it is `refused` and what `problems` it met; `at_prune` is called in its middle, by server and
+    store. `rates` are those that the last job named, by store.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -48,6 +48,7 @@ class FakeWorker:
     does: list[str] = field(default_factory=list)
     given: list[PruneInputs] = field(default_factory=list)
     refused: str = ""
+    problems: tuple[Failure, ...] = ()
     at_prune: dict[tuple[str, str], Callable[[], Awaitable[None]]] = field(default_factory=dict)
     rates: dict[str, int | None] = field(default_factory=dict)
     works: bool = False
@@ -127,8 +128,8 @@ class FakeWorker:
         held = self._held(store, job)
         gone = [held.pop(uuid) for uuid in sorted(held, key=lambda uuid: str(held[uuid].created_at))[:-9]]
         told = tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone)
-        applied = AppliedRetention(str(len(self.given)))
-        return PruneResult(told, refused=self.refused, applied=None if self.refused else applied)
+        applied = None if self.refused else AppliedRetention(str(len(self.given)))
+        return PruneResult(told, refused=self.refused, applied=applied, problems=self.problems)
 
     async def close(self) -> None:
         """End."""

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
+from daemon.copies.clear import LEFTOVER
 from daemon.copies.jobs import Job, PruneInputs
 from daemon.copies.spool import SpoolRoom
 from daemon.copies.work import OwnProcess
 from daemon.core.copies_layout import MANIFEST
+from daemon.core.keep import Keep
+from daemon.core.store_rules import StoreRules
 from daemon.errors import ProblemCode
 from daemon.stores.base import Entry, Store
 from daemon.stores.directory.store import DirectoryStore
-from daemon.stores.errors import PartRoomError
+from daemon.stores.errors import PartRoomError, StorePermissionError
 from daemon.stores.open import open_store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
@@ -81,6 +84,34 @@ async def test_by_a_doubted_clock_nothing_is_cleared_away(rig: Rig) -> None:
     assert (said.cleared, said.refused) == (0, f"{DOUBT}, so nothing is deleted")
     assert len(rig.files("nas")) == 5
     assert (await worker.prune(job, "nas", PruneInputs())).cleared == 1
+
+
+class KeepsAll(DirectoryStore):
+    """A folder from which nothing may be deleted."""
+
+    async def delete(self, key: str) -> None:
+        raise StorePermissionError(f"{key} may not be deleted")
+
+
+async def test_what_cannot_be_cleared_away_is_told_beside_what_the_brake_holds(rig: Rig) -> None:
+    """It would hide it otherwise, for as long as it lies there."""
+    job = await filled(rig, OwnProcess(rig.clock), await rig.job(rig.config({"nas": ""})))
+    next(rig.place("nas").rglob("*.json")).unlink()
+
+    @asynccontextmanager
+    async def opens(_settings: StoreSettings, **_more: Any) -> AsyncIterator[Store]:
+        yield KeepsAll("nas", rig.place("nas"), RateLimit(None, rig.clock))
+
+    worker = OwnProcess(rig.clock, opens)
+    rules = StoreRules("nas", Keep.parse("last=1"))
+    narrowed = replace(job, stores={"nas": replace(job.stores["nas"], rules=rules, max_deletions=0)})
+    narrowed = replace(narrowed, remembered=(await worker.look(narrowed)).remembered)
+    rig.clock.elapsed += timedelta(hours=49).total_seconds()
+    said = await worker.prune(narrowed, "nas", PruneInputs())
+    assert (said.failure, said.deleted, said.cleared) == (None, (), 0)
+    assert "would delete" in said.refused
+    (problem,) = said.problems
+    assert problem.text.startswith(f"{LEFTOVER} could not be deleted: ")
 
 
 class Waits(DirectoryStore):

@@ -12,11 +12,12 @@ import structlog
 from structlog.testing import capture_logs
 
 from daemon.config.values import Config, ServerConfig
+from daemon.copies.jobs import Failure
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
 from daemon.core.proof import Level, Proof
-from daemon.errors import ElsewhereError, StateError
+from daemon.errors import ElsewhereError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.slots import NodeSlots
 from daemon.sandbox.records import Server, Work
@@ -407,6 +408,27 @@ async def test_why_a_store_is_not_pruned_is_in_the_journal_once(copies: Copies) 
         ("nas", "would delete 12 of 14", ""),
         ("nas", "would delete 11 of 14", ""),
     ]
+
+
+async def test_a_store_that_does_not_delete_all_counts_as_pruned(copies: Copies) -> None:
+    """What stays there is told, and so is what the brake holds; a look without a new copy prunes no more that day."""
+    copies.worker.refused = "would delete 12 of 14"
+    copies.worker.problems = (Failure(ProblemCode.COPY, "a copy could not be deleted: it stays"),)
+    told = []
+    async with copies.running(copies.configure("nas")) as (fleet, _):
+        fleet._tools.on_pruned = lambda *held: told.append(held)
+        with capture_logs() as logs:
+            await copies.until(1, 23)
+    assert set(told) == {(server, "nas", "would delete 12 of 14") for server in ("creative", "survival")}
+    does = [one.split()[0] for one in copies.worker.does]
+    assert len(told) == does.count("prune") == len(set(told)) + does.count("copy")
+    assert does.count("look") > does.count("prune")
+    assert copies.journal()[0] == CopyQueue()
+    said = [(one["event"], one["text"]) for one in logs if one["event"] in {"copies_problem", "copies_not_pruned"}]
+    assert set(said) == {
+        ("copies_problem", "a copy could not be deleted: it stays"),
+        ("copies_not_pruned", "would delete 12 of 14"),
+    }
 
 
 async def test_a_clock_that_is_in_doubt_is_told_to_whoever_prunes(copies: Copies) -> None:

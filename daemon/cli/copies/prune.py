@@ -120,8 +120,8 @@ class _Pruning:
         except BackupdError as error:
             results += [PruneResult(server, store.name, error=error) for server in meant]
         for result in results:
-            if result.error is not None:
-                say_error(result.error, about=f"{result.server.name}, {result.store}")
+            for wrong in result.errors:
+                say_error(wrong, about=f"{result.server.name}, {result.store}")
         return results
 
     async def _of_server(
@@ -197,7 +197,7 @@ def _foreign(result: PruneResult) -> int:
 
 def _exit_code(results: Sequence[PruneResult]) -> Exit:
     """The contract's: 5 where the brake or a failed proof held, or holds some, else 4 if all failed, 3 if any."""
-    failed = [result for result in results if result.error]
+    failed = [result for result in results if result.errors]
     held = any(result.decided and (result.decided.refused or result.decided.waits) for result in results)
     if held or any(isinstance(result.error, CopiesFrozenError) for result in failed):
         return Exit.REFUSED
