@@ -145,7 +145,7 @@ class Journal(Protocol):
     # Backups ---------------------------------------------------------------------------------------------------------
 
     async def marks(self, server_uuid: str) -> Marks:
-        """Return all that is remembered of single backups of the server, at one moment."""
+        """Return all that is remembered of single backups of the server."""
         ...
 
     async def accepted(self, server_uuid: str) -> frozenset[str]:
