@@ -45,14 +45,15 @@ class Fencing:
         self._hold("20", not knows, f"{member.name} begins a rotation, though it was sent out", rotation.uuid)
 
     def sent(self, exchange: Exchange) -> None:
-        """A request leaves."""
+        """A request leaves; who cannot reach the database makes a backup beside others, at worst one too many."""
         if exchange.call not in STEPS or exchange.rotation is None or exchange.server is None:
             return
-        self._alone(exchange, exchange.server)
         lacks_database = self._simulation.failed_since(exchange.process, exchange.rotation.began - KNOWN_SECONDS)
-        if exchange.call == "delete" or not lacks_database:
-            self._announced(exchange, exchange.server)
-            self._held(exchange, exchange.server)
+        if exchange.call == "create" and lacks_database:
+            return
+        self._alone(exchange, exchange.server)
+        self._announced(exchange, exchange.server)
+        self._held(exchange, exchange.server)
 
     def _alone(self, exchange: Exchange, server: str) -> None:
         """No other process that is at work waits for the answer to a write there; one that has joined anew does not."""
