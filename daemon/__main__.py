@@ -5,19 +5,20 @@ from collections.abc import Sequence
 
 from daemon import __version__
 from daemon.cli import streams
-from daemon.service import process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     streams.open_missing()
-    if arguments is None:
-        process.hold_signals()
-        process.leave_no_core()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--version"]:
         return _tell_version()
-    from daemon.cli.main import run  # noqa: PLC0415 — --version must not wait for it
+    from daemon.service import process  # noqa: PLC0415 — --version must not wait for it
+
+    if arguments is None:
+        process.hold_signals()
+        process.leave_no_core()
+    from daemon.cli.main import run  # noqa: PLC0415 — nor for this
 
     return run(words)
 
