@@ -199,6 +199,17 @@ async def test_a_bucket_that_is_not_there_is_no_empty_one(s3: Place, s3_service:
             assert "create the bucket" in raised.value.hint
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=-3), timedelta(days=60)], ids=["behind", "ahead"])
+async def test_a_service_whose_clock_is_another_is_used_all_the_same(s3: Place, ahead: timedelta) -> None:
+    """It refuses what is signed too long before or after its own time, and says what that is."""
+    async with s3.open(FakeClock(now() + ahead)) as store:
+        await store.put(KEY, content(b"world"), size=5)
+        assert (await keys(store), await read(store, KEY)) == ([KEY], b"world")
+        await store.delete(KEY)
+        assert await keys(store) == []
+        assert abs(cast("S3Store", store)._client.now() - now()) < timedelta(minutes=1)
+
+
 async def test_a_service_that_is_not_there_is_tried_a_few_times_and_no_longer(s3: Place) -> None:
     """Some seconds, not obstinately."""
     clock = SkippingClock()
