@@ -4,7 +4,9 @@ The real process against the sandbox: every server is rotated once, so that all 
 left alone for a while, and after that looked at as Prometheus and a person do. Wanted with 100 servers: at most 56 MiB
 resident, less than 0.1 % of a core and no more than one wake-up in a second; with HTTP on, 64 MiB and 0.2 %.
 
-    python -m benchmarks.idle [--servers N] [--seconds N]
+    python -m benchmarks.idle [--servers N] [--seconds N] [--stores]
+
+With `--stores` each new backup is copied to two folders first, by the process that copies, which has ended by then.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import sys
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -31,6 +33,7 @@ from daemon.sandbox.world import World
 
 SCRAPE_SECONDS = 15
 BACKUPS = 20
+STORES = ("nas", "usb")
 
 
 def main() -> None:
@@ -38,17 +41,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--servers", type=int, default=100, metavar="N")
     options.add_argument("--seconds", type=int, default=60, metavar="N", help="how long each look lasts")
+    options.add_argument("--stores", action="store_true", help="copy to two folders")
     given = options.parse_args()
+    stores = STORES if given.stores else ()
     for http in (False, True):
         with tempfile.TemporaryDirectory() as folder:
-            measure(Path(folder), given.servers, given.seconds, http=http)
+            measure(Path(folder), given.servers, given.seconds, stores, http=http)
 
 
-def measure(folder: Path, servers: int, seconds: int, *, http: bool) -> None:
+def measure(folder: Path, servers: int, seconds: int, stores: Sequence[str], *, http: bool) -> None:
     """One daemon, from its start to its end."""
     world = populated(servers)
-    with in_background(world) as sandbox, daemon(folder, world, sandbox.url, http=http) as (process, address):
-        say(f"HTTP {'on' if http else 'off'}, {servers} servers, {BACKUPS} backups each, all rotated once")
+    with in_background(world) as sandbox, daemon(folder, world, sandbox.url, stores, http=http) as (process, address):
+        copied = f", and copied to {len(stores)} stores" if stores else ""
+        say(f"HTTP {'on' if http else 'off'}, {servers} servers, {BACKUPS} backups each, all rotated once{copied}")
         report("left alone", process, seconds)
         if address:
             report("scraped every 15 s", process, seconds, f"http://{address}/metrics")
@@ -70,19 +76,25 @@ def populated(servers: int) -> World:
 
 
 @contextmanager
-def daemon(folder: Path, world: World, url: str, *, http: bool) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The daemon as a process, once it has rotated every server, and where it listens."""
+def daemon(
+    folder: Path, world: World, url: str, stores: Sequence[str], *, http: bool
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The daemon as a process, once it has rotated and copied every server, and where it listens."""
     lines = [f'state_dir = "{folder / "state"}"', '[http]\nlisten = "127.0.0.1:0"' if http else ""]
     lines += [f'[panels.main]\nurl = "{url}"\nbackups_per_node = 10\napi_reserve = 0.0', "[policies.standard]"]
     lines += ['schedule = "every 1w"', 'scope = "own"', f"keep = {{ last = {BACKUPS} }}"]
+    lines += [f"copies = {json.dumps(stores)}"] if stores else []
+    lines += [f'[stores.{store}]\nurl = "file://{folder / store}"\nbackfill = "none"' for store in stores]
     lines += [f'[servers.{server.name}]\nid = "{server.identifier}"' for server in world.servers.values()]
+    for store in stores:
+        (folder / store).mkdir()
     file = folder / "config.toml"
     file.write_text("\n".join(lines))
     environ = {**os.environ, "PTERO_BACKUPD_PANELS__MAIN__API_KEY": KEY}
     command = [sys.executable, "-m", "daemon", "--config", str(file), "run"]
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 — our own
         assert process.stderr is not None  # noqa: S101 — it is a pipe
-        address = rotated(process.stderr, len(world.servers))
+        address = rotated(process.stderr, len(world.servers), copies=len(stores) * len(world.servers))
         threading.Thread(target=process.stderr.read, daemon=True).start()
         try:
             yield process, address
@@ -90,14 +102,18 @@ def daemon(folder: Path, world: World, url: str, *, http: bool) -> Iterator[tupl
             process.terminate()
 
 
-def rotated(lines: IO[str], servers: int) -> str:
-    """Read the log until every server was rotated; return where the daemon listens, if it does."""
-    ended, address = 0, ""
+def rotated(lines: IO[str], servers: int, *, copies: int) -> str:
+    """Read the log until every server was rotated, and so many copies made; return where the daemon listens, if it
+    does.
+    """
+    ended = copied = 0
+    address = ""
     for line in lines:
         event = json.loads(line) if line.startswith("{") else {}
         ended += event.get("event") == "rotation_ended"
+        copied += event.get("event") == "copy_made"
         address = str(event.get("address", address))
-        if ended == servers:
+        if ended == servers and copied == copies:
             return address
     raise RuntimeError("the daemon ended before its work was done")
 
