@@ -148,14 +148,18 @@ class StoreRules:
                 self._stands(one.store, server, backup)
             elif any(other.failure is None for other in result.copies):
                 refused = one.failure.code is ProblemCode.OBJECT_EXISTS or IN_THE_PAST in one.failure.text
-                excused = one.store not in well or refused
+                excused = one.store not in well or refused or self._has_lied(one.store, backup)
                 self._hold("16", excused, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)
 
     def _stands(self, store: str, server: str, backup: str) -> None:
         bucket = self._simulation.stores.buckets[store]
         keys = [key for key in bucket.objects if KEY.fullmatch(key) and backup in key and server in key]
-        lied = any(backup in key for key in self._trouble(bucket.name).touched)
-        self._hold("13", len(keys) == 2 or lied, f"{store} is said to have {backup[:6]}, and has not", server)
+        stands = len(keys) == 2 or self._has_lied(store, backup)
+        self._hold("13", stands, f"{store} is said to have {backup[:6]}, and has not", server)
+
+    def _has_lied(self, store: str, backup: str) -> bool:
+        """Whether it said to have stored something of that backup, and did not, or not so: locking it shows that."""
+        return any(backup in key for key in self._trouble(store).touched)
 
     # What is deleted -------------------------------------------------------------------------------------------------
 
