@@ -246,12 +246,16 @@ class _Turn:
         await self._prove(proven_on_the_way(backup.backup, self.job.remembered, from_node))
 
     async def _prove(self, proofs: Iterable[Proof]) -> None:
-        """Record what the stream proved, if the policy wants anything proven; the copies do not wait for it."""
-        if self.job.config.policy.prove is None:
+        """Record what the stream proved, if the policy wants anything proven; the copies do not wait for it.
+
+        Where nobody looked for the files that the policy expects, a stream can only show what is wrong.
+        """
+        prove = self.job.config.policy.prove
+        if prove is None:
             return
         context = self.visits.context
         try:
-            for proof in proofs:
+            for proof in (one for one in proofs if one.problems or not prove.expect):
                 record = ProofRecord(self._server, self.job.server.uuid, proof)
                 await context.journal.record_proof(record)
                 context.on_proof(record, 0, 0.0)

@@ -97,7 +97,8 @@ class Proofs:
 
     def __init__(self, proofs: Iterable[Proof] = ()) -> None:
         grouped: dict[tuple[str, str], list[Proof]] = {}
-        for proof in proofs:
+        self._read = tuple(proofs)
+        for proof in self._read:
             grouped.setdefault((proof.backup, proof.store), []).append(proof)
         self._standing = {place: _standing(read) for place, read in grouped.items()}
 
@@ -131,8 +132,11 @@ class Proofs:
         return max(read, key=lambda one: (one.made_at, one.at), default=None)
 
     def before(self, proof: Proof) -> Proof | None:
-        """Return the reading of the backup before it that is right or was accepted, in the same place and as deep."""
-        earlier = (one for one in self if (one.store, one.asked) == (proof.store, proof.asked))
+        """Return the reading of the backup before it that is right or was accepted, in the same place and as deep.
+
+        A drill may have shown more since; it tells of no files.
+        """
+        earlier = (one for one in self._read if (one.store, one.asked) == (proof.store, proof.asked))
         fine = (one for one in earlier if one.made_at < proof.made_at and (one.accepted or not one.problems))
         return max(fine, key=lambda one: one.made_at, default=None)
 

@@ -249,9 +249,12 @@ async def _clear(spare: Operation, target: TargetFiles, put: set[str]) -> None:
 
 
 def proof_of_drill(server: str, server_uuid: str, done: Drilled, now: datetime, *, started: bool) -> ProofRecord | None:
-    """Return what a drill that went well shows of its backup; None for one that failed."""
-    backup, level = done.brought.outcome.backup, done.brought.level
-    if done.brought.outcome.result is not Result.DONE or backup is None or level is None or backup.created_at is None:
+    """Return what a drill that went well shows of its backup; None for one that failed, or started no server.
+
+    Its own reading looks for no file that the policy expects, and compares with no earlier backup: that is no proof.
+    """
+    backup = done.brought.outcome.backup
+    if not started or done.brought.outcome.result is not Result.DONE or backup is None or backup.created_at is None:
         return None
-    asked, reached = (Level.RESTORED, Level.RESTORED) if started else (Level.SANE, level)
-    return ProofRecord(server, server_uuid, Proof(backup.uuid, backup.name, backup.created_at, now, asked, reached))
+    level = Level.RESTORED
+    return ProofRecord(server, server_uuid, Proof(backup.uuid, backup.name, backup.created_at, now, level, level))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from daemon.core.files import ArchiveIndex, ServerRoom
 from daemon.core.model import State
-from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.archive import Archive
@@ -69,15 +68,13 @@ class OntoOptions:
 @dataclass(frozen=True, slots=True)
 class Brought:
     """How it ended. `safety` is the result of the safety backup, None if none was made; `way` is how the archive came;
-    `compared` says how many of its files are there, None if that was not looked at. `level` is how far the archive is
-    known to be right, None if it was not read.
+    `compared` says how many of its files are there, None if that was not looked at.
     """
 
     outcome: OperationResult
     safety: OperationResult | None = None
     way: WayName | None = None
     compared: Compared | None = None
-    level: Level | None = None
 
 
 @dataclass(slots=True)
@@ -149,7 +146,6 @@ class _Restore:
             problem = found.problems[0]
             text = f"nothing was restored, since {backup.name} is damaged: {problem.text}"
             raise _refusal(problem.code, text, f"restore another backup, or {_UNPROVEN}")
-        self.done = replace(self.done, level=found.level)
         return found.index
 
     async def _make_safe(self, seen: Preview) -> None:
@@ -216,10 +212,16 @@ class _Restore:
                 if not self.begun:
                     await self._make_room(seen, index)
                 self.begun = True
-                self._changed("has half of the archive; the same command with --truncate begins again")
+                self._changed(f"has half of the archive; {self._begins_again()}")
                 self.operation.tell(f"unpacking {name}")
                 await self.target.unpack(name, index)
                 await self.target.delete([name])
+
+    def _begins_again(self) -> str:
+        """Say how to go on after an end in the midst of it. What lies beside a folder of its own is never emptied."""
+        if self.options.into == "/":
+            return "the same command with --truncate begins again"
+        return f"delete {self.options.into} there; then the same command begins again"
 
     async def _make_room(self, seen: Preview, index: ArchiveIndex | None) -> None:
         if self.options.truncate:

@@ -31,9 +31,9 @@ DOWN = Failure(ProblemCode.STORE_UNREACHABLE, "nobody answers")
 
 @dataclass
 class FakeWorker:
-    """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble, `quick`
-    those that have their copy before the worker dies: `torn` ones, if it says so, and it tells of `strange`
-    ones too, or of all as those of another server, where they are `misplaced`.
+    """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble, `quick` those that
+    have their copy before the worker dies: `torn` ones, or sound ones that it `walks`, if it says so, and it tells of
+    `strange` ones too, or of all as those of another server, where they are `misplaced`.
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
@@ -55,6 +55,7 @@ class FakeWorker:
     dies: bool = False
     deadly: set[str] = field(default_factory=set)
     torn: bool = False
+    walks: bool = False
     misplaced: str = ""
     strange: tuple[dict[str, Any], ...] = ()
     meanwhile: Callable[[], None] = lambda: None
@@ -111,10 +112,10 @@ class FakeWorker:
         return Holding(store, panel, self.misplaced or job.server.uuid, now, 1, found.bytes, found.created_at)
 
     def _detail(self, job: Job, found: Backup) -> str:
-        if not self.torn:
+        if not self.torn and not self.walks:
             return "{}"
         manifest = Told().manifest()
-        proof = manifest.proof.model_copy(update={"level": "read", "problems": ("torn",)})
+        proof = manifest.proof.model_copy(update={"level": "read", "problems": ("torn",) if self.torn else ()})
         about = manifest.backup.model_copy(update={"uuid": found.uuid, "name": found.name})
         manifest = manifest.model_copy(update={"backup": about, "contents": None, "proof": proof})
         return write_shelf(Shelf(job.listing.taken_at, {manifest.stored.key: manifest}))

@@ -210,6 +210,9 @@ def test_a_backup_is_compared_with_the_one_before_it_that_counts() -> None:
     assert known.before(read(1)) is None
     accepted = read(3, "half is gone", accepted=True)
     assert Proofs([read(2), accepted]).before(read(6)) == accepted
+    later = read(2).at + timedelta(days=9)
+    drilled = replace(read(2), asked=Level.RESTORED, reached=Level.RESTORED, files=None, at=later)
+    assert Proofs([read(2), drilled]).before(read(6)) == read(2)
 
 
 def test_only_a_newer_backup_ends_a_freeze_and_not_one_of_the_same_second() -> None:

@@ -186,6 +186,17 @@ async def test_an_unpacking_that_outlives_the_panels_patience_is_waited_for(onto
     assert (said(what), onto.code(what), tree(onto.b)) == ([], 0, FILES)
 
 
+async def test_a_folder_of_its_own_is_never_said_to_be_begun_again_by_emptying_the_server(onto: Onto) -> None:
+    """What lies beside it is to stay: the folder is deleted by hand."""
+    onto.b.files.write("mine", b"1")
+    onto.hand.rig.world.faults.order(faults.lost_before(), on=Call.DECOMPRESS)
+    what = await onto.bring(into="/restored")
+    assert onto.code(what) == 3
+    (half,) = [problem.text for problem in what.outcome.problems if problem.code == ProblemCode.HALF_RESTORED]
+    assert "delete /restored there; then the same command begins again" in half
+    assert "--truncate" not in half
+
+
 async def test_one_that_was_never_begun_is_told_with_how_to_go_on(onto: Onto) -> None:
     """By then the server is empty, and what was there is in the safety backup."""
     onto.b.files.write("mine", b"1")

@@ -319,6 +319,17 @@ async def test_what_a_copy_showed_freezes_its_server_though_the_process_died_bef
     assert [one for one in copies.worker.does[copied:] if one.startswith(f"prune {frozen}")] == []
 
 
+@pytest.mark.parametrize("expect", [[], ["world/level.dat"]])
+async def test_a_stream_proves_nothing_if_the_policy_expects_files(copies: Copies, expect: list[str]) -> None:
+    """Nobody looks for them on the way."""
+    copies.worker.dies, copies.worker.quick, copies.worker.walks = True, {"nas"}, True
+    config = copies.configure("nas", "usb", prove={"level": "walked", "expect": expect})
+    async with copies.running(config) as (fleet, _):
+        await copies.until(1, 4, 5)
+        proven = await fleet._tools.journal.proofs()
+    assert (proven == []) == bool(expect)
+
+
 async def test_what_is_told_of_other_servers_and_stores_is_not_believed(copies: Copies) -> None:
     """The process that tells it reads what others wrote; each store of a copy counts once."""
     copies.worker.dies, copies.worker.quick = True, {"nas"}
