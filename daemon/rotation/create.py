@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from daemon.core.adoption import newest_attempt
-from daemon.core.altered import find_named
+from daemon.core.altered import altered, find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
+from daemon.core.states import CLOCK_TOLERANCE
 from daemon.errors import ProblemCode
 from daemon.panel.errors import (
     BackupLimitError,
@@ -102,8 +103,11 @@ def _left_to_settle(run: Run, asked_at: datetime) -> float:
 
 def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     """Return whether that rotation's create counts for this one: for a start, any since that start; by hand, only one
-    still running.
+    still running. None does whose backup is dated ahead, by a clock that has been set back since: it can never be good
+    before that moment.
     """
+    if found.created_at is not None and found.created_at > run.panel_now() + CLOCK_TOLERANCE:
+        return False
     now = run.context.clock.now()
     if run.order.start_at is None:
         return found.completed_at is None and abs(now - asked_at) < run.config.policy.timeout
@@ -146,8 +150,9 @@ def asked_for(rows: Sequence[Rotation]) -> tuple[str, datetime, str | None] | No
         elif step.name == StepName.CREATED and asked is not None:
             asked = (*asked[:2], str(step.detail["uuid"]))
         elif step.name == StepName.ADOPTED and asked is not None:
-            found = str(step.detail["uuid"])
-            asked = (*asked[:2], found) if found == asked[2] or step.detail["backup"] == asked[0] else None
+            found, name = str(step.detail["uuid"]), str(step.detail["backup"])
+            same = found == asked[2] or name == asked[0] or altered(asked[0], name)
+            asked = (*asked[:2], found) if same else None
     return asked
 
 
