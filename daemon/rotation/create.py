@@ -10,7 +10,6 @@ from datetime import datetime
 from daemon.core.adoption import newest_attempt
 from daemon.core.altered import altered, find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
-from daemon.core.states import CLOCK_TOLERANCE
 from daemon.errors import ProblemCode
 from daemon.panel.errors import (
     BackupLimitError,
@@ -103,11 +102,8 @@ def _left_to_settle(run: Run, asked_at: datetime) -> float:
 
 def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     """Return whether that rotation's create counts for this one: for a start, any since that start; by hand, only one
-    still running. None does whose backup is dated ahead, by a clock that has been set back since: it can never be good
-    before that moment.
+    still running.
     """
-    if found.created_at is not None and found.created_at > run.panel_now() + CLOCK_TOLERANCE:
-        return False
     now = run.context.clock.now()
     if run.order.start_at is None:
         return found.completed_at is None and abs(now - asked_at) < run.config.policy.timeout

@@ -264,26 +264,6 @@ async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_
     assert last.created == taken_over.created == by_hand.created
 
 
-async def test_a_backup_that_a_wrong_clock_dated_ahead_serves_no_start(rig: Rig) -> None:
-    """The panel's clock was ten hours ahead as it was made, and nobody saw it good: another is made (seed 804524)."""
-    start = rig.world.now()
-    rig.world.settings.skew = timedelta(hours=10)
-
-    def hides(_world: object, _server: object) -> None:
-        rig.world.faults.order(faults.web_page(502), on=Call.LIST, times=None)
-
-    rig.world.faults.order(replace(faults.lost_after(), meanwhile=hides), on=Call.CREATE)
-    assert problem(await rig.rotate("schedule", start))[0] == "create-unknown"
-    rig.world.faults.clear()
-    rig.world.settings.skew = timedelta(0)
-    rig.context = rig.open_context()  # nor does the daemon know of another clock
-    again = await rig.rotate("retry", start)
-    assert again.created is not None
-    assert again.created.created_at is not None
-    assert again.created.created_at <= rig.world.now()
-    assert len(rig.names()) == 2
-
-
 async def test_no_room_is_made_a_second_time_before_a_backup_turned_good(rig: Rig) -> None:
     """A node that fails every backup must not eat the good ones, one a night."""
     names = rig.fill(5)
