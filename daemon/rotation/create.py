@@ -10,6 +10,7 @@ from datetime import datetime
 from daemon.core.adoption import newest_attempt
 from daemon.core.altered import altered, find_named
 from daemon.core.model import Backup, Completeness, Listing, State, Verdict
+from daemon.core.states import CLOCK_TOLERANCE
 from daemon.errors import ProblemCode
 from daemon.panel.errors import (
     BackupLimitError,
@@ -105,11 +106,17 @@ def _serves_this_start(run: Run, found: Backup, asked_at: datetime) -> bool:
     still running.
     """
     now = run.context.clock.now()
+    if asked_at > now and run.order.trigger not in AGAIN and _is_dated_ahead(run, found):
+        return False  # a start that comes anew since both clocks were set back: that one is not good before its moment
     if run.order.start_at is None:
         return found.completed_at is None and abs(now - asked_at) < run.config.policy.timeout
     if asked_at <= now < run.order.start_at:  # both since the clock was set back over the start
         return run.config.starts.latest(now) <= asked_at
     return run.config.starts.is_since(run.order.start_at, asked_at, now=now)
+
+
+def _is_dated_ahead(run: Run, found: Backup) -> bool:
+    return found.created_at is not None and found.created_at > run.panel_now() + CLOCK_TOLERANCE
 
 
 def _failed_meanwhile(run: Run, backup: Backup) -> Halt:

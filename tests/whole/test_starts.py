@@ -63,6 +63,24 @@ async def test_a_start_makes_its_own_backup_though_one_was_left_by_a_clock_that_
     assert len(made(daemons)) == before + 2
 
 
+async def test_a_start_that_comes_anew_is_not_served_by_a_backup_that_is_dated_ahead(daemons: Daemons) -> None:
+    """Seed 804524: made for it by clocks that were set back since, that one cannot be good before its moment."""
+    survival = next(iter(daemons.world.servers.values()))
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config):
+        await until(daemons.clock, at(2, 3, 59))
+        daemons.world.faults.order(node_error(502), on=Call.CREATE)
+        await until(daemons.clock, at(2, 5))
+    assert made(daemons)[-1] == "02 04:10"
+    daemons.clock.start -= timedelta(hours=1)
+    context = await open_context(engine_for(config.state_dir), daemons.clock, config.servers.get, random.Random(3))
+    async with client_of(daemons, config) as client:
+        report = await rotate(Order(config.servers["survival"], "schedule", at(2, 4)), client, context)
+    await context.close()
+    assert report.created is not None
+    assert made(daemons)[-2:] == ["02 04:10", "02 04:00"]
+
+
 async def test_a_retry_goes_on_with_its_own_backup_though_the_clock_has_not_come_to_its_start_again(
     daemons: Daemons,
 ) -> None:

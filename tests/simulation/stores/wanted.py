@@ -5,6 +5,7 @@ From the words of `docs/stores.md`, as loops over plain rows. A copy's row has i
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,7 +51,8 @@ def wanted(
             continue
         candidates.append(row)
         taken.add(_period(row, table))
-    both = [_plain(row) for row in (*copies, *candidates)]
+    copied = (replace(row, uuid=backup_of(row)) for row in copies)  # the uuid tells apart those of one second
+    both = [_plain(row) for row in (*copied, *candidates)]
     going = oracle.judge(both, {**keeps(policy, table), "suspicious": 0}, "", now).deletions
     return [row for row in candidates if row.uuid not in going]
 
