@@ -36,6 +36,9 @@ class View:
     at: float
     listed_at: float
     copies: tuple[Row, ...]
+    """Those that were compared with the panel's checksum: they alone count."""
+    whole: tuple[Row, ...] = ()
+    """All of them: by its own rules a store takes none in the place of one that is unverified."""
 
     def has(self, backup: str) -> bool:
         """Whether a whole copy of it was there."""
@@ -46,7 +49,7 @@ class View:
     ) -> bool:
         """Whether the store's own rules do not take that backup, and it has a newer one."""
         newer = any(copy.created > row.created for copy in self.copies)
-        return newer and row not in wanted(good, self.copies, table, policy, now)
+        return newer and row not in wanted(good, self.whole, table, policy, now)
 
 
 class CopiesFirst:
@@ -68,8 +71,9 @@ class CopiesFirst:
     def _listed(self, bucket: Bucket, folder: str, shown: Sequence["Entry"]) -> None:
         server = folder.rstrip("/").rpartition("/")[2]
         there = [entry for entry in shown if entry.key.startswith(folder)]
-        copies = [row for row in self._simulation.stores.rules.copies(bucket, there) if self._counts(bucket, row)]
-        self._views[bucket.name, server].append(View(self._now(), self._now(), tuple(copies)))
+        whole = tuple(self._simulation.stores.rules.copies(bucket, there))
+        counted = tuple(row for row in whole if self._counts(bucket, row))
+        self._views[bucket.name, server].append(View(self._now(), self._now(), counted, whole))
 
     def _counts(self, bucket: Bucket, row: Row) -> bool:
         """Whether a copy was compared with the panel's checksum."""
@@ -79,12 +83,13 @@ class CopiesFirst:
     def _changed(self, bucket: Bucket, call: Call, key: str, data: bytes) -> None:
         """A manifest is written: its store takes the copy."""
         found, told = KEY.fullmatch(key), read_manifest(data)
-        if call is not Call.PUT or found is None or found[4] is None or told is None or told.unverified:
+        if call is not Call.PUT or found is None or found[4] is None or told is None:
             return
         views = self._views[bucket.name, found[1]]
         before = views[-1] if views else View(self._now(), self._now(), ())
         row = Row(key.removesuffix(MANIFEST), told.name, True, False, told.size, told.created, told.created)
-        views.append(View(self._now(), before.listed_at, (*before.copies, row)))
+        counted = before.copies if told.unverified else (*before.copies, row)
+        views.append(View(self._now(), before.listed_at, counted, (*before.whole, row)))
 
     @staticmethod
     def named(policy: Policy) -> bool:
