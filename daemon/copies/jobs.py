@@ -196,7 +196,8 @@ class ToProve:
 class Details:
     """What a person is told of a reading beyond what is recorded of it: what is wrong or odd, each by its code.
 
-    `size` and `checksum` are those of what came; `games` is as in `VerifyResult`.
+    `size` and `checksum` are those of what came; `games` is as in `VerifyResult`. If the archive ended its reader, that
+    `died`, and once is not enough for a failed proof.
     """
 
     size: int = 0
@@ -205,6 +206,7 @@ class Details:
     warnings: tuple[tuple[ProblemCode, str], ...] = ()
     games: tuple[str, ...] | None = None
     entries: int = 0
+    died: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def manifest_of(manifests: Iterable[Manifest], backup: str) -> Manifest:
 
 def _inspect(asked: ToProve) -> Inspect | None:
     """Return what looks into the archive's files; each day at other chunks of a world, so that all are seen in time."""
-    if asked.level is not Level.SANE and not asked.expect:
+    if asked.level is not Level.SANE and not asked.expect and not asked.indexed:
         return None
     return lambda: Expecting(asked.expect, SanityCheck(salt_of(asked.day)) if asked.level is Level.SANE else None)
 

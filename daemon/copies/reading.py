@@ -52,7 +52,7 @@ async def read(
         found = await worker.prove(job, replace(asked, detailed=True), give, listener)
     except WorkerDiedError as error:
         text = died(error)
-        return ProofFound(None, (text,), details=Details(problems=((ProblemCode.ARCHIVE, text),)))
+        return ProofFound(None, (text,), details=Details(problems=((ProblemCode.ARCHIVE, text),), died=True))
     if (failure := found.failure) is None:
         if found.details is None or (asked.indexed and found.index is None and not found.problems):
             raise WorkerError("the process that copies left out part of what it was asked for")

@@ -73,6 +73,18 @@ class Proof:
         return f"{self.name}{where} is not sound: {'; '.join(self.problems)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a reading is of: one backup, or its copy in `store`, of so many bytes, as deep as `level`."""
+
+    backup: str
+    name: str
+    made_at: datetime
+    level: Level
+    store: str = PANEL
+    bytes: int = 0
+
+
 SHRUNK = 0.5
 """An archive with less than this share of the files, or of their bytes, of the one before is not believed."""
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.core.backoff import Backoff
 from daemon.core.model import Scope, State, Verdict
-from daemon.core.proof import PANEL, Level, Proof, Proofs
+from daemon.core.proof import PANEL, Level, Proof, Proofs, Subject
 from daemon.core.proven import KeepProven
 from daemon.core.units import to_zone
 
@@ -92,6 +92,11 @@ class Due:
     why: Why
     level: Level
     store: str = PANEL
+
+    @property
+    def subject(self) -> Subject:
+        """What a reading of it is of."""
+        return Subject(self.backup, self.name, self.made_at, self.level, self.store, self.bytes)
 
     @property
     def place(self) -> tuple[str, str, str]:

@@ -7,14 +7,15 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import MOST_INDEXED, Failure, FetchWorker, Job, ToFetch, ToProve
+from daemon.copies.jobs import MOST_INDEXED, Failure, FetchWorker, ToFetch
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
-from daemon.core.proof import Level
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.archive import ReadResult
+from daemon.operations.proofs import record_brought, to_bring
 from daemon.operations.ways import WayClosedError
 from daemon.panel.client import PanelClient
+from daemon.rotation.preview import Preview
 from daemon.rotation.run import RotationContext
 from daemon.transfer.receive import ProgressListener
 from daemon.transfer.split import SplitError
@@ -23,33 +24,33 @@ from daemon.transfer.verify import Complaint
 
 @dataclass(frozen=True, slots=True)
 class BackupElsewhere:
-    """A backup of the job's server. `worker` reads it, and `listener` hears how far it is."""
+    """A backup of the server that was just `seen`. `worker` reads it, and `listener` hears how far it is."""
 
     context: RotationContext
     client: PanelClient
     worker: FetchWorker
-    job: Job
+    seen: Preview
     backup: Backup
     listener: ProgressListener
 
     async def read(self) -> ReadResult:
         """Have it read to its end."""
-        day = self.context.clock.now().toordinal()
-        asked = ToProve(self.backup.uuid, Level.SANE, day, indexed=MOST_INDEXED, bytes=self.backup.bytes)
+        clock = self.context.clock
+        job, asked = to_bring(self.seen, self.backup, clock.now(), indexed=MOST_INDEXED)
+        began = clock.monotonic()
         async with self.context.downloads:
-            found = await self.worker.prove(self.job, asked, self.link, self.listener)
+            found = await self.worker.prove(job, asked, self.link, self.listener)
         if found.failure is not None:
             raise _error(found.failure)
+        if found.index is None and not found.problems:
+            raise WorkerError("the process that copies reported no files of it")
+        recorded = await record_brought(self.context, self.seen, self.backup, asked, found, began=began)
         problems = tuple(Complaint(ProblemCode.NOT_SANE, text) for text in found.problems)
-        if found.index is None:
-            if not problems:
-                raise WorkerError("the process that copies reported no files of it")
-            return ReadResult(problems, ArchiveIndex())
-        return ReadResult(problems, found.index, found.reached)
+        return ReadResult(problems, found.index or ArchiveIndex(), recorded.lacks, recorded.trouble)
 
     async def link(self) -> SecretStr:
         """Ask the panel for a link."""
-        return await self.client.download_link(self.job.config.id, self.backup.uuid)
+        return await self.client.download_link(self.seen.config.id, self.backup.uuid)
 
     async def fetch(self, _path: Path, /) -> None:
         """Refuse it: the daemon itself writes no archive."""
@@ -57,9 +58,10 @@ class BackupElsewhere:
 
     async def parts(self, folder: Path, most: int, /) -> AsyncGenerator[Path, None]:
         """Have it fetched into the folder, and split there."""
+        job, _ = to_bring(self.seen, self.backup, self.context.clock.now())
         what = ToFetch(self.backup.uuid, folder, most, self.backup.bytes)
         async with self.context.downloads:
-            found = await self.worker.fetch(self.job, what, self.link, self.listener)
+            found = await self.worker.fetch(job, what, self.link, self.listener)
         if found.failure is not None:
             raise _error(found.failure)
         for name in found.parts:

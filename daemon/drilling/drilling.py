@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
-from daemon.copies.jobs import FetchWorker, Job
+from daemon.copies.jobs import FetchWorker
 from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.drills import DrillRecord, DrillResult, Turn, choose_backup, next_at, next_turn
@@ -25,7 +25,6 @@ from daemon.operations.drill import (
     DrillOptions,
     drill,
     end_interrupted,
-    proof_of_drill,
     record_interrupted,
 )
 from daemon.operations.operation import Operation
@@ -174,19 +173,17 @@ class Drilling:
         server, context = seen.config, self._context
         told = _Told(chosen.name, server.name)
         log.info("drill_begun", drill=chosen.name, server=server.name, backup=backup.name, onto=chosen.server)
-        installation = await context.engine.catalogue.installation()
-        job = Job(server, seen.server, seen.listing, seen.plan.verdicts, {}, (), installation)
-        archive = BackupElsewhere(context, client, self._worker, job, backup, told)
+        archive = BackupElsewhere(context, client, self._worker, seen, backup, told)
         async with drill_folder(config.state_dir) as folder:
             with self._spare(config.servers[chosen.server], told) as spare:
                 ways = usual_ways(spare, told.watching, folder)
                 names = chosen.name, server.name, seen.server.uuid
                 options = DrillOptions(*names, ways, chosen.start, chosen.watch, chosen.console)
                 done = await drill(spare, archive, options)
-        await self._ended(chosen, seen, backup, done)
+        self._ended(chosen, server.name, done)
 
-    async def _ended(self, chosen: DrillConfig, seen: Preview, backup: Backup, done: Drilled) -> None:
-        about = {"drill": chosen.name, "server": seen.config.name}
+    def _ended(self, chosen: DrillConfig, server: str, done: Drilled) -> None:
+        about = {"drill": chosen.name, "server": server}
         for problem in done.brought.outcome.problems:
             log.warning("drill_problem", **about, code=problem.code, text=problem.text, hint=problem.hint)
         record = done.record
@@ -201,11 +198,6 @@ class Drilling:
             log.error("drill_failed", **about, backup=record.name, text=record.text)
             return
         log.info("drill_done", **about, backup=record.name, seconds=round(record.seconds or 0.0, 3))
-        now = self._clock.now()
-        proof = proof_of_drill(seen.config.name, seen.server.uuid, done, now, started=chosen.start)
-        if proof is not None:
-            await self._context.journal.record_proof(proof)
-            self._context.on_proof(proof, backup.bytes, record.seconds or 0.0)
 
     # After a kill ----------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ An operation calls back with its progress and returns values. Each goes through 
 lock, and the configuration. `result` is how it ended, `pick` finds which backups are meant. `create`, `locks`,
 `accept`, `restore` and `delete` work on single backups. `onto` brings an `archive`, one of the `archives` for instance,
 onto any server, its `target`, by one of the `ways`, of which `sent` and `sftp` have those from this machine; `drill`
-tries one on a spare server, as the daemon does too, and `console` reads what that shows. `rotations` runs or previews
-many servers, and `check` tells whether the configuration can work, `agreement` whether the daemons of a cluster decide
-alike.
+tries one on a spare server, as the daemon does too, and `console` reads what that shows. `proofs` records what a
+reading found. `rotations` runs or previews many servers, and `check` tells whether the configuration can work,
+`agreement` whether the daemons of a cluster decide alike.
 """
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "onto",
     "operation",
     "pick",
+    "proofs",
     "restore",
     "result",
     "rotations",

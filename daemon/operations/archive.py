@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
-from daemon.core.proof import Level
+from daemon.errors import StateError
 from daemon.transfer.receive import ProgressListener
 from daemon.transfer.split import check_split, split
 from daemon.transfer.threads import in_thread
@@ -22,11 +22,15 @@ Watching = Callable[[str, int], AbstractContextManager[ProgressListener]]
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What an archive was found to be: what is wrong with it, the files that it holds, and how far it is known."""
+    """What an archive was found to be: what is wrong with it, and the files that it holds.
+
+    It `lacks` what the backup before it has. `unrecorded` is why the state does not know of this.
+    """
 
     problems: tuple[Complaint, ...]
     index: ArchiveIndex
-    level: Level | None = None
+    lacks: tuple[str, ...] = ()
+    unrecorded: StateError | None = None
 
 
 class Archive(Protocol):

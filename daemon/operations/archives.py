@@ -5,12 +5,14 @@ its files were looked into; the index that it returns is of these very bytes.
 """
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from daemon.copies.age import read_identities
-from daemon.copies.errors import EncryptionError
+from daemon.copies.errors import EncryptionError, ReadError
 from daemon.copies.fetch import fetch_into
 from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
 from daemon.copies.manifest import Manifest
@@ -18,20 +20,51 @@ from daemon.copies.reading import problems_of, read
 from daemon.copies.source import node_source
 from daemon.core.files import MOST_REMEMBERED, ArchiveIndex
 from daemon.core.model import Backup
-from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.operations.archive import ReadResult, Watching, fetched_parts
 from daemon.operations.operation import Operation
+from daemon.operations.proofs import Recorded, depth_to_bring, record_brought, to_bring
 from daemon.rotation.preview import Preview
 from daemon.stores.base import GivesLinks
 from daemon.stores.open import open_store
 from daemon.transfer.download import download
+from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
 from daemon.transfer.threads import in_thread
 
 LINK_SECONDS = 3600
 """A node begins to fetch at once; a link that is used until its end may be slow."""
+
+
+async def read_to_bring(
+    operation: Operation,
+    seen: Preview,
+    backup: Backup,
+    worker: ProofWorker,
+    listener: ProgressListener,
+    *,
+    indexed: int = 0,
+) -> tuple[ProofFound, Recorded]:
+    """Have a backup of the operation's server, which was just `seen`, read before it is brought onto one.
+
+    What is found is recorded as a proof. That an archive ended its reader is told as a problem, and no proof after one
+    time. Raises as `read` does.
+    """
+    context = operation.run.context
+    job, asked = to_bring(seen, backup, operation.clock.now(), indexed=indexed)
+    began = operation.clock.monotonic()
+    listener.said(f"reading {format_size(backup.bytes)}")
+    link = partial(operation.client.download_link, operation.config.id, backup.uuid)
+    try:
+        found = await read(worker, job, asked, listener, link)
+    except ReadError as error:
+        if error.code is WrongFileError.code:  # it came, and is not what the panel says
+            await record_brought(context, seen, backup, asked, ProofFound(None, (error.text,)), began=began)
+        raise
+    if found.details is not None and found.details.died:
+        return found, Recorded()
+    return found, await record_brought(context, seen, backup, asked, found, began=began)
 
 
 class BackupArchive:
@@ -54,13 +87,11 @@ class BackupArchive:
 
     async def read(self) -> ReadResult:
         """Have its file read to the end."""
-        expected, seen = Expected.of(self._backup), self._seen
-        job = Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, {}, (), "")
-        day = self._operation.clock.now().toordinal()
-        asked = ToProve(self._backup.uuid, Level.SANE, day, indexed=MOST_REMEMBERED, bytes=expected.size)
-        with self._watching(self._backup.name, expected.size) as listener:
-            listener.said(f"reading {format_size(expected.size)}")
-            return _result(await read(self._worker, job, asked, listener, self.link))
+        with self._watching(self._backup.name, self._backup.bytes) as listener:
+            found, recorded = await read_to_bring(
+                self._operation, self._seen, self._backup, self._worker, listener, indexed=MOST_REMEMBERED
+            )
+        return replace(_result(found), lacks=recorded.lacks, unrecorded=recorded.trouble)
 
     async def link(self) -> SecretStr:
         """Ask the panel for a link."""
@@ -125,11 +156,13 @@ class CopyArchive:
     async def read(self) -> ReadResult:
         """Have the copy read to its end."""
         size = self._manifest.stored.bytes
+        level, expect = depth_to_bring(self._job.config.policy)
         asked = ToProve(
             self.backup.uuid,
-            Level.SANE,
+            level,
             self._job.listing.taken_at.toordinal(),
             self._settings.name,
+            expect,
             indexed=MOST_REMEMBERED,
             bytes=size,
             manifest=self._manifest,
@@ -162,4 +195,4 @@ class CopyArchive:
 
 def _result(found: ProofFound) -> ReadResult:
     """Return what a reading found; one that told no file has found something wrong."""
-    return ReadResult(problems_of(found), found.index or ArchiveIndex(), found.reached)
+    return ReadResult(problems_of(found), found.index or ArchiveIndex())

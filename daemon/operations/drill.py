@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 from daemon.core.drills import DrillRecord, DrillResult
 from daemon.core.files import ArchiveIndex
+from daemon.core.model import Backup
 from daemon.core.proof import Level, Proof
 from daemon.errors import BackupdError, ProblemCode, StateError
-from daemon.operations.archive import Archive
+from daemon.operations.archive import Archive, ReadResult
 from daemon.operations.console import watched_console
 from daemon.operations.onto import Brought, OntoOptions, Stages, bring_alone
 from daemon.operations.operation import Operation
-from daemon.operations.result import ended_by
+from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.target import (
     DRILL_MARK,
     LONGEST_SECONDS,
@@ -30,7 +31,8 @@ from daemon.operations.target import (
     few,
 )
 from daemon.operations.ways import Way
-from daemon.rotation.outcome import Result
+from daemon.rotation.order import Halt
+from daemon.rotation.outcome import Problem, Result
 from daemon.state import Journal, ProofRecord
 
 MOST_NAMES = 1000
@@ -85,13 +87,24 @@ async def _drill(spare: Operation, archive: Archive, options: DrillOptions) -> D
     onto = OntoOptions(options.ways, truncate=True, stop=True, safety=False, spare_only=True, stages=trial)
     brought = await bring_alone(spare, archive, onto)
     result, text = _result(brought)
-    record = replace(record, put=trial.put, ended_at=clock.now(), result=result, seconds=trial.seconds, text=text)
+    now = clock.now()
+    record = replace(record, put=trial.put, ended_at=now, result=result, seconds=trial.seconds, text=text)
     try:
-        await context.journal.end_drill(record.number, at=clock.now(), result=result, seconds=trial.seconds, text=text)
+        await context.journal.end_drill(record.number, at=now, result=result, seconds=trial.seconds, text=text)
+        if (proof := proof_of_drill(record, backup)) is not None:
+            await context.journal.record_proof(proof)
+            context.on_proof(proof, 0, 0.0)  # the reading before it was told with its bytes
     except StateError as error:
-        outcome = brought.outcome.with_problem(ProblemCode.JOURNAL, f"it is not recorded: {error.text}", error.hint)
-        brought = replace(brought, outcome=outcome)
+        brought = replace(brought, outcome=_unrecorded(brought.outcome, error))
     return Drilled(brought, trial.seconds, record)
+
+
+def _unrecorded(outcome: OperationResult, error: StateError) -> OperationResult:
+    """Return the result of a drill whose end cannot be recorded: however it went, it shows nothing of the backup."""
+    problem = Problem(ProblemCode.JOURNAL, f"the drill is not recorded: {error.text}", error.hint)
+    if outcome.result is Result.DONE:
+        return replace(outcome, result=Result.FAILED, problems=(*outcome.problems, problem))
+    return replace(outcome, problems=(problem, *outcome.problems))
 
 
 async def _end_earlier(spare: Operation, number: int) -> None:
@@ -123,6 +136,13 @@ class _Trial(Stages):
         self._began = spare.clock.monotonic()
         self.seconds: float | None = None
         self.put: tuple[str, ...] | None = None
+
+    async def reads(self, found: ReadResult) -> None:
+        """Refuse a backup that lacks what the one before it has: to restore it shows nothing of that."""
+        if found.lacks:
+            text = f"nothing was restored, since the backup lacks what the one before it has: {'; '.join(found.lacks)}"
+            hint = "if that was taken away on purpose: ptero-backupd prove accept"
+            raise Halt(Result.REFUSED, Problem(ProblemCode.NOT_SANE, text, hint))
 
     async def puts(self, index: ArchiveIndex | None) -> None:
         """Record what is about to be unpacked, so that it is known whose it is after a kill."""
@@ -248,13 +268,13 @@ async def _clear(spare: Operation, target: TargetFiles, put: set[str]) -> None:
 # What it shows -------------------------------------------------------------------------------------------------------
 
 
-def proof_of_drill(server: str, server_uuid: str, done: Drilled, now: datetime, *, started: bool) -> ProofRecord | None:
-    """Return what a drill that went well shows of its backup; None for one that failed, or started no server.
+def proof_of_drill(ended: DrillRecord, backup: Backup) -> ProofRecord | None:
+    """Return what a drill that ended shows of its backup beyond its own reading, which was recorded by itself.
 
-    Its own reading looks for no file that the policy expects, and compares with no earlier backup: that is no proof.
+    None for one that failed, or started no server.
     """
-    backup = done.brought.outcome.backup
-    if not started or done.brought.outcome.result is not Result.DONE or backup is None or backup.created_at is None:
+    if not ended.starts or ended.result is not DrillResult.DONE or ended.ended_at is None or backup.created_at is None:
         return None
     level = Level.RESTORED
-    return ProofRecord(server, server_uuid, Proof(backup.uuid, backup.name, backup.created_at, now, level, level))
+    proof = Proof(backup.uuid, backup.name, backup.created_at, ended.ended_at, level, level)
+    return ProofRecord(ended.server, ended.server_uuid, proof)

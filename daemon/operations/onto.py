@@ -15,7 +15,7 @@ from daemon.core.files import ArchiveIndex, ServerRoom
 from daemon.core.model import State
 from daemon.core.units import format_size
 from daemon.errors import BackupdError, ProblemCode
-from daemon.operations.archive import Archive
+from daemon.operations.archive import Archive, ReadResult
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.safety import make_safe
@@ -38,6 +38,9 @@ class Stages:
     """
 
     needs: frozenset[str] = frozenset()
+
+    async def reads(self, found: ReadResult) -> None:
+        """The archive was read to its end, and is right in itself. Nothing was touched so far."""
 
     async def puts(self, index: ArchiveIndex | None) -> None:
         """The archive lies on the server, and is unpacked next. All else was deleted, if that was asked for."""
@@ -142,10 +145,13 @@ class _Restore:
         except BackupdError as error:
             text = f"nothing was restored, since {backup.name} could not be read to its end: {error.text}"
             raise _refusal(error.code, text, f"{error.hint}; {_UNPROVEN}".lstrip("; ")) from error
+        if (why := found.unrecorded) is not None:
+            self._note(ProblemCode.JOURNAL, f"what was read of {backup.name} is not recorded: {why.text}", why.hint)
         if found.problems:
             problem = found.problems[0]
             text = f"nothing was restored, since {backup.name} is damaged: {problem.text}"
             raise _refusal(problem.code, text, f"restore another backup, or {_UNPROVEN}")
+        await self.options.stages.reads(found)
         return found.index
 
     async def _make_safe(self, seen: Preview) -> None:

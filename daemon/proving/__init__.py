@@ -3,7 +3,6 @@
 entry     the way in, which loads the rest once a server is to be proven
 proving   when: the servers in turn, the day's bytes, quiet hours
 look      what of one server is due
-record    what a reading found, in the journal and the log
 """
 
-__all__ = ["entry", "look", "record"]
+__all__ = ["entry", "look"]

@@ -21,8 +21,8 @@ from daemon.fleet.busy_nodes import node_is_busy
 from daemon.fleet.clients import Clients
 from daemon.fleet.population import slowed
 from daemon.log import get_logger
+from daemon.operations.proofs import described, record
 from daemon.proving.look import ServerSeen, forget_gone, look
-from daemon.proving.record import described, record
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 
@@ -239,7 +239,7 @@ class Proving:
             return
         self._put_off.pop(what.place, None)
         self._tried.pop(what.origin, None)
-        done = await record(what, found, seen, self._clock, context.journal, began=began)
+        done = await record(what.subject, found, seen.preview, self._clock, context.journal, began=began)
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
         if done.record.proof.problems and await self._wants_another(server, seen, what):

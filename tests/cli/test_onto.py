@@ -8,10 +8,12 @@ import pytest
 
 from daemon.__main__ import main
 from daemon.core.units import format_size
+from daemon.errors import StateError
 from daemon.operations import console, sent
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Change, Power, Pulls
+from daemon.state.local.journal import SqliteJournal
 from tests.cli.conftest import Cli, Panel, Terminal, interrupt
 from tests.cli.test_copies import STORES
 from tests.copies.support import run
@@ -271,6 +273,43 @@ def test_a_drill_restores_starts_watches_and_deletes(cli: Cli, panel: Panel, mad
     assert "survival: proven by a drill " in status
     history = cli("--config", config, "history", "survival").out
     assert "with files; ran after " in history
+
+
+def test_a_drill_reads_as_deep_as_the_policy_proves(cli: Cli, panel: Panel, made: Backup) -> None:
+    """Its reading is a proof at that level; a file that the policy expects, and that is missing, is a failed one."""
+    panel.lobby.description = "#drill"
+    rules = 'prove = {{level = "walked", expect = ["{}"], keep_proven = 0}}\n'
+    config = panel.configure(extra=rules.format("world/*.mca") + DRILL.format(""))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    said = "nothing was restored, since with files is damaged: world/*.mca: expected, and no such file is in it"
+    assert (ran.code, ran.out, ran.err.count(said), tree(panel.lobby)) == (5, "", 1, {}), ran.err
+    (bad,) = cli("--config", config, "prove", "accept", "survival", "latest", "--json").json["accepted"]
+    assert (bad["level"], bad["problems"]) == ("walked", ["world/*.mca: expected, and no such file is in it"])
+    config = panel.configure(extra=rules.format("world/data/*.dat") + DRILL.format(""))
+    document = cli("--config", config, "drill", "spare", "--yes", "--json").json
+    assert (document["result"], document["files"], document["problems"]) == ("done", 4, [])
+    (server,) = (
+        one for one in cli("--config", config, "status", "--json").json["servers"] if one["server"] == "survival"
+    )
+    assert (server["proof"]["newest"]["reached"], server["proof"]["frozen"]) == ("walked", None)
+
+
+def test_a_drill_that_is_not_recorded_is_partly_done(
+    cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 3 and one error; the spare server is cleared all the same."""
+    panel.lobby.description = "#drill"
+
+    def fails(*_: object) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(SqliteJournal, "record_proof", fails)
+    config = panel.configure(extra=DRILL.format('start = true\nwatch = "1m"'))
+    ran = cli("--config", config, "drill", "spare", "--yes")
+    assert (ran.code, tree(panel.lobby), panel.lobby.power) == (3, {}, Power.OFFLINE)
+    assert ran.err.count("error: ") == ran.err.count("error: the drill is not recorded: the disk is full\n") == 1
+    assert "note: what was read of with files is not recorded: the disk is full" in ran.err
+    assert "with files of survival was restored onto lobby within" in ran.out
 
 
 def test_a_drill_starts_nothing_unless_asked(cli: Cli, panel: Panel, made: Backup) -> None:

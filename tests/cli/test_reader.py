@@ -90,6 +90,7 @@ def test_no_file_of_a_server_is_deleted_for_an_archive_that_ends_its_reader(cli:
     assert ran.code == 5
     assert f"nothing was restored, since {own(panel, 6).name} is damaged: {WORDS}" in ran.err
     assert did(panel, Change.RESTORING) == []
+    assert cli("--config", panel.config, "prove", "--plan", "survival", "--json").json["servers"][0]["frozen"] is None
 
 
 @pytest.mark.usefixtures("no_ctrl_c")

@@ -261,14 +261,16 @@ def test_restore_says_louder_what_is_lost(typed: Backups, panel: Panel) -> None:
     assert "the backup is NOT read first: if its file is damaged or missing, everything is lost\n" in ran.err
 
 
-def test_restore_with_truncate_reads_the_backup_first(backups: Backups, panel: Panel) -> None:
-    """From its node; a torn one deletes nothing unless that is waived."""
+def test_restore_with_truncate_reads_the_backup_first(backups: Backups, cli: Cli, panel: Panel) -> None:
+    """From its node; a torn one deletes nothing unless that is waived, and is a failed proof."""
     backup = own(panel, 6)
     assert backups("restore", "latest", "--truncate", "--no-safety-backup", "--yes").code == 0
     backup.flavour = Flavour.TORN
     ran = backups("restore", "latest", "--truncate", "--no-safety-backup", "--yes")
     assert ran.code == 5
     assert f"nothing was restored, since {backup.name} is damaged: world/region/r.0.0.mca: chunk 0,0 is past" in ran.err
+    frozen = cli("--config", panel.config, "prove", "accept", "survival", "latest", "--json").json["accepted"]
+    assert [(one["name"], one["level"]) for one in frozen] == [(backup.name, "sane")]
     assert backups("restore", "latest", "--truncate", "--no-safety-backup", "--unproven", "--yes").code == 0
     assert did(panel, Change.RESTORING) == [backup.name, backup.name]
 

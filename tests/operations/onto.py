@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup
-from daemon.errors import BackupdError
+from daemon.errors import BackupdError, StateError
 from daemon.operations.archive import ReadResult, fetched_parts
 from daemon.operations.onto import Brought, OntoOptions, bring_onto
 from daemon.operations.operation import Operation
@@ -51,6 +51,8 @@ class FakeArchive:
     row: Row
     backup: Backup
     problems: tuple[Complaint, ...] = ()
+    lacks: tuple[str, ...] = ()
+    unrecorded: StateError | None = None
     failure: BackupdError | None = None
     reads: int = 0
 
@@ -65,7 +67,7 @@ class FakeArchive:
         for piece in self.row.archive.pieces():
             unpacker.add(piece)
         unpacker.end()
-        return ReadResult(self.problems, check.index)
+        return ReadResult(self.problems, check.index, self.lacks, self.unrecorded)
 
     async def link(self) -> SecretStr | None:
         """Ask the panel."""

@@ -15,8 +15,6 @@ from daemon.errors import ProblemCode, ServerBusyError, StateError
 from daemon.operations import drill as drills
 from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
 from daemon.operations.drill import _undone as undone
-from daemon.operations.onto import Brought
-from daemon.operations.result import OperationResult
 from daemon.operations.target import NotEmptiedError, NotSpareError, NotStartedError, TargetFiles
 from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
@@ -37,15 +35,16 @@ def backup(uuid: str) -> Backup:
     return Backup(uuid, uuid, True, False, 5, NOW - timedelta(days=1), NOW)
 
 
-async def test_a_drill_shows_as_much_as_it_did() -> None:
-    """Restored where the server ran; nothing where it failed, or was only unpacked: no `expect` was looked for."""
-    done = Drilled(Brought(OperationResult(backup("b"), Result.DONE)), 5.0)
-    ran = proof_of_drill("a", "u", done, NOW, started=True)
-    assert ran is not None
-    assert (ran.proof.asked, ran.proof.reached) == (Level.RESTORED, Level.RESTORED)
-    assert proof_of_drill("a", "u", done, NOW, started=False) is None
-    failed = replace(done, brought=replace(done.brought, outcome=OperationResult(backup("b"), Result.FAILED)))
-    assert proof_of_drill("a", "u", failed, NOW, started=True) is None
+def test_a_drill_shows_as_much_as_it_did() -> None:
+    """Restored where the server ran; nothing beyond its own reading where it failed, or was only unpacked."""
+    names = "spare", "b", "u-b", "a", "u-a", "b", "b"
+    ran = DrillRecord(*names, NOW, starts=True, ended_at=NOW, result=DrillResult.DONE, seconds=5.0)
+    shown = proof_of_drill(ran, backup("b"))
+    assert shown is not None
+    assert (shown.server, shown.server_uuid) == ("a", "u-a")
+    assert (shown.proof.asked, shown.proof.reached, shown.proof.at) == (Level.RESTORED, Level.RESTORED, NOW)
+    assert proof_of_drill(replace(ran, starts=False), backup("b")) is None
+    assert proof_of_drill(replace(ran, result=DrillResult.FAILED), backup("b")) is None
 
 
 # What is recorded, and what is left after a kill ---------------------------------------------------------------------
@@ -185,6 +184,57 @@ async def test_what_cannot_be_recorded_is_not_done(onto: Onto, monkeypatch: pyte
             done = await drilled(onto)
         assert done.brought.outcome.result is Result.FAILED
         assert "world" not in {path.partition("/")[0] for path in tree(onto.b)}
+
+
+@pytest.mark.parametrize("call", ["end_drill", "record_proof"])
+async def test_a_drill_whose_end_cannot_be_recorded_is_partly_done(
+    onto: Onto, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The server is cleared all the same, and one problem says why nobody will know of it."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(onto.hand.rig.context.journal, call, fails)
+    done = await drilled(onto, start=True, watch=timedelta(minutes=1))
+    (problem,) = done.brought.outcome.problems
+    assert (problem.code, problem.text) == (ProblemCode.JOURNAL, "the drill is not recorded: the disk is full")
+    assert (onto.code(done.brought), tree(onto.b), onto.b.power) == (3, {}, Power.OFFLINE)
+
+
+async def test_why_a_drill_failed_is_told_before_that_it_is_not_recorded(
+    onto: Onto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last problem is the one that ended it."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(onto.hand.rig.context.journal, "end_drill", fails)
+    onto.b.crashes = 20.0
+    done = await drilled(onto, start=True)
+    texts = [problem.text for problem in done.brought.outcome.problems]
+    assert "the drill is not recorded: the disk is full" in texts
+    assert texts[-1].startswith("b is offline")
+
+
+async def test_a_backup_that_lacks_what_the_one_before_has_is_not_tried(onto: Onto) -> None:
+    """Restored and started, it would count for proven, and end the freeze; nothing is touched."""
+    onto.archive.lacks = ("world_nether: this world was in auto-1",)
+    done = await drilled(onto, start=True)
+    (problem,) = done.brought.outcome.problems
+    assert (problem.code, onto.code(done.brought)) == (ProblemCode.NOT_SANE, 5)
+    assert "this world was in auto-1" in problem.text
+    assert tree(onto.b) == {"earlier": b"1"}
+
+
+async def test_that_a_reading_is_not_recorded_is_told(onto: Onto) -> None:
+    """What was to be done with the backup is done all the same."""
+    onto.archive.unrecorded = StateError("the disk is full")
+    done = await drilled(onto)
+    (problem,) = done.brought.outcome.problems
+    assert problem.text == "what was read of of a is not recorded: the disk is full"
+    assert done.brought.outcome.result is Result.DONE
 
 
 async def test_after_a_kill_the_server_is_cleared_of_what_the_drill_put_there(onto: Onto) -> None:

@@ -35,9 +35,12 @@ from daemon.transfer.gzip import Unpacker
 from daemon.transfer.receive import ProgressListener
 from daemon.transfer.tar import Walker
 from tests.operations.onto import FILES, tree
-from tests.whole.fleet import Daemons, at, until
+from tests.whole.fleet import Daemons, at, made, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
+
+
+TORN = "world/region/r.0.0.mca: torn"
 
 
 @dataclass
@@ -53,12 +56,14 @@ class FakeReader:
     lost: bool = False
     silent: bool = False
     does: list[str] = field(default_factory=list)
+    asked: list[ToProve] = field(default_factory=list)
     works: bool = False
     meanwhile: Callable[[], None] = lambda: None
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read it to the end."""
         self.works = True
+        self.asked.append(what)
         self.does.append(f"{job.config.name} {job.listing.taken_at:%d}")
         await link()
         listener.moved(1)
@@ -66,14 +71,14 @@ class FakeReader:
         if self.lost:
             return ProofFound(None, failure=Failure(ProblemCode.HOST, "the node does not answer"))
         if self.torn:
-            return ProofFound(None, ("world/region/r.0.0.mca: torn",))
+            return ProofFound(None, (TORN,))
         check = IndexingCheck(SanityCheck())
         unpacker = Unpacker(Walker(check.open).add)
         for piece in self.world.servers[job.server.uuid].backups[what.backup].archive.pieces():
             unpacker.add(piece)
         unpacker.end()
         assert what.indexed
-        return ProofFound(Level.SANE, index=None if self.silent else check.index.told(100))
+        return ProofFound(what.level, index=None if self.silent else check.index.told(100))
 
     async def fetch(self, job: Job, what: ToFetch, link: GiveLink, _listener: ProgressListener) -> Fetched:
         """Fetch it in one piece."""
@@ -99,13 +104,15 @@ class Drills:
     lobby: Server
     worker: FakeReader
 
-    def configure(self, more: str = "", tables: str = "", *, every: str = "1d", spare: str = "lobby") -> Config:
+    def configure(
+        self, more: str = "", tables: str = "", *, every: str = "1d", spare: str = "lobby", **policy: Any
+    ) -> Config:
         """The configuration; the spare server has no backups of its own before the month's last day."""
         servers = {one.name: one for one in (self.survival, self.creative)}
         there = next(one for one in self.daemons.world.servers.values() if one.name == spare)
         alone = f'[servers.{spare}]\nid = "{there.identifier}"\nschedule = "0 0 31 * *"\n'
         drill = f'[drills.weekly]\nserver = "{spare}"\nfrom = ["survival", "creative"]\nevery = "{every}"\n{more}\n'
-        return self.daemons.configure(servers, schedule="0 5 * * *", tables=f"{alone}{drill}{tables}")
+        return self.daemons.configure(servers, schedule="0 5 * * *", tables=f"{alone}{drill}{tables}", **policy)
 
     @asynccontextmanager
     async def running(self, config: Config) -> AsyncIterator[tuple[Fleet, Drilling]]:
@@ -239,6 +246,51 @@ async def test_what_cannot_be_read_to_its_end_touches_nothing(drills: Drills, fl
         await drills.until(1, 12)
     assert drills.ended() == [("survival", FAILED)]
     assert (tree(drills.lobby), drills.changes()) == ({"mine": b"1"}, [])
+
+
+def failed(drills: Drills) -> list[tuple[str, Level, tuple[str, ...]]]:
+    """The proofs that failed, by server."""
+    with SqliteJournal.open(drills.daemons.folder / "state") as journal:
+        return [(one.server, one.proof.asked, one.proof.problems) for one in journal.proofs() if one.proof.problems]
+
+
+async def test_damage_that_a_drill_finds_is_a_failed_proof(drills: Drills) -> None:
+    """As a scheduled proof's: nothing is deleted on that server any more, and the next drill tries another backup."""
+    heard: list[str] = []
+    drills.worker.torn = True
+    async with drills.running(drills.configure("start = true", keep={"last": 1})) as (fleet, _):
+        fleet._tools.on_proof = lambda record, size, _seconds: heard.append(f"{record.server} {size > 0}")
+        await drills.until(1, 4, 30)
+        assert failed(drills) == [("survival", Level.SANE, (TORN,))]
+        assert (heard, drills.ended()) == (["survival True"], [("survival", FAILED)])
+        await drills.until(1, 6)
+        assert made(drills.daemons, "survival") == ["31 00:00", "01 03:59", "01 05:00"]
+        assert len(made(drills.daemons, "creative")) == 2
+        drills.worker.torn = False
+        await drills.until(2, 12)
+    assert drills.ended() == [("survival", FAILED), ("survival", DONE)]
+
+
+@pytest.mark.parametrize("flaw", ["lost", "silent"])
+async def test_what_a_drill_cannot_read_is_no_failed_proof(drills: Drills, flaw: str) -> None:
+    """It says nothing of the backup."""
+    setattr(drills.worker, flaw, True)
+    async with drills.running(drills.configure()):
+        await drills.until(1, 12)
+    with SqliteJournal.open(drills.daemons.folder / "state") as journal:
+        assert journal.proofs() == []
+
+
+async def test_a_drill_reads_as_the_servers_proofs_do(drills: Drills) -> None:
+    """As deep, and for the files that its policy expects; walked at least, since it is unpacked. So it is a proof."""
+    for level, deep in (("sane", Level.SANE), ("walked", Level.WALKED), ("read", Level.WALKED)):
+        prove = {"level": level, "expect": ["world/level.dat"]}
+        async with drills.running(drills.configure(every="1h", prove=prove)):
+            await drills.until(1, 5 + 2 * len(drills.worker.asked))
+        asked = drills.worker.asked[-1]
+        assert (asked.level, asked.expect) == (deep, ("world/level.dat",))
+    with SqliteJournal.open(drills.daemons.folder / "state") as journal:
+        assert {one.proof.asked for one in journal.proofs()} == {Level.SANE, Level.WALKED}
 
 
 @pytest.fixture

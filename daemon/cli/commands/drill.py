@@ -20,7 +20,7 @@ from daemon.core.units import format_duration, format_size
 from daemon.documents.operations import drilled
 from daemon.errors import ProblemCode, UsageError
 from daemon.operations.archives import BackupArchive
-from daemon.operations.drill import Drilled, DrillOptions, drill, proof_of_drill
+from daemon.operations.drill import Drilled, DrillOptions, drill
 from daemon.operations.onto import Brought
 from daemon.operations.operation import Operation, open_operation
 from daemon.operations.result import OperationResult, refused
@@ -59,10 +59,6 @@ def run_drill(settings: Settings, name: str, source: str | None, *, yes: bool, a
                 async with opened_reader() as worker:
                     archive = BackupArchive(origin, seen, backup, watching, worker)
                     ends.append(await drill(spare, archive, options))
-            now = origin.clock.now()
-            record = proof_of_drill(sources[0], seen.server.uuid, ends[0], now, started=chosen.start)
-            if record is not None:
-                await origin.run.context.journal.record_proof(record)
             return [ends[0].brought.outcome]
 
     return runner.carry_out(

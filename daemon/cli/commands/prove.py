@@ -26,9 +26,9 @@ from daemon.core.proof_due import Due, ProofRules
 from daemon.core.units import format_size
 from daemon.documents.proofs import ServerDue, ServerProofs, proof_accepted, proofs_due, proved
 from daemon.errors import BackupdError, Exit, UsageError
+from daemon.operations.proofs import record
 from daemon.panel.client import PanelClient
 from daemon.proving.look import ServerSeen, look, newest
-from daemon.proving.record import record
 from daemon.rotation.setup import open_client
 from daemon.state import Engine, Journal, ProofRecord, engine_for
 
@@ -157,7 +157,7 @@ async def _read(
         refused = failure.as_error(CopyError)
         say_error(refused, about=f"{server.name}, {what.name}")
         return None, refused
-    done = await record(what, found, seen, desk.clock, desk.journal, began=began)
+    done = await record(what.subject, found, seen.preview, desk.clock, desk.journal, began=began)
     return done.record.proof, None
 
 

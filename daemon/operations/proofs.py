@@ -1,0 +1,152 @@
+"""What a reading found, as it is kept: in the journal and the log, whoever had the archive read.
+
+What must hold: what the process that reads archives says is bounded here again, since it reads what others wrote.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from daemon.clock import Clock
+from daemon.config.values import PolicyConfig
+from daemon.copies.jobs import Job, ProofFound, ToProve
+from daemon.core.model import Backup
+from daemon.core.proof import Level, Proof, Proofs, Subject, compared
+from daemon.core.proof_due import ProofRules
+from daemon.errors import StateError
+from daemon.log import get_logger
+from daemon.rotation.preview import Preview
+from daemon.rotation.run import RotationContext
+from daemon.state import Journal, ProofRecord
+
+log = get_logger()
+
+MOST_PROBLEMS = 11
+MOST_WORLDS = 100
+LONGEST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ProofDone:
+    """A proof that was done: of which server's backup or copy, so many bytes in so many seconds."""
+
+    record: ProofRecord
+    bytes: int
+    seconds: float
+
+
+async def record(
+    what: Subject,
+    found: ProofFound,
+    seen: Preview,
+    clock: Clock,
+    journal: Journal,
+    *,
+    began: float,
+    told: bool = False,
+) -> ProofDone:
+    """Record what was found by a reading that `began` then, by the monotonic clock; raises StateError.
+
+    What is wrong is `told` otherwise as well: then the log does not need to say it aloud.
+    """
+    proof = proof_of(what, found, clock.now(), seen.proven.proofs)
+    done = ProofDone(ProofRecord(seen.config.name, seen.server.uuid, proof), what.bytes, clock.monotonic() - began)
+    await _keep(done, journal, told=told)
+    return done
+
+
+def proof_of(what: Subject, found: ProofFound, now: datetime, known: Proofs) -> Proof:
+    """Return what is recorded of a reading that was done now, compared with what is known of the backup before it."""
+    read = Proof(
+        what.backup,
+        what.name,
+        what.made_at,
+        now,
+        what.level,
+        found.reached or Level.READ,
+        what.store,
+        tuple(_bounded(text) for text in found.problems[:MOST_PROBLEMS]),
+        found.files,
+        found.bytes,
+        tuple(_bounded(text) for text in found.worlds[:MOST_WORLDS]),
+    )
+    problems = read.problems or compared(read, known.before(read))[:MOST_PROBLEMS]
+    return replace(read, problems=problems, reached=None) if problems else read
+
+
+def _bounded(text: str) -> str:
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:LONGEST])
+
+
+def described(server: str, backup: str, store: str) -> dict[str, str]:
+    """Return whose backup it is, by its name, and in which store, as the log tells it."""
+    return {"server": server, "backup": backup} | ({"store": store} if store else {})
+
+
+async def _keep(done: ProofDone, journal: Journal, *, told: bool) -> None:
+    """Record a proof in the journal and the log; raises StateError."""
+    proof, server = done.record.proof, done.record.server
+    await journal.record_proof(done.record)
+    about = described(server, proof.name, proof.store)
+    if proof.problems:
+        say = log.warning if told else log.error
+        say("proof_failed", **about, level=proof.asked.value, problems=list(proof.problems))
+        return
+    if not proof.store:  # it has its file, so no deletion of it was done
+        await journal.asked_no_more(done.record.server_uuid, proof.backup)
+    log.info("proven", **about, level=(proof.reached or proof.asked).value, seconds=round(done.seconds, 3))
+
+
+# Before a backup is brought onto a server ----------------------------------------------------------------------------
+
+
+def to_bring(seen: Preview, backup: Backup, now: datetime, *, indexed: int = 0) -> tuple[Job, ToProve]:
+    """Return how a backup is read before it is brought onto a server: as its proofs are by the server's policy.
+
+    Of its files so many are told.
+    """
+    job = Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, {}, (), "")
+    level, expect = depth_to_bring(seen.config.policy)
+    return job, ToProve(backup.uuid, level, now.toordinal(), expect=expect, indexed=indexed, bytes=backup.bytes)
+
+
+def depth_to_bring(policy: PolicyConfig) -> tuple[Level, tuple[str, ...]]:
+    """Return how deep an archive is read before it is unpacked, and what must be in it: as its policy's proofs ask.
+
+    It is at least walked. A policy without rules has the default ones.
+    """
+    rules = policy.prove or ProofRules()
+    return max(rules.level, Level.WALKED, key=lambda one: one.depth), rules.expect
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of such a reading as a proof: the backup `lacks` what the one before it has, though it is right in
+    itself; `trouble` is why the state does not know of it.
+    """
+
+    lacks: tuple[str, ...] = ()
+    trouble: StateError | None = None
+
+
+async def record_brought(
+    context: RotationContext, seen: Preview, backup: Backup, asked: ToProve, found: ProofFound, *, began: float
+) -> Recorded:
+    """Record a reading that `began` then, before the backup is brought onto a server.
+
+    It is a proof as the scheduled ones are. A backup whose date is not known has none.
+    """
+    if backup.created_at is None:
+        return Recorded()
+    what = Subject(backup.uuid, backup.name, backup.created_at, asked.level, bytes=asked.bytes)
+    try:
+        done = await record(what, found, seen, context.clock, context.journal, began=began, told=True)
+    except StateError as error:
+        log.warning("proof_not_journalled", server=seen.config.name, backup=backup.name, text=error.text)
+        proof = proof_of(what, found, context.clock.now(), seen.proven.proofs)
+        return Recorded(_lacks(proof, found), error)
+    context.on_proof(done.record, done.bytes, done.seconds)
+    return Recorded(_lacks(done.record.proof, found))
+
+
+def _lacks(proof: Proof, found: ProofFound) -> tuple[str, ...]:
+    return () if found.problems else proof.problems
