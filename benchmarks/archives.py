@@ -14,26 +14,26 @@ time, its processor time and its peak memory (VmHWM) are told; wanted: 120 MiB.
 import argparse
 import asyncio
 import io
-import os
 import random
+import resource
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from benchmarks.copies import MEMORY, Unseen, bench
+from benchmarks.copies import MEMORY, Bench, Unseen, bench
 from benchmarks.download import static_host
 from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, peak, processor_seconds, report, run_to_end, say
-from daemon.copies.jobs import ToProve
+from daemon.copies.jobs import ProofFound, ToProve
 from daemon.copying.process import ChildProcess
 from daemon.core.proof import Level
-from daemon.transfer.verify import ArchiveReader
+from daemon.transfer.verify import ArchiveReader, Inspect
 
 PIECE = 2**20
 WANTED = 250.0
@@ -54,7 +54,7 @@ def main() -> None:
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if given.entries:
-            asyncio.run(many(Path(name), given.entries))
+            many(Path(name), given.entries)
             return
         figures = []
         for kind in KINDS:
@@ -108,14 +108,19 @@ def compared(kind: str, path: Path, runs: int) -> list[Figure]:
 
 def processor(call: Callable[[], object]) -> float:
     """Seconds of the processor that a call takes in this process."""
-    began = processor_seconds(os.getpid())
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_utime + usage.ru_stime
+
+    began = used()
     call()
-    return processor_seconds(os.getpid()) - began
+    return used() - began
 
 
-def read(data: bytes) -> None:
+def read(data: bytes, inspect: Inspect | None = None) -> None:
     """Read an archive as we do, without its checksum."""
-    reader = ArchiveReader()
+    reader = ArchiveReader(inspect=inspect)
     for start in range(0, len(data), PIECE):
         reader.walk(data[start : start + PIECE])
 
@@ -138,40 +143,66 @@ def optional(name: str) -> Any:  # noqa: ANN401 — a module
         return None
 
 
-async def many(folder: Path, entries: int) -> None:
+def many(folder: Path, entries: int) -> None:
     """Have one of many entries read by the process that reads for the daemon."""
-    files = folder / "files"
-    files.mkdir()
-    file = files / "many"
+    file = folder / "many"
     with file.open("wb") as target:
         squeeze = zlib.compressobj(1, wbits=31)
         for block in headers(entries):
             target.write(squeeze.compress(block))
         target.write(squeeze.compress(bytes(1024)) + squeeze.flush())
-    size = file.stat().st_size
-    (folder / "panel").mkdir()
-    with bench(folder / "panel", MIB) as measured, static_host(files) as hosts:
-        job = await measured.job()
-        backup = replace(job.listing.backups[0], bytes=size, checksum=None)
-        job = replace(job, listing=replace(job.listing, backups=(backup,)))
-
-        async def link() -> SecretStr:
-            return SecretStr(f"{hosts['many']}/")
-
-        worker, began = ChildProcess(), CLOCK.monotonic()
-        found = await worker.prove(job, ToProve(backup.uuid, Level.SANE, 1, bytes=size), link, Unseen())
-        seconds = CLOCK.monotonic() - began
-        assert worker.pid  # noqa: S101 — it did the job
-        used, most = processor_seconds(worker.pid), peak(worker.pid)
-        await worker.close()
-    say(f"{entries:,} entries, {size / MIB:.0f} MiB packed: {found.reached}, {found.files} files, {found.problems}")
-    figures = [("by the clock", "s", seconds, None), ("of the processor", "s", used, None)]
-    report(
-        [
-            *(Figure(what, unit, Spread((value,)), wanted) for what, unit, value, wanted in figures),
-            Figure("peak memory", "MiB", Spread((most,)), MEMORY),
-        ]
+    took = proven(folder / "proven", file)
+    found = took.found
+    say(
+        f"{entries:,} entries, {file.stat().st_size / MIB:.0f} MiB packed: "
+        f"{found.reached}, {found.files} files, {found.problems}"
     )
+    figures = [
+        ("by the clock", "s", took.seconds, None),
+        ("of the processor", "s", took.processor, None),
+        ("peak memory", "MiB", took.peak, MEMORY),
+    ]
+    report([Figure(what, unit, Spread((value,)), wanted) for what, unit, value, wanted in figures])
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What the process that reads for the daemon found, and what it took from its start to that: seconds by the clock
+    and of the processor, and MiB at its peak.
+    """
+
+    found: ProofFound
+    seconds: float
+    processor: float
+    peak: float
+
+
+def proven(folder: Path, file: Path) -> Proven:
+    """Have an archive read to `sane` by a new process; `folder` is made."""
+    files = folder / "served"
+    files.mkdir(parents=True)
+    (files / "archive").symlink_to(file)
+    (folder / "panel").mkdir()
+    size = file.stat().st_size
+    with bench(folder / "panel", MIB) as measured, static_host(files) as hosts:
+        return asyncio.run(_proven(measured, f"{hosts['archive']}/", size))
+
+
+async def _proven(measured: Bench, url: str, size: int) -> Proven:
+    job = await measured.job()
+    backup = replace(job.listing.backups[0], bytes=size, checksum=None)
+    job = replace(job, listing=replace(job.listing, backups=(backup,)))
+
+    async def link() -> SecretStr:
+        return SecretStr(url)
+
+    worker, began = ChildProcess(), CLOCK.monotonic()
+    found = await worker.prove(job, ToProve(backup.uuid, Level.SANE, 1, bytes=size), link, Unseen())
+    seconds = CLOCK.monotonic() - began
+    assert worker.pid  # noqa: S101 — it did the job
+    took = Proven(found, seconds, processor_seconds(worker.pid), peak(worker.pid))
+    await worker.close()
+    return took
 
 
 def headers(entries: int) -> Iterator[bytes]:

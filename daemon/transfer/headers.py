@@ -44,8 +44,8 @@ def read_header(block: bytes) -> Header:
         name = _text(block[_NAME])
         if kind == tarfile.DIRTYPE:
             name = name.rstrip("/")
-        if prefix := _text(block[_PREFIX]):
-            name = f"{prefix}/{name}"
+        if block[_PREFIX.start]:
+            name = f"{_text(block[_PREFIX])}/{name}"
         return Header(name, int(ordinary["size"], 8), kind)
     read = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
     return Header(read.name, read.size, read.type, read.linkname)

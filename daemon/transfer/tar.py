@@ -185,20 +185,22 @@ class Walker:
     def _entry(self, header: Header, block: bytes) -> None:
         """Count one entry, look at its name, and pass over its data."""
         said, self._said = self._said, {}
-        size = int(said.get("size", header.size))
+        size, is_file = int(said.get("size", header.size)), header.isreg()
         self.entries += 1
-        if header.isreg():
+        if is_file:
             self.files += 1
             self.bytes += size
-        has_data = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
-        self._skip = _padded(size) if has_data else 0
+        self._skip = _padded(size) if is_file or header.type not in tarfile.SUPPORTED_TYPES else 0
         self._sparse = header.type == tarfile.GNUTYPE_SPARSE and bool(block[_SPARSE_MORE])
         told = said or self._said_of_all
         names = [*self._either(said, _NAMES), header.name] if told else [header.name]
-        if header.isreg() and not self._sparse:
+        if is_file and not self._sparse:
             self._open(names[0], size)
-        targets = [*self._either(said, _TARGETS), header.linkname] if header.type in _LINKS else []
-        self._look(header, names, targets)
+        is_link = header.type in _LINKS
+        if told or is_link:
+            self._look(header, names, [*self._either(said, _TARGETS), header.linkname] if is_link else [])
+        else:
+            self._look_at(header.name)
 
     def _open(self, name: str, size: int) -> None:
         self._member, self._left = self._open_member(name, size), size
@@ -209,11 +211,18 @@ class Walker:
         """Return all that is said of one name: which of it counts depends on the unpacking program."""
         return (source[kind] for source in (said, self._said_of_all) for kind in kinds if kind in source)
 
+    def _look_at(self, name: str) -> None:
+        """Note if the only name of what is no link leads outside."""
+        self._work(_parts(name))
+        self._note_outermost(name)
+        if self._links.leads_out(name):
+            self.escaping.add(name)
+
     def _look(self, header: Header, names: list[str], targets: list[str]) -> None:
         """Note where a name, or the target of a link, leads outside."""
         is_link = header.type in _LINKS
         names, targets = list(dict.fromkeys(names)), list(dict.fromkeys(targets))
-        self._work(sum(name.count("/") + 1 + len(name) // PART for name in (*names, *targets)))
+        self._work(sum(map(_parts, (*names, *targets))))
         for name in names:
             self._note_outermost(name)
         through = any(map(self._links.leads_out, targets)) if header.type == tarfile.LNKTYPE else False
@@ -228,6 +237,9 @@ class Walker:
                 raise TarError(f"it holds more than {MOST_LINKS} links")
 
     def _note_outermost(self, name: str) -> None:
+        top = name.partition("/")[0]
+        if top in self.outermost and ".." not in name:
+            return  # most names are of a folder that is known
         top = posixpath.normpath(name).partition("/")[0]
         if top in self.outermost or top in {"", ".", ".."}:
             return
@@ -241,6 +253,11 @@ class Walker:
         self.parts += parts
         if self.parts > FREE_PARTS + PARTS_AN_ENTRY * self.entries:
             raise TarError(f"after {self.entries} entries its headers have had {self.parts} parts, as no real one has")
+
+
+def _parts(name: str) -> int:
+    """Return how much work a name is."""
+    return name.count("/") + 1 + len(name) // PART
 
 
 def _padded(size: int) -> int:

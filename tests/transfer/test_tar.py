@@ -166,9 +166,10 @@ def test_the_names_at_its_top_are_known_whatever_they_are(monkeypatch: pytest.Mo
     entries = [
         *(info("a"), info("./w/b"), info("empty/", kind=tarfile.DIRTYPE), link("here", "a"), hard("too", "a")),
         *(info("pipe", kind=tarfile.FIFOTYPE), info("../up"), info("./", kind=tarfile.DIRTYPE), info("w/c")),
+        info("w/../aside"),
     ]
     found = walked(tar_of(*entries))
-    assert (found.outermost, found.more_outermost) == ({"a", "w", "empty", "here", "too", "pipe"}, False)
+    assert (found.outermost, found.more_outermost) == ({"a", "w", "empty", "here", "too", "pipe", "aside"}, False)
     assert walked(tar_of(info("x" * 255))).more_outermost is False
     assert walked(tar_of(info("x" * 256))).more_outermost is True
     monkeypatch.setattr(walking, "MOST_OUTERMOST", 2)
