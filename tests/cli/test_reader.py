@@ -6,24 +6,29 @@ import pytest
 
 from daemon.copying.process import ChildProcess
 from daemon.sandbox.archive import Flavour
+from daemon.sandbox.files import Packed
 from daemon.sandbox.records import Change
 from tests.cli.conftest import Cli, Panel, Ran, interrupt
 from tests.cli.test_writes import did, own
+from tests.copying.test_hostile import MEMORY, REAL, peak
 from tests.copying.test_process import by
+from tests.transfer.hostile import HOSTILE
 
 DIES = "import os; os._exit(71)"
 WORDS = "its archive cannot be read: the process that copies needed more memory than it may have"
 
 
 class Seen(ChildProcess):
-    """Tells which processes there were."""
+    """Tells which processes there were, and how many bytes of memory each had at most."""
 
     pids: list[int] = []  # noqa: RUF012 — of one test, which empties it
+    peaks: list[int] = []  # noqa: RUF012 — likewise
 
     async def close(self) -> None:
         """Note it before it ends."""
         if self.pid is not None:
             self.pids.append(self.pid)
+            self.peaks.append(peak(self.pid))
         await super().close()
 
 
@@ -31,6 +36,7 @@ class Seen(ChildProcess):
 def pids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The processes that read."""
     monkeypatch.setattr(Seen, "pids", [])
+    monkeypatch.setattr(Seen, "peaks", [])
     monkeypatch.setattr("daemon.cli.reader.ChildProcess", Seen)
     return Seen.pids
 
@@ -60,6 +66,24 @@ def test_one_process_reads_all_that_is_verified_and_is_gone_afterwards(cli: Cli,
     assert (lost["result"], lost["error"]["code"]) == ("failed", "link-refused")
     assert len(set(pids)) == 1
     assert not Path(f"/proc/{pids[0]}").exists()
+
+
+@pytest.mark.timeout(120)
+def test_hostile_archives_are_told_as_bad_within_the_readers_bounds(cli: Cli, panel: Panel, pids: list[int]) -> None:
+    """Bombs, a negative size and endless pax records that lie on the node; the process that reads them stays small."""
+    names = ("zeros by the TiB", "a chunk that is a bomb", "a negative size", "pax records of a gigabyte")
+    for name in names:
+        data = b"".join(HOSTILE[name].stream(REAL))
+        panel.world.add_backup(panel.survival, name).packed = Packed(data)
+    ran = verify(cli, panel, *names, "by hand", "--level", "sane", "--json")
+    assert ran.code == 3
+    *bad, sound = ran.json["backups"]
+    for name, one in zip(names, bad, strict=True):
+        assert (one["name"], one["result"]) == (name, "bad")
+        assert HOSTILE[name].words in one["problems"][0]["text"]
+    assert (sound["result"], sound["level"]) == ("good", "sane")
+    assert len(set(pids)) == 1
+    assert max(Seen.peaks) <= MEMORY
 
 
 @pytest.mark.usefixtures("deadly")

@@ -3,11 +3,11 @@
 import asyncio
 import random
 import sqlite3
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 from threading import Thread
 
@@ -18,15 +18,20 @@ from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import ProofFound, ToProve
 from daemon.copying.process import ChildProcess
 from daemon.core.proof import Level
+from daemon.proof.sane import MOST_REMEMBERED
+from daemon.transfer import gzip as unpacking
+from daemon.transfer.links import MOST_LINKS
 from tests.copying.conftest import Rig
 from tests.copying.test_process import by
 from tests.transfer.conftest import ProgressListener
-from tests.transfer.hostile import END, MIB, entry, gzipped, many
+from tests.transfer.hostile import END, HOSTILE, MIB, Bounds, entry, gzipped, many
 
 pytestmark = pytest.mark.anyio
 
 MEMORY = 120 * MIB
 """What the process may take, whatever it reads."""
+
+REAL = Bounds(mib=unpacking.FREE // MIB, links=MOST_LINKS, names=MOST_REMEMBERED)
 
 
 @dataclass
@@ -101,18 +106,24 @@ def level_dats() -> Iterator[bytes]:
         yield entry(f"w{number}/level.dat", bytes(4 * MIB))
 
 
-@pytest.mark.timeout(240)
-async def test_whatever_it_reads_it_tells_what_is_wrong_and_stays_small(rig: Rig) -> None:
-    """One process, one archive after the other; the last ones are sound, or cannot be called otherwise."""
-    archives: list[tuple[Iterator[bytes], str]] = [
-        (gzipped(many("l", 200_001, tarfile.SYMTYPE, "x"), END, level=1), "more than 200000 links"),
-        (gzipped(many("/" + "d" * 72 + "/session.lock", 51_000), END, level=1), "more than 50000 worlds"),
-        (gzipped(*level_dats(), END, level=1), "neither gzip"),
-        (gzipped(many("f", 50_000), END, level=1), ""),
-        (gzipped(entry("data.db", large_database(15 * MIB)), END, level=0), ""),
-        (gzipped(entry("data.db", greedy_database()), END), ""),
-    ]
-    worker = ChildProcess()
+ELSEWHERE = {
+    "ten million entries",  # a test of its own
+    "a sparse map without end",  # for these, the bound of others; each takes some seconds to reach it
+    "pax records of a gigabyte in all",
+    "long names one after the other",
+    "a name of a megabyte for each entry",
+}
+"""What tests/transfer/test_hostile.py has with less."""
+
+
+def peak(process: int) -> int:
+    """The most memory that a process has had, in bytes."""
+    return int(Path(f"/proc/{process}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+
+
+async def prove_all(rig: Rig, archives: Iterable[tuple[Iterator[bytes], str]]) -> None:
+    """Have them read one after the other by one process: each is told as it should be, and the process stays small."""
+    worker, processes = ChildProcess(), set()
     with node() as served:
         try:
             for stream, words in archives:
@@ -120,11 +131,33 @@ async def test_whatever_it_reads_it_tells_what_is_wrong_and_stays_small(rig: Rig
                 found = await proven(rig, worker, served)
                 assert words in "; ".join(found.problems)
                 assert (bool(found.problems), found.failure) == (bool(words), None)
-                status = await asyncio.to_thread(Path(f"/proc/{worker.pid}/status").read_text)
-                peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
-                assert peak <= MEMORY, (words, peak)
+                assert worker.pid
+                most = await asyncio.to_thread(peak, worker.pid)
+                assert most <= MEMORY, (words, most)
+                processes.add(worker.pid)
         finally:
             await worker.close()
+    assert len(processes) == 1  # none of them made the system end it
+
+
+@pytest.mark.timeout(240)
+async def test_ten_million_entries_are_not_read_to_their_end(rig: Rig) -> None:
+    """By the bounds that the process has, as all others here."""
+    entries = HOSTILE["ten million entries"]
+    await prove_all(rig, [(entries.stream(REAL), entries.words)])
+
+
+@pytest.mark.timeout(240)
+async def test_whatever_it_reads_it_tells_what_is_wrong_and_stays_small(rig: Rig) -> None:
+    """Of the worst that is known; the last ones are sound, or cannot be called otherwise."""
+    worst = ((one.stream(REAL), one.words.format(REAL)) for name, one in HOSTILE.items() if name not in ELSEWHERE)
+    others = [
+        (gzipped(*level_dats(), END, level=1), "neither gzip"),
+        (gzipped(many("f", 50_000), END, level=1), ""),
+        (gzipped(entry("data.db", large_database(15 * MIB)), END, level=0), ""),
+        (gzipped(entry("data.db", greedy_database()), END), ""),
+    ]
+    await prove_all(rig, chain(worst, others))
 
 
 @pytest.mark.parametrize(
