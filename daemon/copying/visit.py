@@ -248,15 +248,16 @@ class _Turn:
     async def _prove(self, proofs: Iterable[Proof]) -> None:
         """Record what the stream proved, if the policy wants anything proven; the copies do not wait for it.
 
-        Where nobody looked for the files that the policy expects, a stream can only show what is wrong.
+        It is compared with the backup before, as any proof is. Where nobody looked for the files that the policy
+        expects, a stream can only show what is wrong.
         """
-        prove = self.job.config.policy.prove
-        if prove is None:
+        policy, context, uuid = self.job.config.policy, self.visits.context, self.job.server.uuid
+        if policy.prove is None:
             return
-        context = self.visits.context
         try:
-            for proof in (one for one in proofs if one.problems or not prove.expect):
-                record = ProofRecord(self._server, self.job.server.uuid, proof)
+            known = (await proven_of(policy, uuid, context.journal)).proofs
+            for proof in (one for one in map(known.judged, proofs) if one.problems or not policy.prove.expect):
+                record = ProofRecord(self._server, uuid, proof)
                 await context.journal.record_proof(record)
                 context.on_proof(record, 0, 0.0)
                 if proof.problems:

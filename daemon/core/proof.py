@@ -5,7 +5,7 @@ until it is read again at least as deep, or an operator accepts it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain
@@ -151,6 +151,11 @@ class Proofs:
         earlier = (one for one in self._read if (one.store, one.asked) == (proof.store, proof.asked))
         fine = (one for one in earlier if one.made_at < proof.made_at and (one.accepted or not one.problems))
         return max(fine, key=lambda one: one.made_at, default=None)
+
+    def judged(self, read: Proof) -> Proof:
+        """Return a reading as it is recorded: one that is right in itself is compared with the one before it."""
+        problems = read.problems or compared(read, self.before(read))
+        return replace(read, problems=problems, reached=None) if problems else read
 
     def freezes(self) -> Proof | None:
         """Return the failed proof for which nothing of the server may be deleted now; None if there is none.

@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from daemon.config.values import PolicyConfig
 from daemon.copies.jobs import Job, ProofFound, ToProve
 from daemon.core.model import Backup
-from daemon.core.proof import Level, Proof, Proofs, Subject, compared
+from daemon.core.proof import Level, Proof, Proofs, Subject
 from daemon.core.proof_due import ProofRules
 from daemon.errors import StateError
 from daemon.log import get_logger
@@ -69,8 +69,8 @@ def proof_of(what: Subject, found: ProofFound, now: datetime, known: Proofs) -> 
         found.bytes,
         tuple(_bounded(text) for text in found.worlds[:MOST_WORLDS]),
     )
-    problems = read.problems or compared(read, known.before(read))[:MOST_PROBLEMS]
-    return replace(read, problems=problems, reached=None) if problems else read
+    judged = known.judged(read)
+    return replace(judged, problems=judged.problems[:MOST_PROBLEMS])
 
 
 def _bounded(text: str) -> str:

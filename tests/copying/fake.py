@@ -18,6 +18,7 @@ from daemon.copies.jobs import (
     PruneResult,
     WantedCopy,
 )
+from daemon.copies.manifest import ContentsPart
 from daemon.copies.shelf import Shelf, write_shelf
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_wanted import choices, wanted
@@ -32,7 +33,7 @@ DOWN = Failure(ProblemCode.STORE_UNREACHABLE, "nobody answers")
 @dataclass
 class FakeWorker:
     """A CopyWorker. `held` is what each store has, by store and server; `down` are those in trouble, `quick` those that
-    have their copy before the worker dies: `torn` ones, or sound ones that it `walks`, if it says so, and it tells of
+    have their copy before the worker dies: `torn` ones, or sound ones that it `walks`, with `files`, and it tells of
     `strange` ones too, or of all as those of another server, where they are `misplaced`.
 
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
@@ -56,6 +57,7 @@ class FakeWorker:
     deadly: set[str] = field(default_factory=set)
     torn: bool = False
     walks: bool = False
+    files: int = 0
     misplaced: str = ""
     strange: tuple[dict[str, Any], ...] = ()
     meanwhile: Callable[[], None] = lambda: None
@@ -117,7 +119,8 @@ class FakeWorker:
         manifest = Told().manifest()
         proof = manifest.proof.model_copy(update={"level": "read", "problems": ("torn",) if self.torn else ()})
         about = manifest.backup.model_copy(update={"uuid": found.uuid, "name": found.name})
-        manifest = manifest.model_copy(update={"backup": about, "contents": None, "proof": proof})
+        contents = ContentsPart(files=self.files, bytes=3 * self.files, entries=self.files) if self.files else None
+        manifest = manifest.model_copy(update={"backup": about, "contents": contents, "proof": proof})
         return write_shelf(Shelf(job.listing.taken_at, {manifest.stored.key: manifest}))
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:

@@ -203,6 +203,15 @@ def test_worlds_are_compared_only_where_both_were_looked_for() -> None:
     assert compared(held(2, 100, 1000, store="nas"), before) == ()
 
 
+def test_a_reading_is_judged_by_the_one_before_unless_it_is_wrong_in_itself() -> None:
+    """One that lacks half is wrong, so it reached nothing."""
+    known = Proofs([held(1, 100, 1000)])
+    fine, half, torn = held(2, 60, 600), held(2, 40, 600), replace(held(2, 40, 600), problems=("torn",), reached=None)
+    assert (known.judged(fine), known.judged(torn)) == (fine, torn)
+    assert known.judged(half) == replace(half, problems=("40 files, and 100 in auto-1",), reached=None)
+    assert Proofs().judged(half) == half
+
+
 def test_a_backup_is_compared_with_the_one_before_it_that_counts() -> None:
     """Right, or accepted; in the same place, and as deep."""
     known = Proofs([read(1), read(2), read(3, "torn"), read(4, store="nas"), read(5, asked=Level.WALKED), read(7)])

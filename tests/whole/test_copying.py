@@ -16,7 +16,7 @@ from daemon.copies.jobs import Failure
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
-from daemon.core.proof import Level, Proof
+from daemon.core.proof import PANEL, Level, Proof
 from daemon.errors import ElsewhereError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.slots import NodeSlots
@@ -317,6 +317,27 @@ async def test_what_a_copy_showed_freezes_its_server_though_the_process_died_bef
     frozen = records[0].server
     copied = next(place for place, one in enumerate(copies.worker.does) if one.startswith(f"copy {frozen}"))
     assert [one for one in copies.worker.does[copied:] if one.startswith(f"prune {frozen}")] == []
+
+
+@pytest.mark.parametrize(("files", "expect"), [(50, []), (49, []), (49, ["world/level.dat"])])
+async def test_a_stream_is_compared_with_the_proof_before(copies: Copies, files: int, expect: list[str]) -> None:
+    """Half of the files are gone: whatever reads a backup to its end must say so."""
+    copies.worker.dies, copies.worker.quick, copies.worker.walks = True, {"nas"}, True
+    copies.worker.files = files
+    made = at(1, 0) - timedelta(days=1)
+    config = copies.configure("nas", "usb", prove={"level": "walked", "expect": expect})
+    async with copies.running(config) as (fleet, _):
+        for server in copies.daemons.world.servers.values():
+            before = Proof("b", "auto-b", made, made, Level.WALKED, Level.WALKED, PANEL, (), 100, 150)
+            await fleet._tools.journal.record_proof(ProofRecord(server.name, server.uuid, before))
+        await copies.until(1, 4, 5)
+        found = [one.proof for one in await fleet._tools.journal.proofs() if one.proof.backup != "b"]
+    told = ("49 files, and 100 in auto-b",) if files < 50 else ()
+    right = set() if expect else {("nas", (), Level.WALKED)}
+    assert {(one.store, one.problems, one.reached) for one in found} == {
+        ("", told, None if told else Level.WALKED),
+        *right,
+    }
 
 
 @pytest.mark.parametrize("expect", [[], ["world/level.dat"]])
