@@ -10,6 +10,7 @@ and no call waits for longer than the file's busy timeout. After finding it lock
 again until it was free: a daemon with hundreds of rotations would stand still for minutes.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -176,9 +177,8 @@ class Store:
 
 def _inodes(path: Path) -> dict[str, int]:
     """Return which files a journal consists of at the moment, by their names: the database, and those beside it."""
-    found = {}
+    beside, name, found = str(path), path.name, {}
     for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
-            file = path.with_name(path.name + suffix)
-            found[file.name] = file.lstat().st_ino
+            found[name + suffix] = os.lstat(beside + suffix).st_ino  # before each write, so no paths are built
     return found
