@@ -197,10 +197,12 @@ class Deletions:
         rotation = exchange.rotation
         assert rotation is not None
         already = rotation.good_deleted - merged(listing).keys()
+        half_deleted = self._recorder.half_deleted(exchange.server or "", listing[0].sent)
         judged = [
-            (self._judged(listing, policy, rotation, proven), policy)
+            (self._judged(listing, policy, rotation, proven, asked), policy)
             for policy in policies
             for proven in self._proven_sets(exchange, listing, policy)
+            for asked in (set(), *half_deleted)
         ]
         within = any(self.brake.within(one, policy, rotation, already=already) for one, policy in judged)
         said = [
@@ -373,10 +375,15 @@ class Deletions:
         return [set()] if over else [set(), one]
 
     def _judged(
-        self, listing: Sequence[Exchange], policy: Policy, rotation: Rotation, proven: Collection[str] = ()
+        self,
+        listing: Sequence[Exchange],
+        policy: Policy,
+        rotation: Rotation,
+        proven: Collection[str] = (),
+        asked: Collection[str] = (),
     ) -> oracle.Judgement:
         rows, now, complete = list(merged(listing).values()), self._now_of(listing[0]), _complete(listing)
-        return oracle.judge(rows, policy, rotation.server, now, complete=complete, proven=proven)
+        return oracle.judge(rows, policy, rotation.server, now, complete=complete, asked=asked, proven=proven)
 
     def _now_of(self, page: Exchange) -> datetime:
         """The panel's now, as an answer says it."""
