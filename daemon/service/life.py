@@ -75,102 +75,99 @@ class Service:
     async def run(self) -> None:
         """Run until told to stop; raises BackupdError if the first configuration is wrong."""
         self._events.listen()  # first of all: a signal that comes meanwhile is obeyed after the start
-        config = await self._reading.first()
-        if config is None:
+        if not await self._reading.first():
             return
-        engine = engine_for(config.state, self._runner)
+        engine = engine_for(self._reading.config.state, self._runner)
         with closing(engine):
-            now = await self._standing_by(engine, config)
-            while now is not None and (followed := await self._act(now, engine)) is not None:
+            goes_on = await self._standing_by(engine)
+            while goes_on and await self._act(engine):
                 self._reading.drop()
-                now = await self._standing_by(engine, followed, anew=True)
+                goes_on = await self._standing_by(engine, anew=True)
 
-    async def _standing_by(self, engine: Engine, config: Config, *, anew: bool = False) -> Config | None:
-        """Wait until this daemon is one of those that act, which a daemon without a cluster is at once.
-
-        Return the configuration, read again after a wait, or if it joins `anew`; None if told to stop.
+    async def _standing_by(self, engine: Engine, *, anew: bool = False) -> bool:
+        """Wait until this daemon is one of those that act, which a daemon without a cluster is at once. The
+        configuration is read again after a wait, or if it joins `anew`. Return False if told to stop.
         """
         why = await may_act(engine.leadership)
         if not why and not anew:
-            return config
+            return True
         self._notifier.ready(f"standing by: {why or 'joining anew'}")
-        waiting = asyncio.create_task(self._joined(engine, config, why), name="standing by")
+        waiting = asyncio.create_task(self._joined(engine, why), name="standing by")
         while not waiting.done():
             if await self._events.stopped_before(waiting, self._pause()):
                 waiting.cancel()
                 await asyncio.wait({waiting})
                 await engine.leadership.give_up()
-                return None
+                return False
             self._notifier.watchdog()
-        return waiting.result()
+        waiting.result()
+        return True
 
-    async def _joined(self, engine: Engine, config: Config, why: str) -> Config:
-        """Wait until we act, and return the configuration as it is by then; the old one if it is wrong, or hangs."""
+    async def _joined(self, engine: Engine, why: str) -> None:
+        """Wait until we act, and read the configuration as it is by then."""
         await stand_by(engine.leadership, self._clock, why)
-        return await self._reading.anew(config)
+        await self._reading.anew()
 
-    async def _act(self, config: Config, engine: Engine) -> Config | None:
-        """Be a daemon that acts. If that ended since other members took over, return the configuration that was
-        followed last; None if told to stop.
-        """
+    async def _act(self, engine: Engine) -> bool:
+        """Be a daemon that acts; return True if that ended since other members took over, False if told to stop."""
         until = self._clock.monotonic() + HELD_SECONDS
         try:
             async with AsyncExitStack() as present:
                 other = await present.enter_async_context(engine.presence.known())
                 if other is not None:
-                    place = str(config.state_dir)
+                    place = str(self._reading.config.state_dir)
                     log.warning("another_daemon", process=other, state_dir=place, consequence=SIDE_BY_SIDE)
                 else:
-                    await self._clear_up(config)
-                return await self._live(config, engine, present, until)
+                    await self._clear_up()
+                return await self._live(engine, present, until)
         finally:
             await engine.leadership.give_up()
 
-    async def _clear_up(self, config: Config) -> None:
+    async def _clear_up(self) -> None:
         """Clear this machine of the world that a killed drill had fetched: in a cluster other members may drill by now.
 
         A disk that hangs holds up no start.
         """
+        place = self._reading.config.state_dir
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._aside(lambda: remove_left(config.state_dir)), CLEAR_SECONDS)
+            await asyncio.wait_for(self._aside(lambda: remove_left(place)), CLEAR_SECONDS)
 
-    async def _live(self, config: Config, engine: Engine, present: AsyncExitStack, until: float) -> Config | None:
-        """Run from that configuration until told to stop, known to other daemons by `present`. If it ended since
-        another member took over, return the configuration that was followed last. A journal that is held is waited for
-        `until` then.
+    async def _live(self, engine: Engine, present: AsyncExitStack, until: float) -> bool:
+        """Run until told to stop, known to other daemons by `present`; return True if it ended since another member
+        took over. A journal that is held is waited for `until` then.
         """
 
         async def be_known() -> None:
             await present.aclose()
             await present.enter_async_context(engine.presence.known())
 
-        context = await open_context(engine, self._clock, config.servers.get, random.Random())  # noqa: S311 — names
+        context = await open_context(engine, self._clock, self._reading.server, random.Random())  # noqa: S311 — names
         context.opened_anew = be_known
         if await self._stopped_while_held(context, until):
             await context.journal.close()
-            return None
-        parts = assembled(config, context)
-        words.say_warnings(config)
+            return False
+        parts = assembled(self._reading.config, context)
+        words.say_warnings(self._reading.config)
         if context.state_trouble is not None:
             log.error(
                 "state_unusable", text=context.state_trouble.text, consequence="backups are made, none is deleted"
             )
         await parts.alerts.start()
         try:
-            await parts.http.follow(config.http)
+            await parts.http.follow(self._reading.config.http)
             parts.fleet.start()
             if engine.leadership.shares is None:
                 await parts.drills.look_for_killed()
-            parts.discovery.follow(config)
+            parts.discovery.follow(self._reading.config)
             parts.sharing.start()
-            log.info("daemon_started", version=__version__, servers=len(config.servers), panels=len(config.panels))
+            log.info("daemon_started", version=__version__, **words.size(self._reading.config))
             with garbage.settled():
                 self._notifier.ready(words.status(parts.fleet))
                 lost = await self._serve(parts, engine)
                 parts.stop_looking()
                 parts.tracker.stopping = True
                 await (self._leave(parts.fleet) if lost else self._stop(parts))
-                return parts.discovery.written if lost else None
+                return lost
         finally:
             await parts.close(FLUSH_SECONDS)
             await context.journal.close()
@@ -212,9 +209,10 @@ class Service:
             except TimeoutError:
                 self._feed_watchdog(fleet)
                 self._notifier.status(words.status(fleet))
+                self._reading.tidy_up()
                 continue
             if event is signal.SIGHUP:
-                self._begin_reload(fleet.config)
+                self._begin_reload()
                 continue
             if isinstance(event, signal.Signals):
                 log.info("stopping", signal=event.name)
@@ -235,9 +233,9 @@ class Service:
         if fleet.keeps_time() and self._notifier.watchdog_seconds:
             self._notifier.watchdog()
 
-    def _begin_reload(self, before: Config) -> None:
+    def _begin_reload(self) -> None:
         """Begin to read the configuration again; the result comes as an event."""
-        if self._reading.begin(before):
+        if self._reading.begin():
             self._notifier.reloading()
 
     def _end_reload(self, outcome: Config | Exception | None, parts: Assembly) -> None:
@@ -251,12 +249,13 @@ class Service:
         else:
             if outcome.state != fleet.config.state:
                 log.warning("state_dir_changed", consequence="obeyed only after a restart")
+            self._reading.config = outcome
             parts.discovery.follow(outcome)
             words.say_warnings(outcome)
-            log.info("reloaded", servers=len(outcome.servers), panels=len(outcome.panels))
+            log.info("reloaded", **words.size(outcome))
         self._notifier.ready(words.status(fleet))
         if outcome is not None and self._reading.end():
-            self._begin_reload(fleet.config)
+            self._begin_reload()
 
     async def _stop(self, parts: Assembly) -> None:
         """Drain within the bound, or at once after a second signal."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from daemon.alerts import refuse_unusable
-from daemon.config.values import Config, keeping
+from daemon.config.values import Config, ServerConfig, keeping
 from daemon.errors import BackupdError
 from daemon.log import get_logger
 from daemon.service import gc_policy as garbage
@@ -41,42 +41,71 @@ class Reading:
         self._read_config = read_config
         self._events = events
         self._aside = aside
+        self._config: Config | None = None
+        self._untidy = False
+        """Whether the configuration before that may have left memory that nobody has given back."""
+
         self._task: asyncio.Task[None] | None = None
         self._again = False
 
-    async def first(self) -> Config | None:
-        """Return the first configuration, however long it takes; None if told to stop before it is read."""
+    @property
+    def config(self) -> Config:
+        """The configuration in force. Who runs for long asks for it anew: a frame that keeps the first one keeps its
+        servers as well, 10 MiB of ten thousand, until the daemon ends.
+        """
+        if self._config is None:
+            raise AssertionError("nothing was read yet")
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._untidy, self._config = self._config is not None, config
+
+    def server(self, name: str) -> ServerConfig | None:
+        """Return a configured server, as it is in force."""
+        return self.config.servers.get(name)
+
+    def tidy_up(self) -> None:
+        """Give back what the configuration before the one in force has left, once that is no longer followed."""
+        if self._untidy:
+            self._untidy = False
+            give_back(len(self.config.servers))
+
+    async def first(self) -> bool:
+        """Read the first configuration, however long it takes; return False if told to stop before it is read."""
         reading = asyncio.ensure_future(self._aside(self._configuration))
         if await self._events.stopped_before(reading, READ_SECONDS):
-            return None
+            return False
         if not reading.done():
             garbage.look_again()
             log.warning("configuration_awaited", text=SLOW)
             if await self._events.stopped_before(reading, None):
-                return None
-        return reading.result()
+                return False
+        self.config = reading.result()
+        return True
 
-    async def anew(self, before: Config) -> Config:
-        """Return the configuration as it is now; the one from before if it is wrong, or hangs."""
+    async def anew(self) -> None:
+        """Read the configuration as it is now; the one from before stays in force if it is wrong, or hangs."""
         try:
-            return await asyncio.wait_for(self._later(before), READ_SECONDS)
+            self.config = await asyncio.wait_for(self._later(), READ_SECONDS)
         except BackupdError as error:
             text = error.text
         except TimeoutError:
             garbage.look_again()
             self._events.put(signal.SIGHUP)
             text = SLOW
+        else:
+            return
         say_failed(text)
-        return before
 
-    def begin(self, before: Config) -> bool:
+    def begin(self) -> bool:
         """Begin to read; what comes of it is put among the events. Return False if a reading is under way, in which
         case another one is due when it has ended.
         """
         if self._task is not None:
             self._again = True
             return False
-        self._task = asyncio.create_task(self._read(before), name="reading the configuration")
+        self._task = asyncio.create_task(self._read(), name="reading the configuration")
         return True
 
     def end(self) -> bool:
@@ -91,8 +120,8 @@ class Reading:
         self.end()
         self._events.keep_signals()
 
-    async def _read(self, before: Config) -> None:
-        reading = asyncio.ensure_future(self._later(before))
+    async def _read(self) -> None:
+        reading = asyncio.ensure_future(self._later())
         done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
         if not done:
             garbage.look_again()
@@ -102,7 +131,8 @@ class Reading:
         except Exception as error:  # noqa: BLE001 — a bug is raised where events are taken
             self._events.put(error)
 
-    def _later(self, before: Config) -> Awaitable[Config]:
+    def _later(self) -> Awaitable[Config]:
+        before = self.config
         return self._aside(lambda: keeping(self._configuration(), before))
 
     def _configuration(self) -> Config:

@@ -24,6 +24,11 @@ def under_way(fleet: Fleet) -> str:
     return f"under way: {first_few(names, NAMED)}" if names else "nothing under way"
 
 
+def size(config: Config) -> dict[str, int]:
+    """Return how much is configured."""
+    return {"servers": len(config.servers), "panels": len(config.panels)}
+
+
 def say_warnings(config: Config) -> None:
     """Log what is odd about the configuration."""
     for warning in config.warnings:

@@ -56,7 +56,8 @@ async def test_a_configuration_that_hangs_leaves_no_garbage_for_ever(
         return work()
 
     reading = Reading(lambda: load(None, {}), Events(), hang)
-    assert reading.begin(Mock())
+    reading.config = Mock()
+    assert reading.begin()
     await clock.sleep(READ_SECONDS / 2)
     assert not gc.isenabled()
     await clock.sleep(READ_SECONDS)

@@ -33,14 +33,21 @@ def test_a_c_library_that_cannot_give_any_back_is_left_alone(monkeypatch: pytest
 
 @pytest.mark.anyio
 async def test_the_daemon_gives_it_back_as_it_has_read_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the thread that has read it."""
+    """In the thread that has read it, and once the one that it replaced is no longer followed."""
     given: list[int] = []
     monkeypatch.setattr("daemon.service.reading.give_back", given.append)
     monkeypatch.setattr("daemon.service.reading.refuse_unusable", lambda _: None)
-    config = Mock(servers={"survival": Mock()})
+    config, after = Mock(servers={"survival": Mock()}), Mock(servers={"survival": Mock(), "creative": Mock()})
 
     async def at_once(work: Callable[[], Result], /) -> Result:
         return work()
 
-    assert await Reading(lambda: config, Events(), at_once).first() is config
-    assert given == [1]
+    reading = Reading(lambda: config, Events(), at_once)
+    assert await reading.first()
+    assert (reading.config, given) == (config, [1])
+    reading.tidy_up()
+    assert given == [1], "the first one replaces none"
+    reading.config = after
+    reading.tidy_up()
+    reading.tidy_up()
+    assert given == [1, 2], "what that replaced is given back later, once"

@@ -125,5 +125,6 @@ async def test_a_disk_that_hangs_as_it_is_removed_holds_up_no_start(daemons: Dae
 
     member = Member(daemons)
     service = Service(member.read, daemons.clock, Notifier({}, daemons.clock), aside=never)
-    await service._clear_up(member.read())
+    service._reading.config = member.read()
+    await service._clear_up()
     remove_left(None)
