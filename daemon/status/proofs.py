@@ -61,6 +61,13 @@ class ProofStatus:
         what = "contents proven at download" if copied else f"proven {(deepest.reached or deepest.asked).value}"
         return f"{what}, {format_duration(max(now - deepest.at, timedelta(0)))} ago"
 
+    def words(self, now: datetime) -> str:
+        """Return how deep the newest proven backup was read, and when; or that there is none."""
+        if self.proven is None:
+            return "not yet" if self.frozen is None else "not sound"
+        ago = format_duration(max(now - self.proven.at, timedelta(0)))
+        return f"{(self.proven.reached or self.proven.asked).value}, {ago} ago"
+
     def late(self, now: datetime) -> bool:
         """Return whether a newer backup should have been read by then."""
         return self.late_at is not None and now >= self.late_at

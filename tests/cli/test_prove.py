@@ -45,6 +45,26 @@ def test_the_newest_good_backup_is_proven_and_that_is_remembered(cli: Cli, panel
     assert row.split()[2] not in {one["name"] for one in due}
 
 
+def test_status_reports_what_is_proven(cli: Cli, panel: Panel) -> None:
+    """How deep, and when; without `prove` there is no such column."""
+    cli("--config", panel.config, "rotate")
+    assert "proven" not in cli("--config", panel.config, "status").out
+    panel.configure(extra=PROVE)
+    header, *rows = cli("--config", panel.config, "status").out.splitlines()
+    assert header.split()[3:6] == ["newest", "good", "proven"]
+    assert {"not yet" in row for row in rows[:2]} == {True}
+    prove(cli, panel, "survival")
+    (row,) = (one for one in cli("--config", panel.config, "status").out.splitlines() if one.startswith("survival  "))
+    assert "sane, 0 s ago" in row
+
+
+def test_status_says_that_nothing_sound_is_known(cli: Cli, panel: Panel, torn: Backup) -> None:
+    """The newest backup that was read is damaged, and no older one is proven."""
+    prove(cli, panel, "survival")
+    rows = cli("--config", panel.config, "status").out.splitlines()
+    assert "not sound" in next(row for row in rows if row.startswith("survival  "))
+
+
 def test_the_json_has_these_keys(cli: Cli, panel: Panel, torn: Backup) -> None:
     """Scripts rely on them."""
     ran = prove(cli, panel, "survival", "--json")

@@ -136,11 +136,15 @@ def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now:
         running = None if process is None else {"process": process}
         write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
     else:
-        rows = (_row(one, now) for one in servers)
+        columns = ["server", "last", "result", "newest good", "under way", "next start"]
+        proven = any(one.status and one.status.proof for one in servers)
+        if proven:
+            columns.insert(4, "proven")
+        rows = (_row(one, now, proven=proven) for one in servers)
         lines: list[Text | Table] = list(_zones(servers))
         lines += [_daemon(place, process)] if place else []
         lines += [line for one in servers for line in _complaints(one)]
-        show(table(("server", "last", "result", "newest good", "under way", "next start"), rows), *lines)
+        show(table(columns, rows), *lines)
 
 
 async def _configured(
@@ -247,13 +251,16 @@ def _under_way(shown: Shown) -> Document | None:
     }
 
 
-def _row(shown: Shown, now: datetime) -> tuple[str, ...]:
+def _row(shown: Shown, now: datetime, *, proven: bool) -> tuple[str, ...]:
+    """Return a row of the table, with a column of what is `proven` if any server is to be."""
     zone, last = shown.zone, shown.last
+    proof = shown.status.proof if shown.status else None
     return (
         shown.server,
         to_the_minute(last.began_at if last else None, zone),
         _result(last) if last else "never",
         _newest_good(shown, now),
+        *((proof.words(now) if proof else "-",) if proven else ()),
         _work(shown),
         to_the_minute(shown.next_start, zone),
     )
