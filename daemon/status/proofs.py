@@ -143,9 +143,7 @@ class ProofsTracker:
         self.counts = ProofCounts()
         self.wanted = False
         self._asked: AllAsked = {}
-        self._not_asked: frozenset[tuple[str, str]] = frozenset()
-        """The servers of which no proofs are asked for."""
-
+        self._servers: Mapping[str, ServerConfig] = {}
         self._agrees: Journal | None = None
         """The journal that says the same of both."""
 
@@ -153,10 +151,10 @@ class ProofsTracker:
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
-        now, servers = self._context.clock.now(), config.servers.values()
+        now, self._servers = self._context.clock.now(), config.servers
+        servers = config.servers.values()
         asked = {_key(one): ProofAsked(*_key(one), rules.level, now) for one in servers if (rules := one.policy.prove)}
         self._asked = _earliest(asked, self._asked)
-        self._not_asked = frozenset(_key(one) for one in servers if one.policy.prove is None)
         self._agrees = None
         self.wanted = bool(asked)
         self._seen.changed()
@@ -171,6 +169,8 @@ class ProofsTracker:
     async def agree(self) -> None:
         """Let the journal and this daemon say the same of since when proofs are asked for: once after each reload, and
         again with a journal that is opened anew. Where that fails, what is known here stands until the next call.
+
+        What another member of a cluster may still ask for is not replaced: that waits until all members agree.
         """
         journal, before = self._context.journal, self._asked
         if self._agrees is journal or self._context.opening_trouble is not None:
@@ -180,12 +180,24 @@ class ProofsTracker:
             if self._asked is not before:
                 return  # a reload came meanwhile, or another call was faster
             asked = self._asked = _earliest(before, stored)
-            new = [one for one in asked.values() if stored.get(one.server) != one]
-            no_more = stored.keys() & self._not_asked
+            replaced, disputed = self._replaced(stored)
+            new = [one for key, one in asked.items() if stored.get(key) != one and key not in disputed]
+            no_more = replaced - asked.keys()
             if new or no_more:
                 await journal.ask_proofs(new, no_more)
-            if self._asked is asked:
+            if self._asked is asked and not disputed:
                 self._agrees = journal
+
+    def _replaced(self, stored: AllAsked) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """Return of which configured servers another proof than the stored one is asked for, or none: first those of
+        which this daemon decides, then those on which other members of a cluster differ from it.
+        """
+        found: tuple[set[tuple[str, str]], set[tuple[str, str]]] = set(), set()
+        for one in self._servers.values() if stored else ():
+            rules, key = one.policy.prove, _key(one)
+            if key in stored and (rules is None or rules.level is not stored[key].level):
+                found[bool(self._context.disputed(one))].add(key)
+        return found
 
     def proved(self, record: ProofRecord, size: int, seconds: float) -> None:
         """Take in a proof that was done."""

@@ -11,11 +11,11 @@ import pytest
 from daemon.core.proof import Level, Proof
 from daemon.core.proof_due import ProofRules
 from daemon.errors import StateError
-from daemon.state import ProofRecord
+from daemon.state import ProofAsked, ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory
 from daemon.status.proofs import ProofsTracker
-from tests.alerts.build import alert
+from tests.alerts.build import alert, tracking
 from tests.alerts.test_copies import BEGIN, HOOK, HOUR, UUID, Stage, unreadable
 from tests.virtual import BACKEND, VirtualClock
 from tests.web.gallery import configured
@@ -146,6 +146,29 @@ async def test_the_wait_begins_anew_where_no_proof_so_deep_was_asked_for_meanwhi
             await stage.clock.sleep(HOUR)
     async with stage.running():
         assert await late_at(stage) == BEGIN + timedelta(days=2, hours=4)
+
+
+@pytest.mark.parametrize("rules", [None, ProofRules(level=Level.WALKED)], ids=["none", "another level"])
+async def test_what_another_member_may_still_ask_for_is_replaced_once_all_agree(
+    stage: Stage, rules: ProofRules | None
+) -> None:
+    """A member that was configured anew before the others takes nothing from them."""
+    asked = ProofAsked("main", stage.config.servers["survival"].identifier, Level.SANE, BEGIN - timedelta(days=9))
+    stage.journal.ask_proofs([asked])
+    survival = stage.config.servers["survival"]
+    config = replace(
+        stage.config, servers={"survival": replace(survival, policy=replace(survival.policy, prove=rules))}
+    )
+    tracker, differing = tracking(config, stage.clock, stage.journal), ["other members differ"]
+    tracker.context.disputed = lambda _config, *_stores: "".join(differing)
+    tracker.follow(config)
+    for _ in range(2):
+        await tracker.proofs.agree()
+        assert stage.journal.proofs_asked() == [asked]
+    differing.clear()
+    await tracker.proofs.agree()
+    own = [] if rules is None else [replace(asked, level=rules.level, since=BEGIN)]
+    assert stage.journal.proofs_asked() == own
 
 
 @pytest.mark.parametrize("call", ["proofs_asked", "ask_proofs"])
