@@ -4,12 +4,17 @@ Ages are measured by the panel's clock. If it runs two months ahead, every backu
 ago seems to have failed last month. Nothing here reads a clock: the differences are arguments.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from daemon.core.units import format_duration
 
 TRUSTED = timedelta(hours=1)
 """The largest difference between two clocks, or change of one, with which deletions go on."""
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+"""This program is not older, so nothing was done with it before. A machine without a battery for its clock begins in
+1970, or when its system was built, and is set once it has a network.
+"""
 
 RECENT = timedelta(hours=1)
 """How long the panel's clock counts as known after an answer with a `Date`."""
@@ -31,6 +36,11 @@ def doubt(*, panel_ahead: timedelta | None, panel_set: timedelta, ours_set: time
     if abs(panel_set) > TRUSTED:
         return f"the panel's clock was set {_far(panel_set, 'forward', 'back')} while this ran"
     return ""
+
+
+def was_set(moment: datetime) -> bool:
+    """Return whether a moment was told by a clock that was set; one that was not may be wrong by decades."""
+    return moment >= FIRST
 
 
 def jumped(ours_set: timedelta) -> str:

@@ -10,10 +10,11 @@ never read anew, and `status` counts from the same moment.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
+from daemon.core.clocks import was_set
 from daemon.core.model import State
 from daemon.core.proof import PANEL, Level, Proof, Proofs
 from daemon.core.proof_due import provable, unread
@@ -112,7 +113,7 @@ def proof_status(
     if (newest := history.good) is not None and (last_read is None or _is_newer(newest, last_read)):
         waiting.append(newest.at)  # another process may have made it since those were seen
     begun = asked.get(_key(server))
-    since = begun.since if begun and begun.level is rules.level else None
+    since = begun.since if begun and begun.level is rules.level and was_set(begun.since) else None
     return ProofStatus(
         rules.level,
         max(proven, key=lambda one: (one.made_at, one.at), default=None),
@@ -154,7 +155,7 @@ class ProofsTracker:
         now, self._servers = self._context.clock.now(), config.servers
         servers = config.servers.values()
         asked = {_key(one): ProofAsked(*_key(one), rules.level, now) for one in servers if (rules := one.policy.prove)}
-        self._asked = _earliest(asked, self._asked)
+        self._asked = _earliest(asked, self._asked, now)
         self._agrees = None
         self.wanted = bool(asked)
         self._seen.changed()
@@ -170,7 +171,8 @@ class ProofsTracker:
         """Let the journal and this daemon say the same of since when proofs are asked for: once after each reload, and
         again with a journal that is opened anew. Where that fails, what is known here stands until the next call.
 
-        What another member of a cluster may still ask for is not replaced: that waits until all members agree.
+        What another member of a cluster may still ask for is not replaced: that waits until all members agree. Nor is
+        anything written of a moment that was told by a clock that was not set: it is now, once that is.
         """
         journal, before = self._context.journal, self._asked
         if self._agrees is journal or self._context.opening_trouble is not None:
@@ -179,13 +181,15 @@ class ProofsTracker:
             stored = by_key(await journal.proofs_asked())
             if self._asked is not before:
                 return  # a reload came meanwhile, or another call was faster
-            asked = self._asked = _earliest(before, stored)
+            asked = self._asked = _earliest(before, stored, self._context.clock.now())
             replaced, disputed = self._replaced(stored)
-            new = [one for key, one in asked.items() if stored.get(key) != one and key not in disputed]
+            unset = [key for key, one in asked.items() if not was_set(one.since)]
+            waiting = disputed.union(unset)
+            new = [one for key, one in asked.items() if stored.get(key) != one and key not in waiting]
             no_more = replaced - asked.keys()
             if new or no_more:
                 await journal.ask_proofs(new, no_more)
-            if self._asked is asked and not disputed:
+            if self._asked is asked and not waiting:
                 self._agrees = journal
 
     def _replaced(self, stored: AllAsked) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
@@ -239,11 +243,15 @@ def _key(server: ServerConfig) -> tuple[str, str]:
     return server.panel.name, server.identifier
 
 
-def _earliest(asked: AllAsked, known: AllAsked) -> AllAsked:
-    """Return what is asked for, since the earlier moment of both where a proof so deep was asked for before."""
+def _earliest(asked: AllAsked, known: AllAsked, now: datetime) -> AllAsked:
+    """Return what is asked for, since the earlier moment of both where a proof so deep was asked for before. Where
+    neither moment was told by a clock that was set, it is `now`.
+    """
 
     def earlier(one: ProofAsked) -> ProofAsked:
         other = known.get(one.server)
-        return other if other and other.level is one.level and other.since < one.since else one
+        both = [one, *([other] if other and other.level is one.level else [])]
+        told = [each for each in both if was_set(each.since)]
+        return min(told, key=lambda each: each.since) if told else replace(one, since=now)
 
     return {key: earlier(one) for key, one in asked.items()}

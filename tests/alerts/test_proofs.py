@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -169,6 +169,28 @@ async def test_what_another_member_may_still_ask_for_is_replaced_once_all_agree(
     await tracker.proofs.agree()
     own = [] if rules is None else [replace(asked, level=rules.level, since=BEGIN)]
     assert stage.journal.proofs_asked() == own
+
+
+async def test_a_clock_that_was_not_set_begins_no_wait(stage: Stage) -> None:
+    """It begins as it is set: nothing is late before, nor is anything remembered of 1970."""
+    ahead, server = BEGIN - datetime(1970, 1, 1, tzinfo=UTC), stage.config.servers["survival"]
+    stage.clock.start -= ahead
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        assert await late_at(stage) is None
+        assert stage.journal.proofs_asked() == []
+        stage.clock.start += ahead
+        await stage.clock.sleep(HOUR)
+        begun = stage.journal.proofs_asked()[0].since
+        assert BEGIN < begun <= stage.clock.now()
+        assert await late_at(stage) == begun + timedelta(days=2)
+    wrong = ProofAsked("main", server.identifier, Level.SANE, BEGIN - ahead)
+    stage.journal.ask_proofs([wrong])
+    now = stage.clock.now()
+    async with stage.running():
+        assert await late_at(stage) == now + timedelta(days=2), "an earlier version wrote down what it was told"
+    (asked,) = stage.journal.proofs_asked()
+    assert asked.since == now
 
 
 @pytest.mark.parametrize("call", ["proofs_asked", "ask_proofs"])

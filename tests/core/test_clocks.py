@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.clocks import RECENT, doubt
+from daemon.core.clocks import FIRST, RECENT, doubt, was_set
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 NONE = timedelta(0)
@@ -36,3 +36,9 @@ def test_more_than_an_hour_is_doubted(
 def test_what_a_panel_said_of_its_clock_holds_for_an_hour() -> None:
     """The client counts by it; what is older says nothing of a deletion."""
     assert RECENT == HOUR
+
+
+def test_a_moment_from_before_this_program_was_told_by_a_clock_that_was_not_set() -> None:
+    """Most often it is 1970."""
+    assert was_set(FIRST)
+    assert not was_set(FIRST - timedelta(seconds=1))
