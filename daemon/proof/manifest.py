@@ -2,10 +2,11 @@
 
 The format is that of LevelDB's sources (doc/log_format.md and db/version_edit.cc): a log in blocks of 32 KiB, whose
 records list what was added to the database and taken from it. A record that the file's end cuts is passed over, as
-LevelDB does. The checksums are not looked at.
+LevelDB does; one with a wrong checksum lets it open nothing.
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 from daemon.proof.leveldb import Numbers, TableError
 
@@ -61,7 +62,30 @@ def _pieces(log: bytes) -> Iterator[tuple[int, bytes]]:
                 return
             if kind == _PADDING and not size:
                 break
+            begins = place - size - _HEADER
+            if int.from_bytes(block[begins : begins + 4], "little") != _checksum(block[begins + 6 : place]):
+                raise TableError(_DAMAGED)
             yield kind, block[place - size : place]
+
+
+def _checksum(data: bytes) -> int:
+    """Return the checksum of a record's kind and content: CRC-32C, masked as LevelDB does."""
+    table, crc = _crc_table(), 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@cache
+def _crc_table() -> tuple[int, ...]:
+    """Return what each byte does to the checksum."""
+    table = []
+    for crc in range(256):
+        for _bit in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)  # noqa: PLW2901 — shifted out bit by bit
+        table.append(crc)
+    return tuple(table)
 
 
 def _apply(edit: Numbers, tables: set[int], told: set[int]) -> bool:

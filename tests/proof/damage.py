@@ -6,11 +6,26 @@ import random
 import struct
 import tarfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from daemon.proof.region import SECTOR
-from tests.proof.worlds import BEDROCK, JAVA, chunk, database, moved, nbt, packed, place, region, table, tar
+from tests.proof.worlds import (
+    BEDROCK,
+    JAVA,
+    added,
+    chunk,
+    database,
+    manifest,
+    moved,
+    nbt,
+    packed,
+    place,
+    region,
+    table,
+    taken,
+    tar,
+)
 
 Damaged = bytes | None
 """What is left of a file; None for no file."""
@@ -117,6 +132,28 @@ def _first_block(data: bytes) -> int:
     return len(data) - len(stream.unused_data)
 
 
+def _manifest() -> Format:
+    new, old = (manifest(*_changes(first), added(5, 3000)) for first in (100, 500))
+    own = {POINTER: overwritten(new, _record(new, 50) + 4, b"\xff\xff")}
+    path = "worlds/Bedrock level/db/MANIFEST-000004"
+    return Format(BEDROCK, path, new, old, (4096, 8192), _record(new, 60) + 30, own)
+
+
+def _changes(first: int) -> Iterator[bytes]:
+    """That tables came, and were taken away a little later: as the game merges them."""
+    for number in range(first, first + 250):
+        yield added(number, 9) + (taken(number - 1) if number > first else b"")
+    yield taken(first + 249)
+
+
+def _record(data: bytes, number: int) -> int:
+    """Where the record of that number begins."""
+    begins = 0
+    for _ in range(number):
+        begins += 7 + int.from_bytes(data[begins + 4 : begins + 6], "little")
+    return begins
+
+
 def _database() -> Format:
     new, old = database(3000), database(3000, page=1024)
     own = {
@@ -130,6 +167,7 @@ FORMATS: Mapping[str, Format] = {
     "region file": _region(),
     "`level.dat`": _level(),
     "Bedrock's tables": _table(),
+    "Bedrock's MANIFEST": _manifest(),
     "SQLite": _database(),
 }
 

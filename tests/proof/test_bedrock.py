@@ -89,6 +89,18 @@ def test_a_manifest_by_which_no_database_opens_is_found(data: bytes, words: str)
         tables_in(data)
 
 
+def test_a_bit_that_changed_in_a_manifest_is_found() -> None:
+    """Its records have checksums, without which LevelDB opens nothing: wherever it is, but in what tells a length."""
+    data = manifest(added(5, 900))
+    lengths, begins = set(), 0
+    while begins < len(data):
+        lengths |= {begins + 4, begins + 5}
+        begins += 7 + int.from_bytes(data[begins + 4 : begins + 6], "little")
+    for place in set(range(len(data))) - lengths:
+        with pytest.raises(TableError):
+            tables_in(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
 def test_changes_are_done_in_their_order() -> None:
     """A table that is taken away may have come just before."""
     assert tables_in(manifest(added(8, 9) + added(9, 9), taken(8), taken(77))) == frozenset({9})
