@@ -6,9 +6,11 @@ until it is read again at least as deep, or an operator accepts it.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
+
+from daemon.core.model import Backup
 
 PANEL = ""
 """The place of a backup on its panel, where that of a copy is its store's name."""
@@ -50,7 +52,7 @@ class Proof:
     copy read. `problems` are what was found wrong, and where in the archive; `reached` is None then. `made_at` is when
     the backup was made, `at` when it was read by our own clock. `files` and `bytes` are what the archive holds, None
     where it was not walked. `worlds` are the folders in which a world was found. An operator may have `accepted` what
-    is wrong.
+    is wrong. `archive` says which file was read, as `archive_of` does; empty where that is not known.
     """
 
     backup: str
@@ -65,12 +67,22 @@ class Proof:
     bytes: int | None = None
     worlds: tuple[str, ...] = ()
     accepted: bool = False
+    archive: str = ""
 
     @property
     def wrong(self) -> str:
         """What is wrong with which backup or copy, in words."""
         where = f" in {self.store}" if self.store else ""
         return f"{self.name}{where} is not sound: {'; '.join(self.problems)}"
+
+
+def archive_of(backup: Backup) -> str:
+    """Return which file a backup has by what its panel says, size and checksum; empty where that tells too little."""
+    return f"{backup.bytes} {backup.checksum}" if backup.bytes > 0 and backup.checksum else ""
+
+
+LATELY = timedelta(hours=1)
+"""So long a reading stands for another one, before a server's files are deleted for the backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,28 @@ class Proofs:
         """Return the last reading as deep as `level` asks, however it ended."""
         read = self._standing.get((backup, store), ())
         return next((one for one in read if one.asked.depth >= level.depth), None)
+
+    def proven_lately(self, backup: Backup, level: Level, now: datetime) -> Proof | None:
+        """Return the reading of the last hour that showed a backup of the panel right, walked and as deep as `level`.
+
+        None where any reading of it shows something wrong, even if that was accepted, and where the panel told another
+        size or checksum then, or tells none. What passed through the walker on its way to a store names no file: that
+        it was recorded may come hours after it was read.
+        """
+        mine = [one for one in self._read if (one.backup, one.store) == (backup.uuid, PANEL)]
+        archive = archive_of(backup)
+        if not archive or any(one.problems for one in mine):
+            return None
+        fresh = (
+            one
+            for one in mine
+            if one.archive == archive
+            and timedelta(0) <= now - one.at <= LATELY
+            and one.asked.depth >= level.depth
+            and one.reached is not None
+            and one.reached.depth >= Level.WALKED.depth
+        )
+        return max(fresh, key=lambda one: one.at, default=None)
 
     def newest_read(self, level: Level) -> Proof | None:
         """Return the reading of the newest of the panel's backups that was read as deep as `level`, however it ended.

@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from daemon.config.values import PolicyConfig
 from daemon.copies.jobs import Job, ProofFound, ToProve
 from daemon.core.model import Backup
-from daemon.core.proof import Level, Proof, Proofs, Subject
+from daemon.core.proof import PANEL, Level, Proof, Proofs, Subject, archive_of
 from daemon.core.proof_due import ProofRules
 from daemon.errors import StateError
 from daemon.log import get_logger
@@ -48,10 +48,16 @@ async def record(
 
     What is wrong is `told` otherwise as well: then the log does not need to say it aloud.
     """
-    proof = proof_of(what, found, clock.now(), seen.proven.proofs)
+    proof = replace(proof_of(what, found, clock.now(), seen.proven.proofs), archive=_archive(what, seen))
     done = ProofDone(ProofRecord(seen.config.name, seen.server.uuid, proof), what.bytes, clock.monotonic() - began)
     await _keep(done, journal, told=told)
     return done
+
+
+def _archive(what: Subject, seen: Preview) -> str:
+    """Return which file was read: the node's, by the listing that it was held against."""
+    listed = (one for one in seen.listing.backups if what.store == PANEL and one.uuid == what.backup)
+    return next(map(archive_of, listed), "")
 
 
 def proof_of(what: Subject, found: ProofFound, now: datetime, known: Proofs) -> Proof:

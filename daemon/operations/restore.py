@@ -18,6 +18,7 @@ from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_duration
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.operation import Operation
+from daemon.operations.proofs import depth_to_bring
 from daemon.operations.restore_log import RestoreLog
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.operations.safety import SafetyBackup, make_safe
@@ -101,7 +102,7 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
             seen = await operation.look()
             hindered = _hindered(seen, backup)
             if hindered is None and options.truncate and options.read is not None:
-                hindered = await _not_whole(operation, backup, options.read)
+                hindered = await _not_whole(operation, seen, backup, options.read)
                 seen = await operation.look()  # what was seen before is old by now
                 hindered = hindered or _hindered(seen, backup)
             if hindered is not None:
@@ -142,11 +143,17 @@ def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
     return unfit(verdict)
 
 
-async def _not_whole(operation: Operation, backup: Backup, read: ReadWhole) -> OperationResult | None:
+async def _not_whole(operation: Operation, seen: Preview, backup: Backup, read: ReadWhole) -> OperationResult | None:
     """Return why the server's files must not be deleted for this backup; None if all of it was read and is right.
 
-    A node may empty the server before it even looks for the backup's file, so by then it must be known to be whole.
+    A node may empty the server before it even looks for the backup's file, so by then it must be known to be whole. A
+    proof of the last hour says so as well.
     """
+    now, (level, _) = operation.clock.now(), depth_to_bring(seen.config.policy)
+    listed = next(one for one in seen.listing.backups if one.uuid == backup.uuid)
+    if (proof := seen.proven.proofs.proven_lately(listed, level, now)) is not None:
+        operation.tell(f"{backup.name} was read to its end {format_duration(now - proof.at)} ago, and is right")
+        return None
     operation.tell(f"reading {backup.name} to its end, before any file is deleted")
     try:
         found = await read(backup)

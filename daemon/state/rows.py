@@ -123,6 +123,7 @@ def read_proof(row: Row) -> ProofRecord:
             bytes=row["bytes"],
             worlds=_texts(row["worlds"]),
             accepted=row["accepted_at"] is not None,
+            archive=_text(row["archive"]),
         ),
     )
 
@@ -144,6 +145,7 @@ def written_proof(record: ProofRecord) -> dict[str, object]:
         "files": one.files,
         "bytes": one.bytes,
         "worlds": json.dumps(one.worlds),
+        "archive": one.archive,
     }
 
 

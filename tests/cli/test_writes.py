@@ -264,7 +264,12 @@ def test_restore_says_louder_what_is_lost(typed: Backups, panel: Panel) -> None:
 def test_restore_with_truncate_reads_the_backup_first(backups: Backups, cli: Cli, panel: Panel) -> None:
     """From its node; a torn one deletes nothing unless that is waived, and is a failed proof."""
     backup = own(panel, 6)
-    assert backups("restore", "latest", "--truncate", "--no-safety-backup", "--yes").code == 0
+    words = ("restore", "latest", "--truncate", "--no-safety-backup", "--yes")
+    first, second = backups(*words), backups(*words)
+    assert (first.code, second.code) == (0, 0)
+    assert f"reading {backup.name} to its end" in first.err
+    assert re.search(f"{backup.name} was read to its end [0-9]+ s ago, and is right", second.err)
+    assert f"reading {backup.name} to its end" not in second.err
     backup.flavour = Flavour.TORN
     ran = backups("restore", "latest", "--truncate", "--no-safety-backup", "--yes")
     assert ran.code == 5
@@ -272,7 +277,7 @@ def test_restore_with_truncate_reads_the_backup_first(backups: Backups, cli: Cli
     frozen = cli("--config", panel.config, "prove", "accept", "survival", "latest", "--json").json["accepted"]
     assert [(one["name"], one["level"]) for one in frozen] == [(backup.name, "sane")]
     assert backups("restore", "latest", "--truncate", "--no-safety-backup", "--unproven", "--yes").code == 0
-    assert did(panel, Change.RESTORING) == [backup.name, backup.name]
+    assert did(panel, Change.RESTORING) == [backup.name] * 3
 
 
 def test_restore_makes_safe_restores_and_waits(typed: Backups, panel: Panel) -> None:

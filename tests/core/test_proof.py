@@ -5,8 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daemon.core.proof import PANEL, Level, Proof, Proofs, compared, reached
+from daemon.core.model import Backup
+from daemon.core.proof import LATELY, PANEL, Level, Proof, Proofs, archive_of, compared, reached
 from tests.core.build import NOW
 
 HOUR = timedelta(hours=1)
@@ -27,7 +30,7 @@ def test_a_reading_that_tells_no_more_is_of_the_panels_backup_and_found_nothing_
     """What it holds is not known then."""
     told = Proof("b1", "auto-1", NOW, NOW, Level.READ, Level.READ)
     assert (told.store, told.problems, told.files, told.bytes) == (PANEL, (), None, None)
-    assert (told.worlds, told.accepted) == ((), False)
+    assert (told.worlds, told.accepted, told.archive) == ((), False, "")
 
 
 @pytest.mark.parametrize(
@@ -229,3 +232,95 @@ def test_only_a_newer_backup_ends_a_freeze_and_not_one_of_the_same_second() -> N
     bad = read(1, "torn")
     assert Proofs([bad, replace(read(1), backup="twin")]).freezes() == bad
     assert Proofs([bad, read(2)]).freezes() is None
+
+
+# A reading that stands for another one -------------------------------------------------------------------------------
+
+ONE = Backup(
+    "b1", "auto-1", successful=True, locked=False, bytes=9, created_at=NOW, completed_at=NOW, checksum="sha1:a"
+)
+
+
+def lately(minutes: float = 0, **changes: Any) -> Proof:
+    """A reading of that very file, so many minutes after it was made."""
+    return replace(read(0, later=minutes / 60), **{"backup": "b1", "archive": archive_of(ONE), **changes})
+
+
+def test_which_file_a_backup_has_is_known_by_size_and_checksum() -> None:
+    """Neither alone is enough."""
+    assert archive_of(ONE) == "9 sha1:a"
+    assert archive_of(replace(ONE, checksum=None)) == archive_of(replace(ONE, checksum="")) == ""
+    assert archive_of(replace(ONE, bytes=0)) == ""
+    assert archive_of(replace(ONE, bytes=1)) != ""
+
+
+def test_a_proof_of_the_last_hour_stands_for_another_reading() -> None:
+    """To the minute; of several the last."""
+    known = Proofs([lately(0), lately(10, asked=Level.WALKED, reached=Level.WALKED)])
+    assert known.proven_lately(ONE, Level.WALKED, NOW + LATELY) == lately(10, asked=Level.WALKED, reached=Level.WALKED)
+    assert known.proven_lately(ONE, Level.SANE, NOW + LATELY) == lately(0)
+    assert known.proven_lately(ONE, Level.SANE, NOW + LATELY + timedelta(seconds=1)) is None
+    assert Proofs([lately()]).proven_lately(ONE, Level.SANE, NOW) == lately()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"archive": "9 sha1:b"},
+        {"archive": "8 sha1:a"},
+        {"archive": ""},
+        {"backup": "b2"},
+        {"store": "nas"},
+        {"at": NOW + timedelta(seconds=1)},
+        {"asked": Level.WALKED, "reached": Level.WALKED},
+        {"reached": Level.READ},
+        {"reached": None, "problems": ("torn",)},
+        {"reached": None, "problems": ("torn",), "accepted": True},
+    ],
+)
+def test_what_stands_for_no_other_reading(changes: dict[str, Any]) -> None:
+    """Another file, another place, a clock that was set back, one less deep, and what is wrong, accepted or not."""
+    assert Proofs([lately(**changes)]).proven_lately(ONE, Level.SANE, NOW) is None
+
+
+def test_an_unknown_game_is_read_as_deep_as_it_can_be() -> None:
+    """Asked for sanity, it is walked."""
+    unknown = lately(reached=Level.WALKED)
+    assert Proofs([unknown]).proven_lately(ONE, Level.SANE, NOW) == unknown
+
+
+def test_without_a_checksum_nothing_stands_for_another_reading() -> None:
+    """Nobody could tell that it is the same file."""
+    assert Proofs([lately(archive="")]).proven_lately(replace(ONE, checksum=None), Level.READ, NOW) is None
+
+
+readings = st.builds(
+    lately,
+    minutes=st.integers(-90, 90),
+    asked=st.sampled_from(Level),
+    reached=st.sampled_from([None, *Level]),
+    store=st.sampled_from([PANEL, "nas"]),
+    backup=st.sampled_from(["b1", "b2"]),
+    archive=st.sampled_from(["", "9 sha1:a", "9 sha1:b"]),
+    problems=st.sampled_from([(), (), (), ("torn",)]),
+    accepted=st.booleans(),
+)
+
+
+@given(st.lists(readings, max_size=6), st.sampled_from([Level.WALKED, Level.SANE]), readings)
+def test_a_reading_stands_for_another_only_where_nothing_speaks_against_it(
+    known: list[Proof], level: Level, later: Proof
+) -> None:
+    """It is of the very file, right, deep and fresh; another reading of it that is wrong takes that back."""
+    found = Proofs(known).proven_lately(ONE, level, NOW)
+    if found is not None:
+        assert found in known
+        assert (found.backup, found.store, found.archive, found.problems) == ("b1", PANEL, "9 sha1:a", ())
+        assert found.asked.depth >= level.depth
+        assert found.reached not in {None, Level.READ}
+        assert timedelta(0) <= NOW - found.at <= timedelta(hours=1)
+        assert all(not one.problems for one in known if (one.backup, one.store) == ("b1", PANEL))
+        wrong = replace(later, backup="b1", store=PANEL, problems=("torn",))
+        assert Proofs([*known, wrong]).proven_lately(ONE, level, NOW) is None
+        for other in (replace(ONE, bytes=8), replace(ONE, checksum="sha1:c"), replace(ONE, checksum=None)):
+            assert Proofs(known).proven_lately(other, level, NOW) is None

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.core.model import Backup as Model
 from daemon.core.model import State
+from daemon.core.proof import Level, Proof, archive_of
 from daemon.core.restores import RestoreEnd
 from daemon.errors import BackupdError, ProblemCode
 from daemon.operations.pick import pick
@@ -24,6 +25,7 @@ from daemon.sandbox.answers import json_answer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Backup, BackupEnding, Change, Kind, NodeState, Work
 from daemon.sandbox.records import State as Panel
+from daemon.state import ProofRecord
 from daemon.state.local.locks import is_locked, server_lock
 from daemon.transfer.verify import Complaint, VerifyResult
 from tests.operations.conftest import Hand
@@ -217,6 +219,24 @@ async def test_before_all_files_are_deleted_the_backup_is_read_whole(hand: Hand,
     options, read = reads()
     what = await restored(hand, row, options)
     assert (what.outcome.result, read, hand.did(Change.RESTORING)) == (Result.DONE, [row.name], [row.name])
+
+
+@pytest.mark.parametrize(("minutes", "changed", "again"), [(59, False, False), (61, False, True), (59, True, True)])
+async def test_a_proof_of_the_last_hour_counts_for_the_very_file_that_was_read(
+    hand: Hand, row: Backup, minutes: int, changed: bool, again: bool
+) -> None:
+    """Before all files are deleted; otherwise it is read now."""
+    seen = await hand.operation().look()
+    backup, at = await hand.backup(row), hand.rig.clock.now() - timedelta(minutes=minutes)
+    assert backup.created_at is not None
+    of_it = archive_of(replace(backup, bytes=1) if changed else backup)
+    level = Level.SANE
+    proof = Proof(backup.uuid, backup.name, backup.created_at, at, level, level, archive=of_it)
+    await hand.rig.context.journal.record_proof(ProofRecord("survival", seen.server.uuid, proof))
+    options, read = reads()
+    what = await restored(hand, row, options)
+    assert (what.outcome.result, read) == (Result.DONE, [row.name] if again else [])
+    assert (f"{row.name} was read to its end 59 min ago, and is right" in hand.steps) is not again
 
 
 async def test_a_damaged_one_deletes_nothing(hand: Hand, row: Backup) -> None:

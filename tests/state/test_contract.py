@@ -454,7 +454,9 @@ def read(backup: str = "one", asked: Level = Level.SANE, *problems: str, store: 
     """A reading, so many minutes later."""
     at = AT + timedelta(minutes=minutes)
     reached = None if problems else asked
-    return Proof(backup, f"auto-{backup}", AT, at, asked, reached, store, problems, 12, 3456, ("world",))
+    return Proof(
+        backup, f"auto-{backup}", AT, at, asked, reached, store, problems, 12, 3456, ("world",), archive="9 sha1:a"
+    )
 
 
 async def test_what_proofs_found_is_found_by_server_the_last_of_each_level(place: Place) -> None:

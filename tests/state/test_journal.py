@@ -690,6 +690,24 @@ def test_a_journal_that_says_nothing_of_proofs_asked_for_gets_the_table(
         assert journal.proofs_asked() == [asked]
 
 
+def test_a_proof_that_an_earlier_version_recorded_names_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays, and stands for no other reading."""
+    earlier = next(n for n, one in enumerate(schema.MIGRATIONS) if "proof ADD COLUMN archive" in "".join(one))
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:earlier])
+        with SqliteJournal.open(tmp_path) as journal:
+            journal._connection.execute(
+                "INSERT INTO proof VALUES"
+                " (?, '', 'b', 'sane', 'survival', 'auto', ?, ?, 'sane', '[]', NULL, NULL, '[]', NULL)",
+                (UUID, AT.isoformat(), AT.isoformat()),
+            )
+    with SqliteJournal.open(tmp_path) as journal:
+        (record,) = journal.proofs()
+        assert (record.proof.reached, record.proof.archive) == (Level.SANE, "")
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a migration is none."""
     SqliteJournal.open(tmp_path).close()

@@ -156,7 +156,8 @@ def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions, *, prov
     if options.truncate:
         yield "ALL files of the server are deleted, then those of the backup are put in their place"
         if prove:
-            yield f"before that, the backup is read to its end and checked: {size(verdict.backup)} are downloaded"
+            read = "the backup is read to its end and checked"
+            yield f"before that, {read}: {size(verdict.backup)} are downloaded, unless a proof did so within the hour"
         else:
             yield "the backup is NOT read first: if its file is damaged or missing, everything is lost"
     else:

@@ -27,9 +27,9 @@ class ProofRecords(Store):
         with self._synced(), self._writing("proof") as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO proof (server_uuid, store, backup_uuid, asked, server, name, made_at, at,"
-                " reached, problems, files, bytes, worlds, accepted_at)"
+                " reached, problems, files, bytes, worlds, archive, accepted_at)"
                 " VALUES (:server_uuid, :store, :backup_uuid, :asked, :server, :name, :made_at, :at,"
-                " :reached, :problems, :files, :bytes, :worlds,"
+                " :reached, :problems, :files, :bytes, :worlds, :archive,"
                 " (SELECT accepted_at FROM proof WHERE server_uuid = :server_uuid AND store = :store"
                 "  AND backup_uuid = :backup_uuid AND asked = :asked AND problems = :problems))",
                 written_proof(record),

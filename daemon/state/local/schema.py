@@ -204,6 +204,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (panel, identifier)
         )""",
     ),
+    ("ALTER TABLE proof ADD COLUMN archive TEXT NOT NULL DEFAULT ''",),
 )
 
 

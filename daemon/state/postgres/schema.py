@@ -254,6 +254,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (panel, identifier)
         )""",
     ),
+    # A member of the version before leaves it as it was: then it names another file than the panel does, or the same.
+    (f"ALTER TABLE proof ADD COLUMN archive {_TEXT} NOT NULL DEFAULT ''",),
 )
 
 COPIED = (

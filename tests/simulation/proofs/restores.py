@@ -27,6 +27,7 @@ class Asked:
     safe: bool
     truncates: bool
     begun: float | None = None
+    at: float = 0.0
 
 
 class Restores:
@@ -43,6 +44,7 @@ class Restores:
     def asks(self, process: str, asked: Asked) -> None:
         """A process is about to restore a backup."""
         self._asked[process] = asked
+        asked.at = self._simulation.clock.monotonic()
 
     def under_way(self) -> list[str]:
         """The processes that restore and live."""
@@ -69,6 +71,7 @@ class Restores:
             true = simulation.stores.rules.true(entry.server, entry.backup)
             read = data is not None and is_sound(data)
             read &= data == true or simulation.stores.rules.was_not_told(entry.server)
+            read |= simulation.proofs.rules.was_right(entry.server, entry.backup, asked.at)
             self._hold(
                 "19", read, f"the server is emptied for {entry.name}, which was not read and right", entry.server
             )

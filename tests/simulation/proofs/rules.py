@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from daemon.copies.jobs import Job, ProofFound, ToProve
+from daemon.core.proof import Level
 from daemon.state import ProofRecord
 from tests.simulation import oracle
 from tests.simulation.proofs.archives import is_sound
 from tests.simulation.proofs.known import Reading, Way, accepting, after, freezing, is_proven
-from tests.simulation.proofs.scenario import LEVELS
+from tests.simulation.proofs.scenario import HOUR, LEVELS
 from tests.simulation.recorder import Rotation
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Place = tuple[str, str, str]
 
 DEATHS = 5
 """So often an archive may end its reader before that is told as a failed proof."""
+SLACK = 120.0
+"""What is recorded in an hour may have been read a little before."""
 LOOK = timedelta(minutes=20)
 """How long a daemon may need to look at a server, once it has seen that no quiet hours are."""
 PROVEN = "ptero_backupd_last_proven_timestamp_seconds{"
@@ -50,6 +53,7 @@ class ProofRules:
         self._simulation = simulation
         self._hold = simulation.checker.hold
         self._evidence: defaultdict[Place, list[Evidence]] = defaultdict(list)
+        self._right_at: dict[Place, float] = {}
         self._deaths: Counter[tuple[str, Place]] = Counter()
         self._versions: defaultdict[str, list[tuple[float, Known]]] = defaultdict(list)
         self._spent: Counter[date] = Counter()
@@ -72,6 +76,8 @@ class ProofRules:
             return
         sound = None if data is None else self._is_right(job, what, data)
         self._evidence[place].append(Evidence(what.level.value, sound))
+        if sound and what.level is not Level.READ:
+            self._right_at[place] = self._now()
         self._tell(job, f"{short} was read{f' in {what.store}' if what.store else ''}: {found.problems or 'sound'}")
         self._simulation.happened("a damaged archive was read" if found.problems else "an archive was proven")
         if data is None:
@@ -249,6 +255,11 @@ class ProofRules:
                 elif len(self.known_since(server, self._now() - 60)) == 1:
                     frozen = bool(freezing(self._known(server)))
                     self._hold("17", bool(value) is frozen, f"{name}: frozen is {frozen}, and shown as {value}", server)
+
+    def was_right(self, server: str, backup: str, now: float) -> bool:
+        """Whether a backup was read on its panel in the hour before, and was right; a set clock has no hours."""
+        at = self._right_at.get((server, backup, ""))
+        return at is not None and (now - at <= HOUR + SLACK or bool(self._simulation.checker.host_set))
 
     def was_read(self, server: str, backup: str, since: float) -> bool:
         """Whether a reading of a backup on its panel is recorded."""
