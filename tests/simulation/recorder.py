@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http import HTTPStatus
 from itertools import takewhile
 from typing import Any
 
@@ -345,10 +346,12 @@ class Recorder:
 
     def _left_alone(self, exchange: Exchange) -> None:
         """The panel refused to delete a locked one: the daemon knows of no deletion that may be half done, unless it
-        knew of one before.
+        knew of one before. What the API limit held back right before was none.
         """
         asked, backup = self.asked[exchange.server or ""], exchange.backup or ""
-        if asked.get(backup) == exchange.sent:
+        before = reversed(exchange.rotation.exchanges if exchange.rotation else [exchange])
+        tries = takewhile(lambda one: one is exchange or (one.backup == backup and _was_held_back(one)), before)
+        if asked.get(backup) == [one.sent for one in tries][-1]:
             del asked[backup]
 
     def lost(self, exchange: Exchange, how: str) -> None:
@@ -376,6 +379,11 @@ def _call(method: str, parts: list[str]) -> str:
     if len(parts) == 4:
         return "view" if method == "GET" else "delete"
     return parts[4]
+
+
+def _was_held_back(exchange: Exchange) -> bool:
+    """Whether it is a deletion that the API limit refused."""
+    return exchange.call == "delete" and exchange.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _said_locked(document: object) -> bool:

@@ -14,6 +14,9 @@ from tests.simulation.recorder import ORIGIN
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
+SEEN_SECONDS = 10.0
+"""So long ago what is kept may have been seen at most: looking for it again would only make that shorter."""
+
 ENDS = {Change.RESTORED: RestoreEnd.COMPLETED, Change.RESTORE_FAILED: RestoreEnd.FAILED}
 
 
@@ -75,8 +78,8 @@ class Restores:
             self._hold(
                 "19", read, f"the server is emptied for {entry.name}, which was not read and right", entry.server
             )
-        rows = simulation.recorder.mirror[entry.server]
-        made = [rows[uuid] for uuid in self._made.get(process, ()) if uuid in rows]
+        lately = simulation.recorder.truths(entry.server, simulation.clock.monotonic() - SEEN_SECONDS)
+        made = (rows[uuid] for rows in lately for uuid in self._made.get(process, ()) if uuid in rows)
         safe = any(row.successful and row.locked for row in made)
         self._hold("19", safe or not asked.safe, f"{entry.name} is restored, and nothing is kept before", entry.server)
         simulation.happened("a server was restored by hand")
