@@ -8,6 +8,7 @@ from daemon.core.agreement import Opinion
 from daemon.core.shares import Member
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
+from daemon.state.postgres.ended import Ended
 from daemon.state.postgres.fence import SERVER
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import opinion_in
@@ -33,12 +34,6 @@ _AT_WORK = (
     " WHERE part = $1 AND starts_with(what, $2) AND until > clock_timestamp())"
 )
 _PLACED = "SELECT panel, server, node, change FROM placement WHERE change > $1"
-_SINCE = (
-    "SELECT id, server, ended_at IS NOT NULL AS ended FROM rotation WHERE id > $1 UNION ALL"
-    " SELECT id, server, TRUE FROM rotation WHERE id = ANY($2) AND ended_at IS NOT NULL"
-)
-_NEWEST = "SELECT coalesce(max(id), 0) FROM rotation"
-_OPEN = "SELECT id FROM rotation WHERE ended_at IS NULL"
 _LOCK = "LOCK TABLE placement IN SHARE ROW EXCLUSIVE MODE"
 _PLACE = (
     "INSERT INTO placement (panel, server, node) VALUES ($1, $2, $3) ON CONFLICT (panel, server)"
@@ -60,8 +55,7 @@ class PostgresShares:
         """What others go by, by its digest, as far as we have read it."""
 
         self._change = 0
-        self._newest: int | None = None
-        self._open: set[int] = set()
+        self._ended = Ended()
 
     async def look(self) -> SharesSeen:
         """Return how the fleet is shared out now."""
@@ -105,14 +99,15 @@ class PostgresShares:
     async def _look(self, connection: Connection) -> SharesSeen:
         epoch = self._members.epoch or 0
         if epoch != self._looked_as:
-            self._looked_as, self._change, self._newest = epoch, 0, None
+            self._looked_as, self._change = epoch, 0
+            self._ended.begin_anew()
         rows = await connection.fetch(_LIVE, epoch)
         live = {_member(row): row["out"] for row in rows}
         promoted = rows[0]["promoted_at"] if rows else None
         opinions = await self._said(connection, {_member(row): row["digest"] for row in rows if row["digest"]})
         held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
         placed = await connection.fetch(_PLACED, self._change)
-        ended = await self._ended(connection)
+        ended = await self._ended.since(connection)
         self._change = max((row["change"] for row in placed), default=self._change)
         me = next((one for one in live if one[1] == epoch), ("", epoch))
         if me not in live and epoch == self._members.epoch:  # evicted: the next renewal may be far
@@ -132,17 +127,6 @@ class PostgresShares:
             said[new[row["epoch"]]] = opinion_in(row)
         self._opinions = {one.digest: one for one in said.values()}
         return said
-
-    async def _ended(self, connection: Connection) -> set[str]:
-        """Return the servers whose rotations ended since the last look."""
-        if self._newest is None:
-            self._newest = int(await connection.fetchval(_NEWEST))
-            self._open = {row["id"] for row in await connection.fetch(_OPEN)}
-        rows = await connection.fetch(_SINCE, self._newest, list(self._open))
-        self._newest = max([self._newest, *(row["id"] for row in rows)])
-        self._open |= {row["id"] for row in rows}
-        self._open -= {row["id"] for row in rows if row["ended"]}
-        return {row["server"] for row in rows if row["ended"]}
 
 
 def _member(row: Any) -> Member:  # noqa: ANN401 — a row of asyncpg's

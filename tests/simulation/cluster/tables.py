@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.memory import MemoryCatalogue
-from daemon.state.postgres import fence, members, membership, promotion, schema, shares
+from daemon.state.postgres import ended, fence, members, membership, promotion, schema, shares
 
 Rows = list[dict[str, Any]]
 CHANGE = "a change of the journal"
@@ -257,9 +257,17 @@ class Tables:
             if changed > change
         ]
 
-    def _since(self, newest: int, numbers: Sequence[int]) -> Rows:
+    def _rotations_known(self, behind: int) -> Rows:
+        rows = self._query("SELECT id, ended_at IS NULL AS open FROM rotation ORDER BY id")
+        return [row for row in rows if row["open"] or row["id"] > rows[-1]["id"] - behind]
+
+    def _since(self, newest: int, left_out: Sequence[int], numbers: Sequence[int]) -> Rows:
         rows = self._query("SELECT id, server, ended_at IS NOT NULL AS ended FROM rotation")
-        return [row for row in rows if row["id"] > newest or (row["ended"] and row["id"] in numbers)]
+        return [
+            row
+            for row in rows
+            if row["id"] > newest or row["id"] in left_out or (row["ended"] and row["id"] in numbers)
+        ]
 
     def _query(self, query: str, *values: object) -> Rows:
         """Return what the journal's own tables say."""
@@ -326,9 +334,8 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     shares._AT_WORK: Tables._at_work,
     shares._PLACE: Tables._place,
     shares._PLACED: Tables._placed_since,
-    shares._SINCE: Tables._since,
-    shares._NEWEST: lambda tables: tables._query(shares._NEWEST),
-    shares._OPEN: lambda tables: tables._query(shares._OPEN),
+    ended.SINCE: Tables._since,
+    ended.KNOWN: Tables._rotations_known,
     shares._LOCK: lambda _: [],
     promotion._HERE: lambda tables: [{"system": "1", "timeline": f"{tables.timeline:08X}"}],
     promotion._KNOWN: Tables._known,
