@@ -42,6 +42,14 @@ def node_part(panel: str, node: str) -> str:
     return f"{NODE}{panel}/{node_key(node)}"
 
 
+def node_of(part: str) -> tuple[str, str] | None:
+    """Return the panel's name and the node's of such a part; None for any other part."""
+    if not part.startswith(NODE):
+        return None
+    panel, _, node = part.removeprefix(NODE).partition("/")  # no panel's name holds a slash
+    return panel, node
+
+
 def shared_out(parts: Collection[str], members: Collection[Member], held: Mapping[str, Member]) -> dict[str, Member]:
     """Given all parts, the live members, and who of them holds what, return which member is to hold each part.
 

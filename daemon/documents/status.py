@@ -34,6 +34,10 @@ def status(
         "notes": [*fleet_status.ailments(), *fleet_status.notes()],
         "servers": [_server(status) for status in statuses],
         "stores": stores_document(stores)["stores"],
+        "members": [
+            {"member": name, "nodes": [{"panel": panel, "node": node} for panel, node in nodes]}
+            for name, nodes in fleet_status.holders().items()
+        ],
     }
 
 

@@ -25,7 +25,7 @@ from daemon.fleet.isolation import surviving
 from daemon.fleet.placement import Placement
 from daemon.fleet.population import Population
 from daemon.fleet.share import PassingOn, Share
-from daemon.fleet.standing import ClusterView, Standing
+from daemon.fleet.standing import ClusterView, Holders, Standing
 from daemon.log import get_logger
 from daemon.rotation.run import RotationContext
 from daemon.state import Shares, SharesSeen
@@ -60,7 +60,7 @@ class Everything:
         """Return nothing: there are no others."""
         return []
 
-    def holders(self) -> Mapping[str, int]:
+    def holders(self) -> Holders:
         """Return nobody: this is no cluster."""
         return {}
 

@@ -1,13 +1,12 @@
 """This member's standing in the cluster, as an operator should know it: on the status page, and in alerts."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.clock import Clock
 from daemon.core.alerting import PROMOTION_NEWS
-from daemon.core.shares import NODE
+from daemon.core.shares import node_of
 from daemon.core.units import rfc3339
 from daemon.fleet.agreeing import Agreeing
 from daemon.log import get_logger
@@ -16,6 +15,9 @@ from daemon.state import SharesSeen
 log = get_logger()
 
 SENT_OUT = "this daemon was sent out of the cluster, and takes nothing until `ptero-backupd cluster join`"
+
+Holders = Mapping[str, Sequence[tuple[str, str]]]
+"""The nodes that each member holds, by the member's name: of each node its panel's name, and its own."""
 
 NOBODY_ACTS = "no member of the cluster acts, so no backups are made: call one back, or start one that is not out"
 
@@ -76,12 +78,15 @@ class Standing:
             found.append(f"the cluster's database was promoted or restored at {rfc3339(self._promoted_at)}")
         return found
 
-    def holders(self) -> Mapping[str, int]:
-        """Return how many nodes each member holds, by name, as it was seen last."""
+    def holders(self) -> Holders:
+        """Return which nodes each member holds, as it was seen last."""
         if self._seen is None:
             return {}
-        holds = Counter(name for part, (name, _) in self._seen.held.items() if part.startswith(NODE))
-        return {name: holds[name] for name in sorted({*holds, *(name for name, _ in self._seen.members)})}
+        holds: dict[str, list[tuple[str, str]]] = {name: [] for name, _ in self._seen.members}
+        for part, (name, _) in self._seen.held.items():
+            if (node := node_of(part)) is not None:
+                holds.setdefault(name, []).append(node)
+        return {name: sorted(nodes) for name, nodes in sorted(holds.items())}
 
     def view(self) -> ClusterView:
         """Return what an operator should know of the cluster."""

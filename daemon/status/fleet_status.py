@@ -1,10 +1,11 @@
 """The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from daemon.config.values import Config, ServerConfig
 from daemon.errors import JournalBusyError
 from daemon.fleet.fleet import Fleet
+from daemon.fleet.standing import Holders
 from daemon.state import CopyRecord, Rotation
 from daemon.status.copies import StoreStatus, stores_with
 from daemon.status.server_status import ServerStatus
@@ -15,8 +16,8 @@ SLICE = 25
 
 
 class FleetStatus:
-    """Where the page, the status and the metrics find what they show. `holders` returns how many nodes each member of a
-    cluster holds, by its name.
+    """Where the page, the status and the metrics find what they show. `holders` returns which nodes each member of a
+    cluster holds.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class FleetStatus:
         fleet: Fleet,
         tracker: StatusTracker,
         of_cluster: Callable[[], Sequence[str]] = tuple,
-        holders: Callable[[], Mapping[str, int]] = dict,
+        holders: Callable[[], Holders] = dict,
     ) -> None:
         self.fleet = fleet
         self.tracker = tracker

@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from daemon import __version__
+from daemon.status.cluster_metrics import cluster_metrics
 from daemon.status.copies import StoreStatus
 from daemon.status.copies_metrics import copies_metrics
 from daemon.status.drills_metrics import drills_metrics
@@ -61,6 +62,8 @@ class _Fleet(Collector):
         yield from self._servers()
         yield from self._rotations()
         yield from self._panels()
+        if holders := self._fleet_status.holders():
+            yield from cluster_metrics(holders)
         if self.stores:
             yield from copies_metrics(self.statuses, self.stores, self._fleet_status.tracker.copies.counts)
         yield from proofs_metrics(self.statuses, self._fleet_status.tracker.proofs.counts)

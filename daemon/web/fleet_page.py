@@ -86,7 +86,7 @@ class FleetPage:
             facts.append(tag("span", f"next start in {span(start - now)} ({following.name})"))
         facts.append(tag("span", f"{format_size(sum(status.tally.bytes for status in statuses))} in all"))
         if holders := self._fleet_status.holders():
-            held = first_few([f"{number} by {name}" for name, number in holders.items()], NAMED_MEMBERS)
+            held = first_few([f"{len(nodes)} by {name}" for name, nodes in holders.items()], NAMED_MEMBERS)
             facts.append(tag("span", f"nodes held: {held}"))
         return facts
 

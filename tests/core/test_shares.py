@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.shares import FLEET, NODE, Member, node_key, node_part, panel_part, shared_out
+from daemon.core.shares import FLEET, NODE, Member, node_key, node_of, node_part, panel_part, shared_out
 
 PARTS = st.sets(st.text("abcdef/ ", min_size=1, max_size=4), max_size=40)
 MEMBERS = st.sets(st.tuples(st.sampled_from("pqrst"), st.integers(1, 9)), min_size=1, max_size=6)
@@ -93,6 +93,15 @@ def test_a_node_that_no_database_takes_goes_by_a_digest(node: str) -> None:
     key = node_key(node)
     assert (key.isprintable(), len(key) < 50, node_key(key)) == (True, True, key)
     assert node_part("main", node) == node_part("main", key) != node_part("main", node_key(node + "\0"))
+
+
+def test_a_part_tells_its_node_if_it_is_one() -> None:
+    """A node's name may hold a slash, a panel's may not."""
+    assert [node_of(one) for one in (node_part("main", "fsn/1"), panel_part("main"), FLEET)] == [
+        ("main", "fsn/1"),
+        None,
+        None,
+    ]
 
 
 def test_other_nodes_go_by_their_names() -> None:

@@ -15,7 +15,7 @@ from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import DECISIONS, UNCOMPARED, Opinion
 from daemon.core.model import Server
-from daemon.core.shares import Member, node_key, node_part
+from daemon.core.shares import NODE, Member, node_key, node_part
 from daemon.errors import JournalBusyError, StateError
 from daemon.fleet import sharing
 from daemon.fleet.clients import Clients
@@ -277,7 +277,13 @@ async def test_nodes_go_to_one_that_comes_and_none_that_is_at_work(fleet: Fleet)
     told = len(one.told)
     await fleet.later(20)
     assert sorted(map(len, (one.servers, two.servers, three.servers))) == [1, 1, 2]
-    assert [each.sharing.holders() for each in (one, two, three)] == [{"one": 1, "two": 1, "three": 1}] * 3
+    holders = {
+        name: [("main", part.removeprefix("node main/"))]
+        for part, (name, _) in fleet.table.held.items()
+        if part.startswith(NODE)
+    }
+    assert [each.sharing.holders() for each in (one, two, three)] == [holders] * 3
+    assert set(holders) == {"one", "two", "three"}
     nodes = [{NODES[server.id] for server in share.config.servers.values()} for share in one.told[told - 1 :]]
     assert [len(held) for held in nodes] == [3, 2, 1]
 

@@ -40,6 +40,8 @@ from tests.fakes import FakeClock
 
 KEY = "ptlc_EXAMPLE0000000000000000000000000000000000000"
 NOW = datetime(2026, 4, 16, 9, 40, tzinfo=UTC)
+HOLDERS = {"backup-1": [("main", "fsn-03"), ("main", "hel-01")], "backup-2": []}
+"""Which nodes the members of a cluster hold."""
 DAY = timedelta(days=1)
 GIB = 1 << 30
 """For sizes that look like worlds."""

@@ -16,7 +16,7 @@ from daemon.panel.rate_limiter import Budget
 from daemon.rotation.outcome import Result
 from daemon.state import CopyEvent, CopyRecord
 from daemon.status.metrics import Metrics
-from tests.web.gallery import NOW, Gallery, drilling, proving
+from tests.web.gallery import HOLDERS, NOW, Gallery, drilling, proving
 
 pytestmark = pytest.mark.anyio
 
@@ -207,9 +207,20 @@ async def test_each_server_tells_how_its_drills_went(gallery: Gallery) -> None:
     assert value(found, "drill_failures_total", server="lobby") == 1
 
 
+async def test_a_member_of_a_cluster_tells_who_holds_which_node(gallery: Gallery) -> None:
+    """Of one that holds none too; without a cluster there is no word of it."""
+    assert not any("member" in name or "holder" in name for name, _ in await scraped(gallery))
+    gallery.fleet_status.holders = lambda: HOLDERS
+    found = await scraped(gallery)
+    assert [value(found, "member_nodes", member=name) for name in HOLDERS] == [2, 0]
+    assert value(found, "node_holder", panel="main", node="hel-01", member="backup-1") == 1
+    assert value(found, "node_holder", panel="main", node="hel-01", member="backup-2") is None
+
+
 async def test_the_page_tells_every_metric(stocked: Gallery) -> None:
     """And no other, each with its labels and what it is."""
     gallery = drilling(proving(stocked))
+    gallery.fleet_status.holders = lambda: HOLDERS
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     text = (await Metrics(gallery.fleet_status).exposition()).decode()
     there = dict(re.findall(r"^# TYPE (ptero_\w+) (\w+)$", text, re.MULTILINE))
@@ -238,6 +249,7 @@ async def test_rules_and_dashboard_ask_for_what_there_is(stocked: Gallery) -> No
 async def test_promtool_finds_no_fault_in_the_exposition(stocked: Gallery) -> None:
     """Names, units, help, types."""
     gallery = stocked
+    gallery.fleet_status.holders = lambda: HOLDERS
     gallery.fleet._clients._open_client(next(iter(gallery.config.panels.values())))
     gallery.tracker.counts.rotations["survival", Result.DONE] += 1
     exposition = Metrics(gallery.fleet_status).exposition()

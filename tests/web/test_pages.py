@@ -24,7 +24,7 @@ from daemon.web.fleet_page import headline
 from daemon.web.html import Html, join, tag
 from daemon.web.words import change, span, step_words
 from tests.at_once import at_once
-from tests.web.gallery import DAY, NOW, Gallery, configured, empty, judged, nightly, seen
+from tests.web.gallery import DAY, HOLDERS, NOW, Gallery, configured, empty, judged, nightly, seen
 
 pytestmark = pytest.mark.anyio
 
@@ -99,11 +99,20 @@ async def test_a_fleet_that_was_never_seen_is_not_called_in_order(
     await small.context.close()
 
 
-async def test_in_a_cluster_the_page_tells_how_many_nodes_each_member_holds(gallery: Gallery) -> None:
+async def test_in_a_cluster_the_page_tells_how_many_nodes_each_member_holds_and_the_status_which(
+    gallery: Gallery,
+) -> None:
     """Of one that holds none too; without a cluster there is no word of it."""
     assert "nodes held" not in await got(gallery, "/")
-    gallery.fleet_status.holders = lambda: {"backup-1": 3, "backup-2": 0}
-    assert "nodes held: 3 by backup-1, 0 by backup-2" in seen_text(await got(gallery, "/"))
+    assert json.loads(await got(gallery, "/api/status"))["members"] == []
+    gallery.fleet_status.holders = lambda: HOLDERS
+    assert "nodes held: 2 by backup-1, 0 by backup-2" in seen_text(await got(gallery, "/"))
+    first, second = json.loads(await got(gallery, "/api/status"))["members"]
+    assert first == {
+        "member": "backup-1",
+        "nodes": [{"panel": "main", "node": "fsn-03"}, {"panel": "main", "node": "hel-01"}],
+    }
+    assert second == {"member": "backup-2", "nodes": []}
 
 
 async def test_each_row_tells_age_next_start_counts_and_size(gallery: Gallery) -> None:
@@ -403,7 +412,7 @@ async def test_a_refused_configuration_leaves_the_daemon_ready(gallery: Gallery)
 async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None:
     """Scripts rely on them."""
     document = json.loads(await got(gallery, "/api/status"))
-    assert list(document) == ["schema", "version", "now", "ready", "notes", "servers", "stores"]
+    assert list(document) == ["schema", "version", "now", "ready", "notes", "servers", "stores", "members"]
     assert (document["schema"], document["now"], document["ready"]) == (1, "2026-04-16T09:40:00Z", True)
     servers = {server["server"]: server for server in document["servers"]}
     taken = gallery.tracker.histories["creative"].snapshot
