@@ -3,9 +3,15 @@
 The format is that of the Minecraft wiki's page "Region file format": 1,024 locations (3 bytes for the first sector, one
 for how many), 1,024 times, and then chunks: a length, a byte for the compression, and NBT. A file that was torn while a
 server wrote it, or while a backup read it, has chunks out of place, cut or empty.
+
+A chunk of more than a megabyte lies in a file of its own beside the region, whose name is told to whoever sees all
+files. What LZ4 or a mod has packed is not unpacked: only that it lies within its place is looked at.
 """
 
+import posixpath
+import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.proof.findings import Findings
@@ -19,6 +25,7 @@ SAMPLED = 8
 LARGEST_CHUNK = 64 * 2**20  # bytes, inflated
 _GZIP, _ZLIB, _NONE, _LZ4, _CUSTOM = 1, 2, 3, 4, 127
 _EXTERNAL = 0x80  # the chunk is in a file of its own, beside the region, and has a length of 1 here
+_NAME = re.compile(r"r\.(-?\d{1,9})\.(-?\d{1,9})\.mca")
 _WINDOWS = {_GZIP: 16 + zlib.MAX_WBITS, _ZLIB: zlib.MAX_WBITS}
 _MOST_SECTORS = 255
 """That many or more: Spigot, Paper and Forge tell how long a larger chunk is by its length alone."""
@@ -42,13 +49,14 @@ class _Place:
 
 
 class RegionReader:
-    """One region file. `salt` chooses the chunks that are inflated."""
+    """One region file. `salt` chooses the chunks that are inflated; `elsewhere` hears which files hold chunks of it."""
 
-    def __init__(self, path: str, size: int, findings: Findings, salt: int) -> None:
+    def __init__(self, path: str, size: int, findings: Findings, salt: int, elsewhere: Callable[[str], object]) -> None:
         self._path = path
         self._size = size
         self._findings = findings
         self._salt = salt
+        self._elsewhere = elsewhere
         self._read = 0
         self._header = bytearray()
         self._chunks: list[_Place] = []  # those that are still to come, the last first
@@ -140,7 +148,7 @@ class RegionReader:
         elif kind & ~_EXTERNAL not in {*_WINDOWS, _NONE, _LZ4, _CUSTOM} or (kind & _EXTERNAL and length > 1):
             self._problem(f"{chunk.words} is compressed in no known way ({kind})")
         elif kind & _EXTERNAL:
-            return
+            self._tell_elsewhere(chunk)
         elif length + 4 > (sectors := self._sectors(chunk)) * SECTOR:
             self._problem(f"{chunk.words} is longer than its place: {length} bytes in {sectors} sectors")
         elif begins + 4 + length > self._size:
@@ -148,6 +156,13 @@ class RegionReader:
         elif kind in _WINDOWS and (chunk.index + self._salt) % SAMPLED == 0 and length > 1:
             self._inflating = _Inflated(chunk, _WINDOWS[kind])
             self._ends = begins + 4 + length
+
+    def _tell_elsewhere(self, chunk: _Place) -> None:
+        """Tell which file holds a chunk; one that is named in the game's way knows by its name where it lies."""
+        folder, name = posixpath.split(self._path)
+        if region := _NAME.fullmatch(name):
+            x, z = (32 * int(at) for at in region.groups())
+            self._elsewhere(posixpath.join(folder, f"c.{x + chunk.index % 32}.{z + chunk.index // 32}.mcc"))
 
     def _sectors(self, chunk: _Place) -> int:
         """Return how many sectors a chunk may take: a large one, all up to the next chunk."""

@@ -7,6 +7,7 @@ anything known is neither sane nor damaged, and `games` is empty.
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import partial
 from zlib import crc32
 
 from daemon.proof import bedrock
@@ -90,6 +91,8 @@ class SanityCheck:
         self._levels: set[str] = set()
         self._bedrock = BedrockCheck(self._findings, salt, self._memory.takes)
         self._regions: set[str] = set()
+        self._apart: set[str] = set()
+        self._chunks: set[str] = set()
         self._played: set[str] = set()
         self._databases: list[DatabaseReader] = []
         self._journals: set[str] = set()
@@ -105,7 +108,7 @@ class SanityCheck:
         if name.endswith(".mca") and (region := _REGION.fullmatch(path)):
             self._games.add(JAVA)
             self._remember(self._regions, region["world"])
-            return RegionReader(path, size, self._findings, self._salt)
+            return RegionReader(path, size, self._findings, self._salt, partial(self._remember, self._apart))
         if posixpath.basename(folder) == bedrock.FOLDER and (reader := self._bedrock.open(folder, name, path, size)):
             return reader
         return self._small(folder, name, path, size)
@@ -127,6 +130,8 @@ class SanityCheck:
             self._remember(self._played, posixpath.dirname(folder))
         elif name.endswith(_JOURNALS) and size:
             self._remember(self._journals, path)
+        elif name.endswith(".mcc") and size:
+            self._remember(self._chunks, path)
 
     def _remember(self, names: set[str], name: str) -> bool:
         """Add a name, unless it is one too many; return whether it is there."""
@@ -143,6 +148,8 @@ class SanityCheck:
         for world in sorted(self._regions - self._levels):
             if world in self._played:
                 self._findings.add(posixpath.join(world, "level.dat"), "missing, though the world has regions")
+        for path in () if self._memory.is_over else sorted(self._apart - self._chunks):
+            self._findings.add(path, "missing or empty, though its region says that this chunk is in it")
         for database in self._databases:
             if database.is_database:
                 self._games.add(SQLITE)

@@ -76,19 +76,48 @@ def test_what_is_not_known_is_no_problem_and_no_game(files: dict[str, bytes]) ->
         b"",
         bytes(region({})),
         bytes(region({0: packed(chunk(), 2)}, padded=False)),
-        bytes(region({3: struct.pack(">IB", 1, 0x82)})),
         bytes(region({3: struct.pack(">IB", 100, 4) + bytes(99)})),
+        bytes(region({3: struct.pack(">IB", 100, 127) + bytes(99)})),
         bytes(region({3: LARGE, 4: packed(chunk(), 2)})),
         bytes(region({3: LARGE}, padded=False)),
     ],
     ids=[
-        *("no bytes", "no chunks", "last sector not filled up", "a chunk in a file of its own", "LZ4"),
+        *("no bytes", "no chunks", "last sector not filled up", "LZ4", "a mod's own"),
         *("a chunk of more than 255 sectors", "the same at the end"),
     ],
 )
 def test_odd_regions_that_the_game_writes_itself_are_whole(data: bytes) -> None:
     """Nothing is found where nothing is wrong."""
     assert problems({**JAVA, "world/region/r.1.1.mca": data}, salt=5) == []
+
+
+@pytest.mark.parametrize("kind", [0x81, 0x82, 0x83, 0x84, 0xFF])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_chunk_in_a_file_of_its_own_is_looked_for(kind: int, order: int) -> None:
+    """Whatever it is packed with, and whichever of the two comes first; where it lies follows from both names."""
+    own, regions = "world/region/c.35.-32.mcc", "world/region/r.1.-1.mca"
+    files = {own: b"a chunk", regions: bytes(region({3: struct.pack(">IB", 1, kind)}))}
+    assert problems({**JAVA, **dict(list(files.items())[::order])}) == []
+    said = f"{own}: missing or empty, though its region says that this chunk is in it"
+    assert problems({**JAVA, **files, own: b""}) == [said]
+    del files[own]
+    assert problems({**JAVA, **files}) == [said]
+    assert problems({**JAVA, **files, "world/entities/c.35.-32.mcc": b"of another folder"}) == [said]
+
+
+def test_of_a_region_that_is_named_otherwise_nobody_knows_where_its_chunks_are() -> None:
+    """Nothing is claimed of what is not known."""
+    data = bytes(region({3: struct.pack(">IB", 1, 0x82)}))
+    assert problems({**JAVA, "world/region/backup.mca": data}) == []
+
+
+@pytest.mark.parametrize("kind", [4, 127])
+def test_what_is_not_unpacked_lies_within_its_place_all_the_same(kind: int) -> None:
+    """LZ4, and what a mod has packed."""
+    long = bytes(region({3: struct.pack(">IB", 5000, kind) + bytes(99)}))
+    assert problems({**JAVA, "world/region/r.1.1.mca": long}) == [
+        "world/region/r.1.1.mca: chunk 3,0 is longer than its place: 5000 bytes in 1 sectors"
+    ]
 
 
 # Damaged ones ---------------------------------------------------------------------------------------------------------
