@@ -192,12 +192,13 @@ class Copier:
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
         policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
         there = await self._elsewhere.backups_for(name, panel, server)
-        rules = self._stores[name].rules
-        chosen = choices(seen.verdicts, backups_on(shelf), rules, policy, now=now, elsewhere=there)
+        ours, rules = self._installation, self._stores[name].rules
+        copies = [copy.backup for copy in shelf.copies() if copy.installation == ours]
+        foreign = {copy.backup.uuid for copy in shelf.copies() if copy.installation != ours}
+        chosen = choices(seen.verdicts, copies, rules, policy, now=now, elsewhere=there, foreign=foreign)
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
         cleared: frozenset[str] = frozenset()
         if not doubt:
-            ours = self._installation
             cleared = await clear_lonely(store, shelf, keys.values(), ours, moment, undeleted=uncleared)
         elif self._stores[name].object_lock is not None and Taken.WANTED in {one.taken for one in chosen}:
             result.problems.append((name, CopyError(f"copied without a lock: {doubt}", hint=_LOCKED_LATER)))
@@ -323,8 +324,3 @@ def _damaged(shelf: Shelf, keys: Collection[str]) -> CopyError:
 
 _LOCKED_LATER = "let this machine's clock follow NTP; the first prune after that locks the copies"
 _BY_HAND = "look with `copies verify` for another good copy, then remove this one by hand: the next run copies it anew"
-
-
-def backups_on(shelf: Shelf) -> list[Backup]:
-    """Return the backups of which the shelf has whole copies."""
-    return [copy.backup for copy in shelf.copies()]

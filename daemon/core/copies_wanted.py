@@ -50,9 +50,13 @@ def choices(
     *,
     now: datetime,
     elsewhere: Iterable[Backup] = (),
+    foreign: Collection[str] = frozenset(),
 ) -> tuple[Choice, ...]:
     """Given the verdicts on a panel's listing and the whole copies in a store, return what the store has, wants and
     refuses of the good backups in scope, newest first.
+
+    `foreign` are the uuids of backups of which another installation has a copy there: they are not copied again, and
+    take no other one's place, since the store's rules do not count them (invariant 15).
 
     `elsewhere` are backups that other stores have whole copies of, from which this one can be filled. Those that the
     panel lists are judged by its verdicts alone. `now` is the panel's clock. The verdicts have sorted out suspicious
@@ -63,8 +67,8 @@ def choices(
     gone = {backup.uuid: backup for backup in elsewhere if backup.uuid not in listed}
     still = (one.backup for one in verdicts if one.whole and (one.own or everyone))
     good = sorted((*still, *gone.values()), key=age, reverse=True)
-    have = {copy.uuid for copy in copies}
-    refused = _out_of_turn(good, copies, rules)
+    have = {copy.uuid for copy in copies}.union(foreign)
+    refused = _out_of_turn([backup for backup in good if backup.uuid not in foreign], copies, rules)
     candidates = [backup for backup in good if backup.uuid not in have and backup.uuid not in refused]
     judged = _judged([*copies, *candidates], rules, policy, now)
 
@@ -143,17 +147,22 @@ def copied_of(
     verdicts: Sequence[Verdict],
     policy: Retention,
     *,
+    installation: str,
     now: datetime,
     unverified_counts: bool = False,
 ) -> Copied:
     """Return what `plan` asks of a store that must have a backup before it is deleted.
 
-    `copies` are the whole ones that were seen in it then, by the panel's clock, as `now` is. Those that are not
-    verified count only where the operator said so (invariant 13).
+    `copies` are the whole ones that were seen in it then, by the panel's clock, as `now` is; those that another
+    `installation` wrote are as good for the backups that they are of, but its rules do not count them. Those that are
+    not verified count only where the operator said so (invariant 13).
     """
-    chosen = choices(verdicts, [copy.backup for copy in copies], rules, policy, now=now)
+    ours = [copy.backup for copy in copies if copy.installation == installation]
+    foreign = {copy.backup.uuid for copy in copies if copy.installation != installation}
+    chosen = choices(verdicts, ours, rules, policy, now=now, foreign=foreign)
     refused = frozenset(choice.backup.uuid for choice in chosen if choice.taken is Taken.REFUSED)
-    counted = [copy for copy in copies if copy.verified or unverified_counts]
-    made = {copy.backup.uuid: copy.name.created_at for copy in counted}
-    unverified = frozenset(copy.backup.uuid for copy in copies) - made.keys()
+    listed = {one.backup.uuid for one in verdicts}
+    there = [copy for copy in copies if copy.installation == installation or copy.backup.uuid in listed]
+    made = {copy.backup.uuid: copy.name.created_at for copy in there if copy.verified or unverified_counts}
+    unverified = frozenset(copy.backup.uuid for copy in there) - made.keys()
     return Copied(rules.name, seen_at, made, refused, unverified)

@@ -55,10 +55,11 @@ async def copied_before(
     )
     copied = []
     for rules in stores:
-        shelf = await _shelf(catalogue, rules.name, config, server_uuid)
-        if shelf is None:
+        known = None if catalogue is None else await _known(catalogue, rules.name, config, server_uuid)
+        if known is None:
             copied.append(Copied(rules.name))
             continue
+        shelf, installation = known
         seen_at, policy = shelf.seen_at + panel_ahead, config.policy
         copied.append(
             copied_of(
@@ -67,6 +68,7 @@ async def copied_before(
                 shelf.copies(),
                 verdicts,
                 policy.retention,
+                installation=installation,
                 now=listing.taken_at,
                 unverified_counts=policy.unverified_counts,
             )
@@ -74,13 +76,17 @@ async def copied_before(
     return tuple(copied)
 
 
-async def _shelf(catalogue: Catalogue | None, store: str, config: ServerConfig, server_uuid: str) -> "Shelf | None":
-    """Return what was last seen of the server in the store; None if that is not known."""
+async def _known(
+    catalogue: Catalogue, store: str, config: ServerConfig, server_uuid: str
+) -> "tuple[Shelf, str] | None":
+    """Return what was last seen of the server in the store, and our installation; None if that is not known."""
     from daemon.copies.shelf import read_shelf  # noqa: PLC0415 — as above
 
     try:
-        record = None if catalogue is None else await catalogue.shelf(store, config.panel.name, server_uuid)
+        record = await catalogue.shelf(store, config.panel.name, server_uuid)
+        installation = await catalogue.installation()
     except StateError as error:
         log.warning("copies_unknown", server=config.name, store=store, text=error.text)
         return None
-    return None if record is None else read_shelf(record.detail)
+    shelf = None if record is None else read_shelf(record.detail)
+    return None if shelf is None else (shelf, installation)

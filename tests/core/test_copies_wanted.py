@@ -20,6 +20,7 @@ from daemon.core.units import parse_duration
 from tests.core.build import NOW, OURS, but, failed, good, pending, retention
 from tests.core.test_retention_properties import backups, keeps, patient
 
+US, THEM = "installation-1", "installation-2"
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -35,7 +36,7 @@ def rules(keep: str = "all", every: str = "", backfill: int | None = None) -> St
 def copy_of(backup: Backup) -> Copy:
     """A whole copy of it."""
     name = CopyName("main", "server", backup.created_at or NOW, backup.uuid, encrypted=False)
-    return Copy(name, backup, "installation-1", backup.bytes, verified=True, locked_until=None)
+    return Copy(name, backup, US, backup.bytes, verified=True, locked_until=None)
 
 
 def chosen(
@@ -190,7 +191,7 @@ def test_what_a_store_has_and_refuses_is_what_deletion_asks_for() -> None:
     """One call gives `judge` its argument."""
     verdicts = judge(ROWS, POLICY, ownership=OURS, now=NOW)
     copies = [copy_of(ROWS[0]), replace(copy_of(ROWS[1]), verified=False)]
-    copied = copied_of(rules("last=2"), NOW, copies, verdicts, POLICY, now=NOW)
+    copied = copied_of(rules("last=2"), NOW, copies, verdicts, POLICY, installation=US, now=NOW)
     assert copied.copies == {"day-0": ROWS[0].created_at}
     assert copied.unverified == {"day-1"}
     assert copied.refused == {"day-2", "day-3", "day-4"}
@@ -201,8 +202,29 @@ def test_an_unverified_copy_counts_where_the_operator_said_so() -> None:
     """The panel gives no checksum at all, perhaps."""
     verdicts = judge(ROWS, POLICY, ownership=OURS, now=NOW)
     unverified = [replace(copy_of(ROWS[1]), verified=False)]
-    copied = copied_of(rules(), NOW, unverified, verdicts, POLICY, now=NOW, unverified_counts=True)
+    copied = copied_of(rules(), NOW, unverified, verdicts, POLICY, installation=US, now=NOW, unverified_counts=True)
     assert (copied.copies, copied.unverified) == ({"day-1": ROWS[1].created_at}, frozenset())
+
+
+def test_what_another_installation_copied_is_not_copied_again_and_takes_no_place() -> None:
+    """Its copies are as good for what they are of, and count in no rule of the store (812363)."""
+    verdicts = judge(ROWS, POLICY, ownership=OURS, now=NOW)
+    store = rules("last=2")
+    taken = [one.taken for one in choices(verdicts, [], store, POLICY, now=NOW, foreign={"day-0", "of another server"})]
+    assert taken == [Taken.HELD, Taken.WANTED, Taken.WANTED, Taken.REFUSED, Taken.REFUSED]
+    gone = good(NOW - HOUR, uuid="long gone")
+    copies = [replace(copy_of(row), installation=THEM) for row in (gone, ROWS[0])]
+    copied = copied_of(store, NOW, copies, verdicts, POLICY, installation=US, now=NOW)
+    assert copied.copies == {"day-0": ROWS[0].created_at}
+    assert copied.refused == {"day-3", "day-4"}
+
+
+def test_a_foreign_copy_takes_no_period_of_every() -> None:
+    """It is not ours to rely on: the next one of that period is copied."""
+    rows = [good("2026-04-01 03:00", uuid="late"), good("2026-04-01 02:00", uuid="early")]
+    verdicts = judge(rows, POLICY, ownership=OURS, now=NOW)
+    first, second = choices(verdicts, [], rules(every="1d"), POLICY, now=NOW, foreign={"late"})
+    assert (first.taken, second.taken) == (Taken.HELD, Taken.WANTED)
 
 
 # What holds of every listing ------------------------------------------------------------------------------------------
