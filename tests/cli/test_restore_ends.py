@@ -84,15 +84,23 @@ def test_one_onto_another_server_says_what_was_compared(cli: Cli, panel: Panel, 
     assert tree(panel.lobby) == FILES
 
 
-def test_one_that_the_other_node_does_not_unpack_exits_3(cli: Cli, panel: Panel, made: Backup) -> None:
+def spoil_the_archive(panel: Panel) -> None:
+    """The node's disk damages what has come whole."""
+    (archive,) = (row.name for row in panel.lobby.files.rows("") if row.name.startswith("ptero-backupd-"))
+    panel.lobby.files.write(archive, b"rubbish")
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["the answer is lost", "the node says that it cannot"])
+def test_one_that_the_other_node_does_not_unpack_exits_3(cli: Cli, panel: Panel, made: Backup, lost: bool) -> None:
     """By then the server is empty: how to go on is said, and where its files are."""
     panel.lobby.files.write("mine", b"1")
-    panel.world.faults.order(faults.lost_before(), on=Call.DECOMPRESS)
+    fault = faults.lost_before() if lost else faults.meanwhile(lambda *_: spoil_the_archive(panel))
+    panel.world.faults.order(fault, on=Call.DECOMPRESS)
     ran = restore(cli, panel, *ONTO)
     (safety,) = panel.lobby.backups.values()
-    assert (ran.code, safety.locked) == (3, True)
+    assert (ran.code, safety.locked) == (3, True), ran.err
     assert "restored with files" not in ran.out
-    assert "server.properties is missing, plugins/é ü/config.yml is missing, " in ran.err
+    assert ("the answer was lost (RemoteProtocolError), and nothing says whether it was done; " in ran.err) is lost
     how = "lobby has half of the archive; the same command with --truncate begins again; what was there is in"
     assert f"{how} {safety.name}, locked\n" in ran.err
 
