@@ -58,7 +58,7 @@ class ProofRules:
         self._versions: defaultdict[str, list[tuple[float, Known]]] = defaultdict(list)
         self._spent: Counter[date] = Counter()
         self._spent_at = 0.0
-        self._once_more: defaultdict[tuple[str, datetime], list[str]] = defaultdict(list)
+        self._once_more: defaultdict[tuple[str, datetime], list[tuple[str, float]]] = defaultdict(list)
         self._sound_at: defaultdict[str, set[float]] = defaultdict(set)
         self._bad_in_memory: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
@@ -196,11 +196,15 @@ class ProofRules:
         )
 
     def made_once_more(self, server: str, start: datetime, backup: str) -> None:
-        """Such a rotation makes its backup: of these a start gets one, apart from those that failed or are gone."""
-        made, recorder = self._once_more[server, start], self._simulation.recorder
-        many = 1 + sum(uuid in recorder.mirror[server] and uuid not in recorder.once_failed for uuid in made)
-        made.append(backup)
-        again = self._simulation.checker.starts_may_come_again(None)
+        """Such a rotation makes its backup: of these a start gets one, apart from those that failed or are gone. Where
+        it could not be written down, it is known by its date alone, and not once a clock was set.
+        """
+        made, recorder, checker = self._once_more[server, start], self._simulation.recorder, self._simulation.checker
+        many = 1 + sum(uuid in recorder.mirror[server] and uuid not in recorder.once_failed for uuid, _ in made)
+        made.append((backup, self._now()))
+        since = made[0][1] - LOOK.total_seconds()
+        again = checker.starts_may_come_again(None)
+        again |= checker.journal_failed_since(since) and checker.a_clock_was_set_since(since)
         self._hold("17", many <= 1 or again, f"{many} more backups are made for the start of {start:%d %H:%M}", server)
 
     # What is known ---------------------------------------------------------------------------------------------------

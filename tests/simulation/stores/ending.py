@@ -50,7 +50,8 @@ class StoreEnding:
                 self._look_into(store, name, uuid, policy)
             for store in policy.get(FIRST, ()):
                 ago = simulation.clock.monotonic() - simulation.stores.first.listed_at(store, uuid)
-                self._hold("14", ago <= DAY, f"{store} was last looked into {ago / HOUR:.0f} h ago", uuid)
+                refuses = self.refuses_locks(store)  # and so it is in trouble, and one server an hour tries it
+                self._hold("14", refuses or ago <= DAY, f"{store} was last looked into {ago / HOUR:.0f} h ago", uuid)
 
     def refuses_locks(self, store: str) -> bool:
         """Whether it locks, and this machine's clock is behind: by the service's own, its locks end in the past."""
