@@ -6,7 +6,7 @@ locks copies, the locks of what its rules keep are renewed, whatever the brake s
 doubt nothing is deleted, cleared away or locked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -112,15 +112,10 @@ class Pruner:
     async def _prune(
         self, result: PruneResult, uuid: str, config: StoreConfig, store: Store, inputs: PruneInputs
     ) -> None:
-        panel, decide = result.server.panel.name, partial(self._decide, result.server, config)
+        panel = result.server.panel.name
         shelf = await self._shelves.look(config.name, store, panel, uuid)
-        copies = list(shelf.copies())
-        going = [one.copy for one in decide(inputs, copies).verdicts if one.action is Action.DELETE]
-        looked = {} if inputs.frozen else {copy.name.data: await _with_lock(store, copy) for copy in going}
-        # The store has been asked much by now, and our clock may have been set: all below is by this one moment.
-        inputs = replace(inputs, doubt=inputs.doubt or jumped(self._clock.was_set_by()))
-        now = self._clock.now()
-        decided = result.decided = decide(inputs, [looked.get(copy.name.data, copy) for copy in copies])
+        decided, inputs, now = await self._decided(partial(self._decide, result.server, config), store, inputs, shelf)
+        result.decided = decided
         if self._dry_run or inputs.doubt:
             return
         refused = await self._renew(store, result, uuid, config, shelf, now=now)
@@ -139,6 +134,24 @@ class Pruner:
         await self._shelves.look(config.name, store, panel, uuid)
         if refused is not None:
             raise refused
+
+    async def _decided(
+        self, decide: Callable[[PruneInputs, Sequence[Copy]], Pruning], store: Store, inputs: PruneInputs, shelf: Shelf
+    ) -> tuple[Pruning, PruneInputs, datetime]:
+        """Decide by the locks of all that would go; return also by what, and at which moment. A lock, or the time that
+        looking for one takes, may let others go instead: then these are looked at too.
+        """
+        copies, looked = shelf.copies(), dict[str, Copy]()
+        while True:
+            # The store has been asked much by now, and our clock may have been set: all below is by this one moment.
+            inputs = replace(inputs, doubt=inputs.doubt or jumped(self._clock.was_set_by()))
+            now = self._clock.now()
+            decided = decide(inputs, [looked.get(copy.name.data, copy) for copy in copies])
+            going = [one.copy for one in decided.verdicts if one.action is Action.DELETE]
+            unseen = [] if inputs.frozen else [copy for copy in going if copy.name.data not in looked]
+            if not unseen:
+                return decided, inputs, now
+            looked |= {copy.name.data: await _with_lock(store, copy) for copy in unseen}
 
     async def _renew(
         self, store: Store, result: PruneResult, uuid: str, config: StoreConfig, shelf: Shelf, *, now: datetime

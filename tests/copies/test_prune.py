@@ -169,6 +169,29 @@ async def test_a_clock_that_is_set_while_locks_are_looked_at_deletes_nothing(clo
     assert result.decided.code == "clock"
 
 
+class LooksTakeTime(LockingStore):
+    """Each look at a lock takes a second."""
+
+    clock: FakeClock
+
+    async def head(self, key: str) -> Details:
+        """Let it pass."""
+        self.clock.elapsed += 1.0
+        return await super().head(key)
+
+
+async def test_a_copy_that_goes_only_once_locks_were_looked_at_is_looked_at_too(clock: FakeClock) -> None:
+    """Seed 812286: the newest came to count meanwhile, and so another one was to go, whose lock nobody had read."""
+    ahead = timedelta(minutes=5, seconds=1)
+    copies = [copy(good(clock.now() + ahead)), *(copy(good(clock.now() - timedelta(days=days))) for days in (1, 2))]
+    store = LooksTakeTime(copies)
+    store.clock = clock
+    result = await pruned(clock, store, copies, "last=1")
+    assert result.decided is not None
+    assert [one.reasons[-1].rule for one in result.decided.verdicts] == ["last", "locked", "locked"]
+    assert store.deleted == []
+
+
 async def test_a_member_that_has_lost_its_lease_prunes_nothing_more(clock: FakeClock) -> None:
     """It may lose it between one deletion and the next; the copy that it was at goes whole."""
     copies = [copy(good(clock.now() - timedelta(days=60 + days))) for days in range(6)]
