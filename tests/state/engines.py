@@ -125,6 +125,10 @@ class Clustered(Place):
     def expire(self, name: str) -> None:
         """Let that member's time be over."""
 
+    @abstractmethod
+    def set_back(self, seconds: float) -> None:
+        """Set the database's clock back; to all members that is as if their time were over that much later."""
+
     def make(self) -> Engine:
         """An engine on the database."""
         return self.member("backup-1")
@@ -147,6 +151,11 @@ class Modelled(Clustered):
             if row.name == name:
                 row.until = since_boot() - 1
 
+    def set_back(self, seconds: float) -> None:
+        """Let all live for longer."""
+        for row in self._tables.members.values():
+            row.until += seconds
+
 
 class Shared(Clustered):
     """In a database of a real PostgreSQL."""
@@ -163,6 +172,10 @@ class Shared(Clustered):
         """Let it have lived until a second ago."""
         over = f"SET until = clock_timestamp() - interval '1 second' WHERE name = '{name}'"
         self._server.sql(self.cluster, f"UPDATE member {over}")
+
+    def set_back(self, seconds: float) -> None:
+        """Let all live for longer."""
+        self._server.sql(self.cluster, f"UPDATE member SET until = until + {seconds} * interval '1 second'")  # noqa: S608
 
     def killed(self, code: str) -> Sequence[Rotation]:
         """Run the code in a process of its own."""

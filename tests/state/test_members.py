@@ -99,6 +99,30 @@ async def test_what_a_dead_member_held_is_free_for_the_next(cluster: Clustered) 
         assert not await two.locks.is_held(SERVER)
 
 
+async def test_a_clock_that_is_set_back_lets_no_dead_member_live_for_longer_than_its_lease(cluster: Clustered) -> None:
+    """Whoever renews sees to that."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        for each in (one, two):
+            await each.leadership.join()
+        assert isinstance(one, PostgresEngine)
+        assert isinstance(two, PostgresEngine)
+        one._members.terminate()
+        cluster.set_back(3600)
+        left = await seconds_left(two)
+        assert min(left) > 3600
+        two._members.renew_now()
+        for _ in range(1000):
+            if max(left := await seconds_left(two)) <= 30:
+                break
+            await asyncio.sleep(0.01)  # noqa: TID251 — a real server is asked meanwhile
+        assert [20 < each <= 30 for each in left] == [True, True]
+
+
+async def seconds_left(engine: Engine) -> list[float]:
+    """What is left of the members' leases."""
+    return [each.left for each in (await membership(engine).seen()).members]
+
+
 async def test_what_could_not_be_given_back_can_be_taken_again_by_its_holder_alone(cluster: Clustered) -> None:
     """The database was out of reach as a rotation ended: the server is rotated again at its next start."""
     async with member(cluster, "one") as one, member(cluster, "two") as two:

@@ -13,6 +13,10 @@ EVICT = (  # a row that is locked is being renewed, or taken away: two that wait
     "DELETE FROM member WHERE epoch IN"
     " (SELECT epoch FROM member WHERE until <= clock_timestamp() AND epoch <> $1 FOR UPDATE SKIP LOCKED)"
 )
+CUT = (  # no lease lasts longer than from now on, unless the clock was set back since it was renewed
+    "UPDATE member SET until = clock_timestamp() + lease WHERE epoch IN"
+    " (SELECT epoch FROM member WHERE until > clock_timestamp() + lease AND epoch <> $1 FOR UPDATE SKIP LOCKED)"
+)
 LEAVE = "DELETE FROM member WHERE epoch = $1"
 
 # What a member holds -------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ own member, and fails without one, or without the server's lock (invariant 20). 
 renewed: nobody has acted since.
 
 Renewals have a connection of their own, so that they wait for nothing. When they end is counted from before a renewal
-was sent, by a clock that goes on while the machine sleeps.
+was sent, by a clock that goes on while the machine sleeps. After each renewal, leases that end further ahead than they
+last are cut: the database's clock was set back, and a member that is dead shall not live for that much longer.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ TOO_LATE = (
 )
 
 _JOIN = (
-    "INSERT INTO member (name, process, until, role) VALUES ($1, $2, clock_timestamp() + $3, $4) RETURNING epoch,"
+    "INSERT INTO member (name, process, until, lease, role) VALUES ($1, $2, clock_timestamp() + $3, $3, $4)"
+    " RETURNING epoch,"
     " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
 )
 
@@ -274,6 +276,7 @@ class Members:
                         self.lose()
                         return
                     self._until = sent_at + self._lease
+                    await self._renewals.look(lambda connection: connection.execute(fence.CUT, epoch))
                 except StateError:
                     self._failed_at, pause = self._now(), min(pause, LOOK_SECONDS)
         finally:

@@ -256,6 +256,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # A member of the version before leaves it as it was: then it names another file than the panel does, or the same.
     (f"ALTER TABLE proof ADD COLUMN archive {_TEXT} NOT NULL DEFAULT ''",),
+    # How long each member may act unheard of; of one of an earlier version that is not known.
+    ("ALTER TABLE member ADD COLUMN lease INTERVAL",),
 )
 
 COPIED = (

@@ -33,6 +33,7 @@ class MemberRow:
     role: str
     since: float
     until: float
+    lease: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ class Tables:
     def _join(self, name: str, process: int, lease: timedelta, role: str) -> Rows:
         self._epoch += 1
         now = self.now()
-        self.members[self._epoch] = MemberRow(self._epoch, name, process, role, now, now + lease.total_seconds())
+        self.members[self._epoch] = MemberRow(
+            self._epoch, name, process, role, now, now + lease.total_seconds(), lease.total_seconds()
+        )
         ago = None if self._promoted_at is None else now - self._promoted_at
         return [{"epoch": self._epoch, "promoted": ago}]
 
@@ -125,6 +128,12 @@ class Tables:
             return []
         self.members[epoch].until = self.now() + lease.total_seconds()
         return [{"epoch": epoch}]
+
+    def _cut(self, own: int) -> Rows:
+        for row in self.members.values():
+            if row.epoch != own:
+                row.until = min(row.until, self.now() + row.lease)
+        return []
 
     def _leave(self, epoch: int) -> Rows:
         self._remove([epoch])
@@ -316,6 +325,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     membership._OPINIONS: lambda tables: list(tables._opinions.values()),
     members._JOIN: Tables._join,
     fence.RENEW: Tables._renew,
+    fence.CUT: Tables._cut,
     fence.TAKE_AT_ONCE: Tables._take_at_once,
     fence.TAKE: Tables._take,
     fence.KEEP: Tables._keep,
