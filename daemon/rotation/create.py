@@ -66,7 +66,7 @@ async def obtain(run: Run, dated: DatedListing, rows: Sequence[Rotation]) -> Bac
     if pending is not None:
         return await _adopted(run, pending, "it is still being made")
     _refuse_needless_catch_up(run, verdicts)
-    made = _made_already(run, verdicts)
+    made = _made_already(run, verdicts, rows)
     if made is not None:
         return await _adopted(run, made, "it was made after this start")
     return await _create(run, dated)
@@ -183,14 +183,19 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
         raise Halt(Result.SKIPPED, Problem(ProblemCode.NOT_MISSED, text))
 
 
-def _made_already(run: Run, verdicts: Sequence[Verdict]) -> Backup | None:
-    """Return a backup of ours since the start that is retried; the journal may not know it, as after a full disk."""
+def _made_already(run: Run, verdicts: Sequence[Verdict], rows: Sequence[Rotation]) -> Backup | None:
+    """Return a backup of ours since the start that is retried; the journal may not know it, as after a full disk.
+
+    Or one whose name an earlier attempt asked for, though it was taken for not done: the panel may have shown a list
+    without it, and its clock may have been set since.
+    """
     start_at = run.order.start_at
     if run.order.trigger not in AGAIN or start_at is None:
         return None
     since = run.by_panel(start_at)
     mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})
-    return next((backup for backup in mine if backup.created_at and backup.created_at >= since), None)
+    names = {step.detail["backup"] for row in rows for step in row.steps if step.name == StepName.CREATE}
+    return next((one for one in mine if one.name in names or (one.created_at and one.created_at >= since)), None)
 
 
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:

@@ -241,6 +241,17 @@ async def test_a_new_backup_that_vanishes_during_the_wait_deletes_nothing(rig: R
     assert set(history) <= set(rig.names())
 
 
+async def test_a_backup_that_came_after_all_is_known_by_its_name_though_the_panel_s_clock_was_set(rig: Rig) -> None:
+    """It was taken for not done, and its date says nothing any more (seed 699756527)."""
+    start = rig.world.now()
+    rig.world.faults.order(faults.late(300), on=Call.CREATE)
+    assert problem(await rig.rotate("schedule", start))[0] == "create-unknown"
+    await rig.clock.sleep(600)
+    rig.world.settings.skew = timedelta(days=180)
+    again = await rig.rotate("retry", start)
+    assert [again.created and again.created.name] == rig.names()
+
+
 async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_it_asked_for(rig: Rig) -> None:
     """Nothing came of its create; a backup by hand serves it. What cannot be deleted brings it back (seed 786935)."""
     rig.fill(5)
