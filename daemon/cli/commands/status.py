@@ -6,14 +6,12 @@ once and as well while a panel is down.
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from daemon.cli.commands.record import how_far, opened_journal, step_of
+from daemon.cli.commands.standing import LOOKED_AT, CopiesKnown, Shown, configured, journalled
 from daemon.cli.context import begin
 from daemon.cli.settings import Settings
 from daemon.cli.ui.moments import to_the_minute
@@ -22,78 +20,26 @@ from daemon.cli.ui.tables import cell, led, show, table
 from daemon.clock import SystemClock
 from daemon.config.errors import ConfigError
 from daemon.config.load import remembered_state
-from daemon.config.values import ServerConfig, StatePlace, StoreConfig, place_name
+from daemon.config.values import StatePlace, place_name
 from daemon.core.copies_state import CopyState
-from daemon.core.proof import Proof
 from daemon.core.units import format_duration
 from daemon.documents.commands import Document, moment, recorded
 from daemon.documents.status import copies as copies_document
 from daemon.documents.status import drill as drill_document
 from daemon.documents.status import held, troubles
 from daemon.documents.status import proof as proof_document
-from daemon.errors import Exit, StateError
+from daemon.errors import Exit
 from daemon.fleet.discovery import remembered
-from daemon.state import Journal, Locks, Rotation, engine_for
-from daemon.status import stored
-from daemon.status.copies import CopiesSeen, copies_of, look
-from daemon.status.drills import DrillStatus, drill_sources, drill_statuses
-from daemon.status.history import Good, ServerHistory, ended_of, history_of
-from daemon.status.proofs import AllAsked, by_key, by_server, proof_status
-from daemon.status.server_status import Kind, ServerStatus, age_of, status_of, uncopied_text
-from daemon.status.timetable import times_of
+from daemon.state import Rotation, engine_for
+from daemon.status.copies import CopiesSeen, look
+from daemon.status.drills import drill_sources, drill_statuses
+from daemon.status.history import Good, ended_of
+from daemon.status.proofs import by_key, by_server
+from daemon.status.server_status import Kind, age_of, uncopied_text
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
-
-LOOKED_AT = 500
-"""How many rotations back servers are looked for that no configuration names."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopiesKnown:
-    """The stores, and what is known of all copies, proofs and drills; `asked` is since when proofs are asked for, and
-    `drilled` are the servers that drills try.
-    """
-
-    stores: Mapping[str, StoreConfig]
-    seen: CopiesSeen
-    proofs: Mapping[str, Sequence[Proof]]
-    asked: AllAsked
-    drilled: frozenset[str]
-    drills: Mapping[str, DrillStatus]
-
-    def status(self, server: ServerConfig, history: ServerHistory, now: datetime) -> ServerStatus:
-        """Return how a server stands, with its copies."""
-        times = times_of(server, history.fine_at, now)
-        copies = copies_of(server, self.stores, self.seen, history, times.interval) if self.stores else ()
-        proof = proof_status(server, self.proofs.get(server.name, ()), history, self.asked)
-        drill = self.drills.get(server.name, DrillStatus()) if server.name in self.drilled else None
-        return status_of(server, history, now, times=times, copies=copies, proof=proof, drill=drill)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One server. `status` is None where no configuration tells how it should stand.
-
-    `last` is its newest rotation that ended, `open` one that has not ended; `alive` says whether some process is at it,
-    or will pick it up.
-    """
-
-    server: str
-    panel: str
-    policy: str
-    zone: ZoneInfo
-    history: ServerHistory
-    status: ServerStatus | None
-    last: Rotation | None
-    open: Rotation | None
-    alive: bool
-
-    @property
-    def next_start(self) -> datetime | None:
-        """When its next rotation begins, where a configuration tells it."""
-        return self.status.times.next_start if self.status else None
 
 
 def show_status(settings: Settings, *, as_json: bool) -> int:
@@ -116,7 +62,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
         say_trouble(error.text)
         say("note: the daemon goes on with the configuration before; its journal tells of the servers")
         async with opened_journal(engine, place) as journal:
-            shown = await _journalled(journal, engine.locks, now)
+            shown = await journalled(journal, engine.locks, now)
     else:
         place = config.state
         engine = engine_for(place)
@@ -126,7 +72,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
             proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills())
             asked = by_key(await journal.proofs_asked())
             copies = CopiesKnown(config.stores, seen, proofs, asked, drill_sources(config), drills)
-            shown = await _configured(servers.values(), journal, engine.locks, now, copies)
+            shown = await configured(servers.values(), journal, engine.locks, now, copies)
     _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE
 
@@ -145,73 +91,6 @@ def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now:
         lines += [_daemon(place, process)] if place else []
         lines += [line for one in servers for line in _complaints(one)]
         show(table(columns, rows), *lines)
-
-
-async def _configured(
-    servers: Iterable[ServerConfig], journal: Journal, locks: Locks, now: datetime, copies: CopiesKnown
-) -> list[Shown]:
-    """Return how these servers stand, each by its configuration."""
-    running, watched, new = await journal.running(), dict[str, ServerHistory](), ServerHistory.begun(now)
-    with suppress(StateError):  # it says little that the rotations do not
-        watched = await stored.watched(journal)
-    return [
-        await _of_server(
-            server, journal, watched.get(server.name, new), running=running, locks=locks, now=now, copies=copies
-        )
-        for server in servers
-    ]
-
-
-async def _of_server(
-    server: ServerConfig,
-    journal: Journal,
-    begun: ServerHistory,
-    *,
-    running: Sequence[Rotation],
-    locks: Locks,
-    now: datetime,
-    copies: CopiesKnown,
-) -> Shown:
-    rows, snapshot = await stored.look(journal, server)
-    history = history_of(rows, snapshot, begun)
-    unfinished = next((row for row in running if stored.is_of(row, server)), None)
-    return Shown(
-        server=server.name,
-        panel=server.panel.name,
-        policy=server.policy.name,
-        zone=server.policy.zone,
-        history=history,
-        status=copies.status(server, history, now),
-        last=next((row for row in rows if row.ended_at is not None), None),
-        open=unfinished,
-        alive=unfinished is not None and await locks.is_held(unfinished.server_uuid),
-    )
-
-
-async def _journalled(journal: Journal, locks: Locks, now: datetime) -> list[Shown]:
-    """Every server that was rotated lately, by its name."""
-    by_name: dict[str, list[Rotation]] = {}
-    for row in await journal.recent(limit=LOOKED_AT):
-        by_name.setdefault(row.server, []).append(row)
-    return [await _of_rows(rows, journal, locks, now) for _, rows in sorted(by_name.items())]
-
-
-async def _of_rows(rows: Sequence[Rotation], journal: Journal, locks: Locks, now: datetime) -> Shown:
-    """Return what the journal has of a server: its rotations, newest first, and its backups as last judged."""
-    newest = rows[0]
-    snapshot = await stored.last_snapshot(journal, newest.panel, newest.server_uuid)
-    unfinished = next((row for row in rows if row.ended_at is None), None)
-    return Shown(
-        server=newest.server,
-        panel=newest.panel,
-        policy=newest.policy,
-        zone=ZoneInfo("UTC"),
-        history=history_of(rows, snapshot, ServerHistory.begun(now)),
-        status=None,
-        last=next((row for row in rows if row.ended_at is not None), None),
-        open=unfinished,
-        alive=unfinished is not None and await locks.is_held(unfinished.server_uuid),
-    )
 
 
 def _document(shown: Shown) -> Document:
