@@ -23,13 +23,16 @@ class DrillStatus:
     failed: DrillRecord | None = None
 
     def words(self, now: datetime) -> str:
-        """Return how long ago the last good drill began, and how long the restore took; empty where there is none."""
+        """Return how long ago the last good drill began, and how long the restore took; empty where there is none.
+
+        Only a drill that started the spare server proves more than its reading did (invariant 17).
+        """
         good = self.good
         if good is None:
             return ""
         ago = format_duration(max(now - good.began_at, timedelta(0)))
         took = "" if good.seconds is None else f", {format_duration(timedelta(seconds=round(good.seconds)))}"
-        return f"proven by a drill {ago} ago{took}"
+        return f"{'proven' if good.starts else 'unpacked'} by a drill {ago} ago{took}"
 
 
 @dataclass(slots=True)

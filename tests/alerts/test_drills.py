@@ -60,7 +60,7 @@ async def test_a_drill_that_failed_is_told_once_and_the_next_that_goes_well_too(
         drill(stage)
         await stage.clock.sleep(HOUR)
         assert stage.said[1:] == ["survival: the drill went well again"]
-        assert stage.messages[1]["text"].startswith("proven by a drill ")
+        assert stage.messages[1]["text"].startswith("unpacked by a drill ")
 
 
 async def test_a_state_that_cannot_be_read_is_no_drill_that_goes_well(

@@ -256,18 +256,19 @@ def proving(made: Gallery) -> Gallery:
 
 
 def drilling(made: Gallery) -> Gallery:
-    """Let a drill try three servers: survival's went well, lobby's failed after one that did, creative had none."""
+    """Let a drill try three servers: survival's went well, lobby's failed after one that started nothing, creative had
+    none."""
     drill = DrillConfig("weekly", "modded", ("survival", "lobby", "creative"), start=True, watch=timedelta(minutes=5))
     made.tracker.drills.follow(replace(made.config, drills={"weekly": drill}))
     journal = sqlite(made.context.journal)
-    for server, days, seconds, text in (
-        ("lobby", 10, 40.0, ""),
-        ("survival", 3, 250.4, ""),
-        ("lobby", 2, None, "modded is offline 20 s after it ran"),
+    for server, days, seconds, text, starts in (
+        ("lobby", 10, 40.0, "", False),
+        ("survival", 3, 250.4, "", True),
+        ("lobby", 2, None, "modded is offline 20 s after it ran", True),
     ):
         result = DrillResult.FAILED if text else DrillResult.DONE
         began, ended = NOW - days * DAY, NOW - days * DAY + timedelta(hours=1)
-        record = DrillRecord("weekly", "modded", "m-1", server, f"{server}-1", "b-1", "night-1", began, starts=True)
+        record = DrillRecord("weekly", "modded", "m-1", server, f"{server}-1", "b-1", "night-1", began, starts=starts)
         number = journal.begin_drill(record)
         journal.end_drill(number, at=ended, result=result, seconds=seconds, text=text)
         made.context.on_drill(replace(record, ended_at=ended, result=result, seconds=seconds, text=text))

@@ -12,11 +12,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_pages_say_when_a_drill_went_well_and_how_long_it_took(gallery: Gallery) -> None:
-    """On the fleet's page beside the proofs, on the server's among the facts."""
+    """On the fleet's page beside the proofs, on the server's among the facts; one that started nothing proved none."""
     assert "drill" not in await got(gallery, "/")
     drilling(gallery)
     assert "proven by a drill 3 d ago, 4 min 10 s" in seen_text(await got(gallery, "/"))
     assert "proven by a drill 3 d ago, 4 min 10 s" in seen_text(await got(gallery, "/servers/survival"))
+    assert "unpacked by a drill 10 d ago, 40 s" in seen_text(await got(gallery, "/"))
     assert "none has gone well yet" in seen_text(await got(gallery, "/servers/creative"))
     assert "drill" not in seen_text(await got(gallery, "/servers/modded"))
 
@@ -27,7 +28,7 @@ async def test_a_drill_that_failed_is_trouble_of_the_server_that_it_tried(galler
     assert "The drill of night-1 on modded, begun at " in text
     assert "failed: modded is offline 20 s after it ran." in text
     assert "`ptero-backupd drill weekly` tries again" in text or "ptero-backupd drill weekly" in text
-    assert "proven by a drill 10 d ago, 40 s" in text
+    assert "unpacked by a drill 10 d ago, 40 s" in text
 
 
 async def test_the_document_has_both(gallery: Gallery) -> None:
