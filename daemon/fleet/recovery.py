@@ -51,9 +51,16 @@ def _last_attempt(rows: Sequence[Rotation], starts: Starts, now: datetime) -> da
     """Return when the newest rotation that tried anything began.
 
     A skipped rotation tried nothing: the server was busy or could not be backed up. One that began after the next start
-    was dated by a clock that has been set back since, and says nothing of the starts by the present clock.
+    was dated by a clock that has been set back since, and says nothing of the starts by the present clock; nor does one
+    that began later than now for an earlier start than the latest.
     """
-    return next((row.began_at for row in rows if row.result != "skipped" and row.began_at < starts.after(now)), None)
+    latest, following = starts.latest(now), starts.after(now)
+
+    def tells(row: Rotation) -> bool:
+        earlier = row.start_at is not None and row.start_at < latest
+        return row.result != "skipped" and row.began_at < following and not (earlier and row.began_at > now)
+
+    return next((row.began_at for row in rows if tells(row)), None)
 
 
 def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:

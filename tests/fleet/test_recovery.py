@@ -24,13 +24,20 @@ class Late(Starts):
         return timedelta(minutes=30)
 
 
-def begun(start_at: datetime = START, *, result: str | None = None, retry_at: datetime | None = None) -> list[Rotation]:
+def begun(
+    start_at: datetime = START,
+    *,
+    began_at: datetime | None = None,
+    result: str | None = None,
+    retry_at: datetime | None = None,
+) -> list[Rotation]:
     """The journal's rows where one rotation has begun, and has not ended unless it has a result."""
     with SqliteJournal.memory() as journal:
         about = {"server_uuid": "1a7ce997", "server": "survival", "panel": "main", "policy": "standard"}
-        number = journal.begin(**about, trigger="schedule", start_at=start_at, at=start_at)
+        began_at = began_at or start_at
+        number = journal.begin(**about, trigger="schedule", start_at=start_at, at=began_at)
         if result is not None:
-            journal.end(number, at=start_at, result=result, retry_at=retry_at, summary={})
+            journal.end(number, at=began_at, result=result, retry_at=retry_at, summary={})
         return journal.recent()
 
 
@@ -56,6 +63,17 @@ def test_a_missed_start_whose_splay_lasts_to_the_next_one_is_served_by_that(minu
 def test_what_began_by_a_clock_that_was_set_back_since_hides_no_missed_start(days: int, found: Recovery | None) -> None:
     """The machine's clock ran ahead for a while, and is right again."""
     rows = begun(START + timedelta(days=days), result="done")
+    assert recover(rows, STARTS, NOW, left_alone=lambda _: True) == found
+
+
+@pytest.mark.parametrize(
+    ("days", "found"), [(1, Recovery("catch-up", START, NOW)), (0, None)], ids=["of the start before", "of this start"]
+)
+def test_what_began_later_than_now_hides_a_missed_start_only_if_it_was_for_that(
+    days: int, found: Recovery | None
+) -> None:
+    """By a clock that was set back since it began after the next start, which it was not for (seed 814866)."""
+    rows = begun(START - timedelta(days=days), began_at=NOW + timedelta(hours=2), result="failed")
     assert recover(rows, STARTS, NOW, left_alone=lambda _: True) == found
 
 
