@@ -142,14 +142,16 @@ class Alerts:
 
     async def _look_at_copies(self, server: ServerConfig) -> None:
         """Alert if a store has lacked a copy of the server for too long."""
-        copies = await self._tracker.copies_of(server.name) if server.policy.copies else ()
+        if not server.policy.copies or not self._is_current(server):
+            return
+        copies = await self._tracker.copies_of(server.name)
         if copies and self._is_current(server):
             known, history = self._record.states[server.name], self._tracker.at_hand(server.name)
             await self._found(server, *about_copies(known, server, copies, history, self._clock.now()))
 
     async def _look_at_proofs(self, server: ServerConfig) -> None:
-        """Alert if a proof has failed, and when deletion goes on."""
-        proof = await self._tracker.proof_of(server.name) if server.policy.prove else None
+        """Alert if a proof has failed, whoever read the backup, and when deletion goes on."""
+        proof = await self._tracker.proof_of(server.name) if self._is_current(server) else None
         if proof is not None and self._is_current(server):
             known, good_at = self._record.states[server.name], self._tracker.at_hand(server.name).good_at
             await self._found(server, *about_proofs(known, server, proof, good_at, self._clock.now()))

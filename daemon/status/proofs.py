@@ -1,7 +1,7 @@
 """How the backups of each server are proven: read from the journal when asked, at most every few seconds.
 
-So it also knows what `prove` in another process found. Where nothing is to be proven it reads and keeps nothing of
-that.
+So it also knows what `prove` in another process found, and what a drill or a restore found on a server whose policy
+asks for no proof: a failed one freezes that as well.
 
 Since when proofs are asked for of a server stands in the journal, so that no restart begins the wait of one that was
 never read anew, and `status` counts from the same moment.
@@ -17,7 +17,7 @@ from daemon.config.values import Config, ServerConfig
 from daemon.core.clocks import was_set
 from daemon.core.model import State
 from daemon.core.proof import PANEL, Level, Proof, Proofs
-from daemon.core.proof_due import provable, unread
+from daemon.core.proof_due import ProofRules, provable, unread
 from daemon.core.proof_late import late_at
 from daemon.core.units import format_duration
 from daemon.errors import StateError
@@ -29,13 +29,13 @@ from daemon.status.lately import Lately
 
 @dataclass(frozen=True, slots=True)
 class ProofStatus:
-    """How a server's backups are proven, at the `level` that its policy asks for.
+    """How a server's backups are proven, at the `level` that its policy asks for, or at the usual one.
 
-    `proven` is the reading of the newest backup that is proven. `read_at` is when something was last read and found
-    right, by how deep it was. `frozen` is the failed proof that nothing is deleted for. `unproven` is how many of the
-    good backups are not proven, as they were last seen. `read` is the reading of the newest backup that was read,
-    however it ended. `late_at` is from when on there is none of a newer one for too long; None while nothing waits.
-    `known` is all that was read of the server.
+    `wanted` says whether the policy asks for any proof. `proven` is the reading of the newest backup that is proven.
+    `read_at` is when something was last read and found right, by how deep it was. `frozen` is the failed proof that
+    nothing is deleted for. `unproven` is how many of the good backups are not proven, as they were last seen. `read` is
+    the reading of the newest backup that was read, however it ended. `late_at` is from when on there is none of a newer
+    one for too long; None while nothing waits. `known` is all that was read of the server.
     """
 
     level: Level
@@ -46,6 +46,12 @@ class ProofStatus:
     read: Proof | None = None
     late_at: datetime | None = None
     known: Collection[Proof] = field(default=(), compare=False, repr=False)
+    wanted: bool = True
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything to show: proofs are asked for, or one that failed freezes the server."""
+        return self.wanted or self.frozen is not None
 
     def words_of(self, backup: str, now: datetime) -> str:
         """Return how a backup, by its uuid, is known to be right at the panel, and since when; "" if it is not.
@@ -90,15 +96,16 @@ AllAsked = Mapping[tuple[str, str], ProofAsked]
 
 def proof_status(
     server: ServerConfig, known: Collection[Proof], history: ServerHistory, asked: AllAsked
-) -> ProofStatus | None:
-    """Return how a server stands by all that is known of it; None if nothing is to be proven.
+) -> ProofStatus:
+    """Return how a server stands by all that is known of it.
 
-    A server that was never read is not late while nothing in `asked` says since when a proof so deep is asked for.
-    Readings in a store that it is not copied to any more say nothing.
+    A server that was never read is not late while nothing in `asked` says since when a proof so deep is asked for, and
+    none is of which no proof is asked for. Readings in a store that it is not copied to any more say nothing.
     """
-    rules, places = server.policy.prove, {PANEL, *server.policy.copies}
-    if rules is None:
-        return None
+    wanted, places = server.policy.prove is not None, {PANEL, *server.policy.copies}
+    rules = server.policy.prove or ProofRules()
+    if not wanted and not known:
+        return ProofStatus(rules.level, wanted=False)
     proofs = Proofs(one for one in known if one.store in places)
     read = [one for one in proofs if one.store == PANEL]
     proven = [one for one in read if proofs.proven(one.backup, rules.level)]
@@ -109,8 +116,8 @@ def proof_status(
     verdicts = history.snapshot.verdicts if history.snapshot else ()
     good = [one.backup.uuid for one in verdicts if one.state is State.GOOD]
     last_read = proofs.newest_read(rules.level)
-    waiting = unread(provable(verdicts, server.policy.scope), last_read)
-    if (newest := history.good) is not None and (last_read is None or _is_newer(newest, last_read)):
+    waiting = unread(provable(verdicts, server.policy.scope), last_read) if wanted else []
+    if wanted and (newest := history.good) is not None and (last_read is None or _is_newer(newest, last_read)):
         waiting.append(newest.at)  # another process may have made it since those were seen
     begun = asked.get(_key(server))
     since = begun.since if begun and begun.level is rules.level and was_set(begun.since) else None
@@ -129,6 +136,7 @@ def proof_status(
             starts=server.starts,
         ),
         known,
+        wanted,
     )
 
 
@@ -142,7 +150,6 @@ class ProofsTracker:
     def __init__(self, context: RotationContext) -> None:
         self._context = context
         self.counts = ProofCounts()
-        self.wanted = False
         self._asked: AllAsked = {}
         self._servers: Mapping[str, ServerConfig] = {}
         self._agrees: Journal | None = None
@@ -157,10 +164,7 @@ class ProofsTracker:
         asked = {_key(one): ProofAsked(*_key(one), rules.level, now) for one in servers if (rules := one.policy.prove)}
         self._asked = _earliest(asked, self._asked, now)
         self._agrees = None
-        self.wanted = bool(asked)
         self._seen.changed()
-        if not self.wanted:
-            self.forget()
 
     def forget(self) -> None:
         """Know nothing of any proof until the journal is read again."""
@@ -213,9 +217,7 @@ class ProofsTracker:
         counts.seconds[name] = counts.seconds.get(name, 0.0) + seconds
 
     async def of(self, server: ServerConfig, history: ServerHistory) -> ProofStatus | None:
-        """Return how a server is proven; None if it is not to be, or while that is not known."""
-        if not self.wanted or server.policy.prove is None:
-            return None
+        """Return how a server is proven; None while that is not known."""
         seen = await self._seen.value()
         if seen is None:
             return None

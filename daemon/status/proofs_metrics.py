@@ -1,4 +1,6 @@
-"""The metrics of proofs, for each server that is to be proven. There are none without one."""
+"""The metrics of proofs, for each server that is to be proven, that a failed one freezes, or that was read since the
+daemon began. There are none without one.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,9 +16,18 @@ _SERVER = ("server",)
 def proofs_metrics(statuses: Sequence[ServerStatus], counts: ProofCounts) -> Iterator[Metric]:
     """Yield all of them."""
     known = [(one.name, one.proof) for one in statuses if one.proof is not None]
+    wanted = [(name, proof) for name, proof in known if proof.wanted]
+    if wanted:
+        yield from _standing(wanted)
     if known:
-        yield from _standing(known)
-        yield from _counted([name for name, _ in known], counts)
+        yield gauge(
+            "deletion_frozen",
+            "Whether nothing of the server is deleted, since a proof failed.",
+            _SERVER,
+            (((name,), proof.frozen is not None) for name, proof in known),
+        )
+    if read := [one.name for one in statuses if one.name in counts.proofs or (one.proof and one.proof.wanted)]:
+        yield from _counted(read, counts)
 
 
 def _standing(known: Sequence[tuple[str, ProofStatus]]) -> Iterator[Metric]:
@@ -42,12 +53,6 @@ def _standing(known: Sequence[tuple[str, ProofStatus]]) -> Iterator[Metric]:
         "How many good backups of the server are not proven, as last seen.",
         _SERVER,
         (((name,), proof.unproven) for name, proof in known),
-    )
-    yield gauge(
-        "deletion_frozen",
-        "Whether nothing of the server is deleted, since a proof failed.",
-        _SERVER,
-        (((name,), proof.frozen is not None) for name, proof in known),
     )
 
 

@@ -151,13 +151,14 @@ def status_of(
     """Return how a server stands at that moment.
 
     `work` is the rotation under way, if there is one. `times` spares a caller that knows them the look at the schedule.
-    `copies` tell how the server stands in each of its stores, `proof` how its backups are proven, `drill`
-    how they fare on a spare server.
+    `copies` tell how the server stands in each of its stores, `proof` how its backups are proven, which is shown only
+    where that tells anything, `drill` how they fare on a spare server.
     """
     times = times or times_of(server, history.fine_at, now)
     progress = None if work is None else progress_of(work, history)
     troubles = _troubles(server, history, times, now, copies=copies, proof=proof, drill=drill)
-    return ServerStatus(server, history, times, now, troubles, progress, copies, proof, drill)
+    shown = proof if proof is not None and proof.tells else None
+    return ServerStatus(server, history, times, now, troubles, progress, copies, shown, drill)
 
 
 def by_trouble(statuses: Iterable[ServerStatus]) -> list[ServerStatus]:

@@ -35,18 +35,21 @@ class FleetPage:
     async def render(self, *, refresh: bool = False) -> str:
         """Return the page as it is now."""
         statuses = by_trouble(await self._fleet_status.servers())
+        proofs = bool(self._fleet_status.tracker.drills.sources) or any(
+            one.proof or one.server.policy.prove for one in statuses
+        )
         rows = []
         for number, status in enumerate(statuses):
             if number % SLICE == 0:
                 await self._fleet_status.tracker.clock.sleep(0)
-            rows.append(await self._row(status))
+            rows.append(await self._row(status, proofs=proofs))
         self._rested = {status.name: self._rested[status.name] for status in statuses}
         return page(
             headline(statuses),
             self._header(statuses),
             tag(
                 "main",
-                _table(rows, stores=self._stores, proofs=self._proofs),
+                _table(rows, stores=self._stores, proofs=proofs),
                 legend(),
                 _marks_legend() if self._stores else None,
             ),
@@ -58,12 +61,6 @@ class FleetPage:
     def _stores(self) -> bool:
         """Whether there is anything to show of copies."""
         return bool(self._fleet_status.config.stores)
-
-    @property
-    def _proofs(self) -> bool:
-        """Whether there is anything to show of proofs and drills."""
-        tracker = self._fleet_status.tracker
-        return tracker.proofs.wanted or bool(tracker.drills.sources)
 
     def _header(self, statuses: list[ServerStatus]) -> Html:
         notes = [*self._fleet_status.ailments(), *self._fleet_status.notes()]
@@ -90,17 +87,17 @@ class FleetPage:
             facts.append(tag("span", f"nodes held: {held}"))
         return facts
 
-    async def _row(self, status: ServerStatus) -> Html:
-        """One server: its row, and one beneath it where something is wrong."""
+    async def _row(self, status: ServerStatus, *, proofs: bool) -> Html:
+        """One server: its row, and one beneath it where something is wrong; `proofs` says if any row tells of some."""
         name, backups = await self._at_rest(status)
         copies = _copies(status) if self._stores else None
-        proven = _proven(status) if self._proofs else None
+        proven = _proven(status) if proofs else None
         row = tag(
             "tr", name, tag("td", chip(status), class_="is"), _good(status), proven, copies, _now(status), backups
         )
         if not status.troubles:
             return tag("tbody", row)
-        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=7 + self._stores + self._proofs)
+        why = tag("td", [trouble_line(one) for one in status.troubles], colspan=7 + self._stores + proofs)
         return tag("tbody", row, tag("tr", why, class_="why"))
 
     async def _at_rest(self, status: ServerStatus) -> tuple[Html, Html]:

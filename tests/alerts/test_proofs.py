@@ -64,6 +64,29 @@ async def test_a_backup_that_is_not_sound_is_told_once_and_the_end_of_the_freeze
         assert stage.said[1:] == ["survival: deletion goes on"]
 
 
+async def test_a_freeze_is_told_of_a_server_of_which_no_proof_is_asked_for(stage: Stage) -> None:
+    """A drill or a restore read the backup, or `prove` was taken out of the policy; and so is its end."""
+    servers = {name: replace(one, policy=replace(one.policy, prove=None)) for name, one in stage.config.servers.items()}
+    stage.config = replace(stage.config, servers=servers)
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        read(stage, "one", "world/region/r.0.0.mca: torn")
+        await stage.clock.sleep(HOUR)
+        assert stage.said == ["survival: a backup is not sound"]
+        status = await stage.tracker.status("survival")
+        assert status
+        assert (status.word, status.proof is not None) == ("unproven", True)
+    async with stage.running():
+        await stage.clock.sleep(HOUR)
+        assert len(stage.said) == 1
+        stage.journal.accept_proof(UUID, "one", stage.clock.now())
+        await stage.clock.sleep(HOUR)
+        assert stage.said[1:] == ["survival: deletion goes on"]
+        status = await stage.tracker.status("survival")
+        assert status
+        assert (status.troubles, status.proof) == ((), None)
+
+
 async def test_a_proof_that_is_late_is_told_once_and_its_end_too(stage: Stage) -> None:
     """Though a new backup is made each day; and not again after a restart."""
     async with stage.running():

@@ -35,8 +35,22 @@ def history(days: float) -> ServerHistory:
 
 
 def test_nothing_is_told_of_what_is_not_to_be_proven(tmp_path: Path) -> None:
-    """Whatever was read by hand."""
-    assert proof_status(server(tmp_path), [read(1)], history(1), {}) is None
+    """Whatever was read by hand, and was found right; nothing is late, however long ago that was."""
+    proof = proof_status(server(tmp_path), [read(9)], history(1), {})
+    assert not proof.late(NOON + timedelta(days=99))
+    status = status_of(server(tmp_path), history(1), NOON, proof=proof)
+    assert (status.proof, [one for one in status.troubles if one.kind is Kind.UNPROVEN]) == (None, [])
+
+
+def test_a_freeze_is_told_though_no_proof_was_asked_for(tmp_path: Path) -> None:
+    """A drill, or the reading before a restore, may begin one: rotations refuse to delete all the same."""
+    status = status_of(
+        server(tmp_path), history(1), NOON, proof=proof_status(server(tmp_path), [read(1, "torn")], history(1), {})
+    )
+    (trouble,) = [one for one in status.troubles if one.kind is Kind.UNPROVEN]
+    assert trouble.text.startswith("auto-1 is not sound: torn.")
+    assert status.proof
+    assert status.proof.words(NOON) == "not sound"
 
 
 def test_the_newest_proven_one_and_the_last_reading_of_each_level_are_told(tmp_path: Path) -> None:
@@ -44,7 +58,6 @@ def test_the_newest_proven_one_and_the_last_reading_of_each_level_are_told(tmp_p
     config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
     walked, copy = read(2, asked=Level.WALKED), read(1, store="nas")
     proof = proof_status(config, [read(5), read(4), walked, copy], history(1), {})
-    assert proof
     assert (proof.proven, proof.frozen) == (read(4), None)
     assert proof.read_at == {Level.SANE: read(4).at, Level.WALKED: walked.at}
 
@@ -54,12 +67,10 @@ def test_a_newest_one_that_is_not_proven_in_time_is_trouble(tmp_path: Path, days
     """Counted from the first one after the last that was read, however new the newest is; until that is read."""
     config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
     proof = proof_status(config, [read(days)], history(0.6), {})
-    assert proof
     troubles = [one for one in status_of(config, history(0.6), NOON, proof=proof).troubles if one.kind is Kind.UNPROVEN]
     assert [one.text.split(" (")[0] for one in troubles] == [f"No backup newer than auto-{days}"] * late
     assert "prove --plan" in "".join(one.hint for one in troubles) or not late
     known = proof_status(config, [read(days), read(0.6)], history(0.6), {})
-    assert known
     assert (known.late_at, known.late(NOON)) == (None, False)
 
 
@@ -71,7 +82,6 @@ def test_those_that_were_last_seen_and_wait_count_too(tmp_path: Path) -> None:
     good = tuple(Verdict(one, State.GOOD, True, Action.KEEP, ()) for one in backups)
     seen = replace(history(0.9), snapshot=Snapshot.of(NOON, "u", "n1", 9, good))
     proof = proof_status(config, [read(1.5)], seen, {})
-    assert proof
     assert (proof.unproven, proof.late_at) == (3, NOON + 0.8 * DAY)
 
 
@@ -84,7 +94,6 @@ def test_a_server_that_was_never_read_waits_since_a_proof_so_deep_is_asked_for_o
 
     def late_at(*known: ProofAsked) -> datetime | None:
         proof = proof_status(config, [], history(1), by_key(known))
-        assert proof
         return proof.late_at
 
     assert late_at(asked) == NOON + DAY
@@ -100,7 +109,6 @@ def test_each_backup_is_told_with_what_is_known_of_it(tmp_path: Path) -> None:
 
     def words(*known: Proof) -> str:
         proof = proof_status(config, known, history(1), {})
-        assert proof
         return proof.words_of(known[0].backup, NOON) if known else proof.words_of("b1", NOON)
 
     assert words() == words(*torn) == words(read(1, store="nas")) == ""
@@ -117,7 +125,6 @@ def test_what_was_read_in_a_store_counts_while_the_server_is_copied_there(tmp_pa
     for copies, frozen in ((("nas",), bad), (("offsite",), None)):
         config = replace(server(tmp_path), policy=replace(policy, copies=copies))
         proof = proof_status(config, [read(2), bad], history(1), {})
-        assert proof
         assert proof.frozen == frozen
 
 
@@ -126,7 +133,6 @@ def test_a_freeze_is_told_with_what_is_wrong_where_and_how_to_go_on(tmp_path: Pa
     config = replace(server(tmp_path), policy=replace(server(tmp_path).policy, prove=RULES))
     torn = read(1, "world/region/r.0.0.mca: torn")
     proof = proof_status(config, [read(3), torn], history(1), {})
-    assert proof
     (trouble,) = [one for one in status_of(config, history(1), NOON, proof=proof).troubles if one.kind is Kind.UNPROVEN]
     assert trouble.text.startswith("auto-1 is not sound: world/region/r.0.0.mca: torn.")
     assert f"prove accept {config.name} b1" in trouble.hint

@@ -23,6 +23,19 @@ async def test_the_column_says_what_is_proven_how_deep_and_when(gallery: Gallery
     assert "chunk 0,0 is torn. Nothing is deleted until a newer backup is proven." in seen_text(page)
 
 
+async def test_a_bad_backup_is_shown_of_a_server_of_which_no_proof_is_asked_for(gallery: Gallery) -> None:
+    """A drill read it, or a restore: deletion freezes there as well. The metrics tell of that alone."""
+    text = seen_text(await got(proving(gallery, None), "/"))
+    assert "chunk 0,0 is torn. Nothing is deleted until a newer backup is proven." in text
+    assert "not sound: world/region/r.0.0.mca" in seen_text(await got(gallery, "/servers/lobby"))
+    scraped = await got(gallery, "/metrics")
+    frozen = [line for line in scraped.splitlines() if line.startswith("ptero_backupd_deletion_frozen{")]
+    assert frozen == ['ptero_backupd_deletion_frozen{server="lobby"} 1.0']
+    assert 'ptero_backupd_proof_failures_total{server="lobby"} 1.0' in scraped
+    assert 'ptero_backupd_proofs_total{server="survival"} 1.0' in scraped
+    assert "unproven_backups" not in scraped
+
+
 async def test_a_servers_page_says_of_each_backup_how_it_is_proven(gallery: Gallery) -> None:
     """Where proofs are asked for, and something was read."""
     assert "proven sane" not in seen_text(await got(gallery, "/servers/survival"))
