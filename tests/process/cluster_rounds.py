@@ -19,6 +19,7 @@ while it holds that server there, or if it was announced while it did (invariant
 import argparse
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -48,6 +49,8 @@ NEW = 4
 """So many servers come in each round."""
 
 PATIENCE = 150.0
+UNREACHED = 2
+"""psql's exit code if it has no connection."""
 
 
 class Rounds:
@@ -247,12 +250,19 @@ class Rounds:
         return {str(event["server"]) for event in ended}
 
     def _settling(self) -> set[str]:
-        """The servers of which nobody knows whether the backup that was asked for will come: for two minutes."""
-        rows = self.database.sql(
-            "SELECT server, (SELECT name || ' ' || at FROM step WHERE rotation = rotation.id AND"
-            " name IN ('create', 'created', 'create_refused') ORDER BY id DESC LIMIT 1) FROM rotation"
-            " WHERE id IN (SELECT max(id) FROM rotation GROUP BY server)"
-        )
+        """The servers of which nobody knows whether the backup that was asked for will come: for two minutes. None are
+        known while the database is out of reach.
+        """
+        try:
+            rows = self.database.sql(
+                "SELECT server, (SELECT name || ' ' || at FROM step WHERE rotation = rotation.id AND"
+                " name IN ('create', 'created', 'create_refused') ORDER BY id DESC LIMIT 1) FROM rotation"
+                " WHERE id IN (SELECT max(id) FROM rotation GROUP BY server)"
+            )
+        except subprocess.CalledProcessError as error:
+            if error.returncode != UNREACHED:
+                raise
+            return set()
         asked = (row.partition("|")[::2] for row in rows.splitlines())
         return {
             server
