@@ -11,7 +11,7 @@ from subprocess import PIPE
 import pytest
 
 from daemon._imports import standing_in, without, without_plugins
-from tests.process.support import serving
+from tests.process.support import Panel, serving
 
 LARGE = {
     *("anyio", "apprise", "apscheduler", "click", "cronsim", "httpx", "prometheus_client", "pydantic"),
@@ -113,15 +113,31 @@ def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_browser_needs(tmp_pa
 def test_a_daemon_at_rest_has_loaded_only_what_rotations_need(tmp_path: Path) -> None:
     """Looked at once it has made and deleted backups, since a step may load what the start does not."""
     with serving(tmp_path) as panel:
-        words = program("--config", str(panel.configure(panel.add_server())), "run")
-        with subprocess.Popen(words, env=panel.environment, stdout=PIPE, stderr=PIPE, text=True) as process:  # noqa: S603
-            assert process.stdout is not None
-            assert process.stderr is not None
-            assert any('"rotation_ended"' in line for line in process.stderr)
-            process.terminate()
-            modules = set(process.stdout.read().splitlines()[-1].split())
+        modules = loaded_at_rest(panel, panel.configure(panel.add_server()), '"rotation_ended"')
     assert "httpcore" in modules
     assert NEVER_AT_REST & modules == set()
+
+
+def test_a_daemon_that_copies_leaves_manifests_to_the_process_that_touches_the_stores(tmp_path: Path) -> None:
+    """Looked at once a copy was made. It reads one only where something is to be proven."""
+    (tmp_path / "nas").mkdir()
+    more = f'[stores.nas]\nurl = "file://{tmp_path / "nas"}"\n'
+    with serving(tmp_path) as panel:
+        file = panel.configure(panel.add_server(), more=more, copies='["nas"]')
+        modules = loaded_at_rest(panel, file, '"copy_made"')
+    assert "daemon.copying.copying" in modules
+    assert {"daemon.copies.manifest", "daemon.copies.shelf"} & modules == set()
+
+
+def loaded_at_rest(panel: Panel, file: Path, done: str) -> set[str]:
+    """What a daemon has loaded that is stopped once it logged that."""
+    words = program("--config", str(file), "run")
+    with subprocess.Popen(words, env=panel.environment, stdout=PIPE, stderr=PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert any(done in line for line in process.stderr)
+        process.terminate()
+        return set(process.stdout.read().splitlines()[-1].split())
 
 
 def test_the_process_that_copies_begins_without_what_only_some_stores_need() -> None:
