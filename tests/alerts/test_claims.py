@@ -88,6 +88,9 @@ async def test_a_claim_ends_by_the_databases_clock(tables: Tables) -> None:
         tables.sql(ENDED)
         assert await two.claim_alerts([message]) == [message]
         assert await one.claim_alerts([message]) == []
+        tables.sql("UPDATE alert SET claimed_until = claimed_until + interval '1 hour'")
+        assert await one.claim_alerts([message]) == [], "it was set back, and that one may be at work"
+        assert tables.sql("SELECT claimed_until <= clock_timestamp() + interval '2 minutes' FROM alert") == "t"
         await one.alerts_sent(KEYS[:1], claimed=True)
         assert await two.alerts() == [message]
 

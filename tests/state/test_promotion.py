@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from daemon.clock import since_boot
 from daemon.config.values import ClusterConfig
 from daemon.errors import JournalBusyError, StateError
 from daemon.state.postgres.database import Database
+from daemon.state.postgres.engine import PostgresEngine
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.promotion import EPOCHS, WRITE_SECONDS
 from tests.postgres import NOBODY, PASSWORD, Postgres
@@ -102,6 +104,20 @@ async def test_a_member_that_comes_long_after_waits_no_more(cluster: ClusterConf
     async with member(cluster) as one:
         await one.leadership.join()
         assert one.leadership.hindrance(creates=False) == ""
+
+
+async def test_a_clock_that_is_set_back_after_it_makes_nobody_wait_for_longer(
+    cluster: ClusterConfig, postgres_server: Postgres
+) -> None:
+    """Whoever comes then waits like one who came at once."""
+    await looked(cluster)
+    await looked(cluster)
+    postgres_server.sql(cluster, "UPDATE home SET promoted_at = clock_timestamp() + interval '1 hour'")
+    async with member(cluster) as one:
+        await one.leadership.join()
+        assert one.leadership.hindrance(creates=False) != ""
+        assert isinstance(one, PostgresEngine)
+        assert one._members._quiet_until <= since_boot() + cluster.lease.total_seconds() + WRITE_SECONDS
 
 
 async def test_a_real_change_of_the_timeline_is_seen(cluster: ClusterConfig, postgres_server: Postgres) -> None:

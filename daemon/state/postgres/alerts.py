@@ -28,6 +28,9 @@ _CLAIM = (  # a row that is locked is being claimed
     " (receiver, server, event) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))"
     f" AND {_NOT_OTHERS} FOR UPDATE SKIP LOCKED) RETURNING receiver, server, event, message"
 )
+_CUT = (  # the clock was set back since
+    "UPDATE alert SET claimed_until = clock_timestamp() + $1 WHERE claimed_until > clock_timestamp() + $1"
+)
 _TELL = "INSERT INTO alert (receiver, server, event, message, at) VALUES ($1, $2, $3, $4, $5)"
 
 CLAIM = timedelta(minutes=2)
@@ -83,6 +86,7 @@ class Alerts(Store):
         sent_at = since_boot()
 
         async def claim(connection: Connection) -> list[Any]:
+            await connection.execute(_CUT, CLAIM)
             rows: list[Any] = await connection.fetch(_CLAIM, *columns, self._members.token, CLAIM)
             return rows
 

@@ -211,7 +211,8 @@ class Members:
         self._epoch = int(joined["epoch"])
         self._until, self._failed_at = sent_at + self._lease, float("-inf")
         if joined["promoted"] is not None:
-            self._quiet_until = sent_at + self._lease + WRITE_SECONDS - joined["promoted"]
+            ago = max(0.0, joined["promoted"])  # less than nothing if the clock was set back since
+            self._quiet_until = sent_at + self._lease + WRITE_SECONDS - ago
         self._renewing = asyncio.create_task(self._renew_on(self._epoch), name="renewing the lease")
         return self._epoch
 
