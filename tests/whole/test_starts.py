@@ -16,7 +16,7 @@ from daemon.sandbox.faults import error_after, node_error, refused, web_page, wi
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Work
 from daemon.sandbox.scenes import own_name
-from daemon.state import engine_for
+from daemon.state import Trigger, engine_for
 from daemon.state.local.journal import SqliteJournal
 from tests.whole.fleet import Daemons, at, made, on_virtual_time, rows, until
 
@@ -42,8 +42,9 @@ async def test_starts_go_on_after_a_clock_that_was_wrong_is_set_back(daemons: Da
         assert {"02 04", "03 04"} <= {moment[:5] for moment in made(daemons)}
 
 
+@pytest.mark.parametrize("trigger", ["schedule", "retry"])
 async def test_a_start_makes_its_own_backup_though_one_was_left_by_a_clock_that_was_set_back_since(
-    daemons: Daemons,
+    daemons: Daemons, trigger: Trigger
 ) -> None:
     """Seed 226655322: the old one, which was good by then, was taken for what this start had asked for."""
     survival = next(iter(daemons.world.servers.values()))
@@ -58,7 +59,7 @@ async def test_a_start_makes_its_own_backup_though_one_was_left_by_a_clock_that_
     daemons.clock.start -= timedelta(days=10)
     context = await open_context(engine_for(config.state_dir), daemons.clock, config.servers.get, random.Random(3))
     async with client_of(daemons, config) as client:
-        await rotate(Order(config.servers["survival"], "schedule", at(2, 4)), client, context)
+        await rotate(Order(config.servers["survival"], trigger, at(2, 4)), client, context)
     await context.close()
     assert len(made(daemons)) == before + 2
 
