@@ -237,6 +237,11 @@ class Config:
         """Where the state is kept."""
         return self.cluster or self.state_dir
 
+    @property
+    def drilled(self) -> frozenset[str]:
+        """The servers whose backups any drill tries."""
+        return frozenset(name for one in self.drills.values() for name in one.sources)
+
 
 def keeping(config: Config, before: Config) -> Config:
     """Given a configuration and the previous one, return it with the previous server objects where they are equal.

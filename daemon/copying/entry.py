@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from daemon.copying.copying import Copying
 
 
-class DaemonCopies(OnDemand):
+class DaemonCopies(OnDemand["Copying"]):
     """The daemon's copying, for as long as any server has stores."""
 
     def __init__(self, context: RotationContext, clients: Clients) -> None:

@@ -119,8 +119,9 @@ class Drilling:
 
     def _turn(self, config: Config, records: list[DrillRecord]) -> Turn | None:
         now, quiet = self._clock.now(), config.proof.quiet
-        sources = {name for one in config.drills.values() for name in one.sources}
-        still = {name for name in sources if quiet is not None and quiet.holds(now, config.servers[name].policy.zone)}
+        still = {
+            name for name in config.drilled if quiet is not None and quiet.holds(now, config.servers[name].policy.zone)
+        }
         passed = self._clock.monotonic()
         return next_turn(
             (one.rules for one in config.drills.values()),

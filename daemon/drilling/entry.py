@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from daemon.drilling.drilling import Drilling
 
 
-class DaemonDrills(OnDemand):
+class DaemonDrills(OnDemand["Drilling"]):
     """The daemon's drills, for as long as any is configured."""
 
     def __init__(self, context: RotationContext, clients: Clients) -> None:

@@ -1,7 +1,7 @@
 """A part of the daemon that is loaded only once the configuration asks for it, since loading costs memory."""
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from daemon.config.values import Config
 from daemon.rotation.order import Order
@@ -26,22 +26,25 @@ class Part(Protocol):
         ...
 
 
-class OnDemand(ABC):
+Loaded = TypeVar("Loaded", bound=Part)
+
+
+class OnDemand(ABC, Generic[Loaded]):
     """The part, once it is loaded, for as long as the daemon runs; a listener of the fleet."""
 
     def __init__(self) -> None:
-        self._part: Part | None = None
+        self._part: Loaded | None = None
 
     @abstractmethod
     def wanted(self, config: Config) -> bool:
         """Return whether the configuration needs the part."""
 
     @abstractmethod
-    def load(self) -> Part:
+    def load(self) -> Loaded:
         """Import the part, and make it."""
 
-    async def began(self, order: Order) -> None:  # noqa: B027 — a listener has it, and no part needs it
-        """A rotation begins: the node's slots show it."""
+    async def began(self, order: Order) -> None:
+        """A rotation begins: no part needs it, since the node's slots show it."""
 
     async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""

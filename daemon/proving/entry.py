@@ -7,23 +7,33 @@ from daemon.config.values import Config
 from daemon.fleet.clients import Clients
 from daemon.fleet.on_demand import OnDemand
 from daemon.rotation.run import RotationContext
+from daemon.state import ProofRecord
 
 if TYPE_CHECKING:
     from daemon.proving.proving import Proving
 
 
-class DaemonProofs(OnDemand):
-    """The daemon's proofs, for as long as any server is to be proven. `once_more` makes another backup of a server."""
+class DaemonProofs(OnDemand["Proving"]):
+    """The daemon's proofs, for as long as any server is to be proven or tried by a drill.
+
+    `once_more` makes another backup of a server. Of each proof in this daemon it hears after those that hear so far.
+    """
 
     def __init__(self, context: RotationContext, clients: Clients, once_more: Callable[[str], None]) -> None:
         super().__init__()
         self._context = context
         self._clients = clients
         self._once_more = once_more
+        self._tell, context.on_proof = context.on_proof, self._proved
 
     def wanted(self, config: Config) -> bool:
-        """Return whether any server is to be proven."""
-        return any(server.policy.prove for server in config.servers.values())
+        """Return whether any server is to be proven, or is tried by a drill, which may find its newest backup bad."""
+        return bool(config.drilled) or any(server.policy.prove for server in config.servers.values())
+
+    def _proved(self, record: ProofRecord, size: int, seconds: float) -> None:
+        self._tell(record, size, seconds)
+        if self._part is not None:
+            self._part.proved(record)
 
     def load(self) -> "Proving":
         """Import the proofs, and make them with a process of their own."""

@@ -14,7 +14,6 @@ from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Failure, Job, ProofFound, ProofWorker, ToProve
 from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
-from daemon.core.proof import PANEL
 from daemon.core.proof_due import PAUSES, Budget, Due, next_up
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.busy_nodes import node_is_busy
@@ -22,9 +21,11 @@ from daemon.fleet.clients import Clients
 from daemon.fleet.population import slowed
 from daemon.log import get_logger
 from daemon.operations.proofs import described, record
+from daemon.proving.further import FurtherBackups
 from daemon.proving.look import ServerSeen, forget_gone, look
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
+from daemon.state import ProofRecord
 
 log = get_logger()
 
@@ -68,7 +69,7 @@ class Proving:
     """The proofs of all configured servers.
 
     `clients` are the fleet's, so that both share the API limit. `worker` reads the archives. `once_more` makes another
-    backup of a server whose newest one is bad.
+    backup of a server whose newest one is bad. That may be found of a server that only drills try, too.
     """
 
     def __init__(
@@ -82,13 +83,10 @@ class Proving:
         self._clock = context.clock
         self._clients = clients
         self._worker = worker
-        self._once_more = once_more
+        self._further = FurtherBackups(context, once_more)
         self._config: Config | None = None
         self._known: dict[str, _Known] = {}
         self._put_off: dict[Place, _Try] = {}
-        self._another: dict[str, datetime] = {}
-        """The start of each server for which another backup was begun: dates tell of it only until a clock is set."""
-
         self.at_work: str | None = None
         """The server of which a backup or copy is read."""
         self._tried: dict[Origin, datetime] = {}
@@ -100,14 +98,20 @@ class Proving:
         self._steps = Steps(self._step, context.clock, "proving")
 
     def rotated(self, name: str, outcome: Outcome) -> None:
-        """A server's rotation ended: what it made is looked at."""
-        if name in self._known and outcome.created is not None and outcome.created.successful:
+        """A server's rotation ended: what it made is looked at, if it is to be proven."""
+        server = self._config.servers.get(name) if self._config else None
+        if server is not None and server.policy.prove and outcome.created is not None and outcome.created.successful:
             self._look_soon(name)
+
+    def proved(self, proof: ProofRecord) -> None:
+        """Something was read, here or for a drill or a store: a server whose backup is bad is looked at."""
+        if proof.proof.problems:
+            self._look_soon(proof.server)
 
     def follow(self, config: Config) -> None:
         """Obey a configuration; what is new in it is looked at."""
         before, self._config = self._config, config
-        wanted = {name: one for name, one in config.servers.items() if one.policy.prove is not None}
+        wanted = {name: one for name, one in config.servers.items() if one.policy.prove or name in config.drilled}
         self._known = {
             name: self._known[name] if before and before.servers.get(name) == one and name in self._known else _Known()
             for name, one in wanted.items()
@@ -153,6 +157,7 @@ class Proving:
             with self._clients.lent(server.panel) as client:
                 seen = await look(server, client, self._context.journal, self._context.engine, self._clock)
             await forget_gone(seen, self._context.journal)
+            await self._further.look(server, seen)
         except BackupdError as error:
             log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
             self._know(server.name, _Known(self._clock.monotonic() + TROUBLE_SECONDS))
@@ -242,10 +247,6 @@ class Proving:
         done = await record(what.subject, found, seen.preview, self._clock, context.journal, began=began)
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
-        if done.record.proof.problems and await self._wants_another(server, seen, what):
-            log.warning("another_backup_begun", server=server.name, reason=f"{what.name}, the newest, is not sound")
-            self._another[server.name] = server.starts.latest(self._clock.now())
-            self._once_more(server.name)
 
     async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
         told = Logged(moved="proof_moved", said="proof_transfer", server=server.name, backup=what.name)
@@ -270,27 +271,6 @@ class Proving:
         self._put_off[what.place] = replace(before, until=now + PAUSES.pause(tries), tries=tries)
         about = described(what.server, what.name, what.store)
         log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
-
-    async def _wants_another(self, server: ServerConfig, seen: ServerSeen, what: Due) -> bool:
-        """Return whether the newest good backup is the bad one, and the only one that its start made.
-
-        The journal, if it can be read, knows of another that was made before the daemon was started, though one of the
-        two is gone.
-        """
-        mine = [one for one in seen.preview.plan.verdicts if one.own]
-        now = self._clock.now()
-        start = server.starts.latest(now)
-        begins = seen.preview.by_panel(start)
-        since = [one for one in mine if one.backup.created_at is not None and one.backup.created_at >= begins]
-        newest = next((one.backup.uuid for one in mine if one.whole), None)
-        once = self._another.get(server.name) != start and len(since) <= 1
-        if what.store != PANEL or newest != what.backup or not once:
-            return False
-        try:
-            earlier = await self._context.journal.recent(server.name)
-        except StateError:
-            return True
-        return not any(one.start_at is not None and start < one.start_at <= now for one in earlier)
 
     async def _rest(self) -> None:
         """Wait until something changes, or may be due."""

@@ -9,7 +9,6 @@ from daemon.copying.entry import DaemonCopies
 from daemon.drilling.entry import DaemonDrills
 from daemon.fleet.discovery import Discovery
 from daemon.fleet.fleet import Fleet
-from daemon.fleet.on_demand import OnDemand
 from daemon.fleet.population import Population
 from daemon.fleet.share import Share
 from daemon.fleet.sharing import Everything, Sharing
@@ -30,7 +29,7 @@ class Assembly:
     alerts: Alerts
     fleet: Fleet
     drills: DaemonDrills
-    beside: tuple[OnDemand, ...]
+    beside: tuple[DaemonCopies, DaemonProofs, DaemonDrills]
     http: Http
     sharing: Everything | Sharing
     discovery: Discovery

@@ -43,11 +43,6 @@ class DrillCounts:
     failed: Counter[str] = field(default_factory=Counter)
 
 
-def drill_sources(config: Config) -> frozenset[str]:
-    """Return the servers whose backups any drill tries."""
-    return frozenset(name for one in config.drills.values() for name in one.sources)
-
-
 def drill_statuses(records: Sequence[DrillRecord]) -> dict[str, DrillStatus]:
     """Given all records, newest first, return how each server's backups fare that any drill has tried."""
     good, failed = last_good(records), failing(records)
@@ -65,7 +60,7 @@ class DrillsTracker:
 
     def follow(self, config: Config) -> None:
         """Watch the servers of a configuration that was just read."""
-        self.sources = drill_sources(config)
+        self.sources = config.drilled
         self._seen.changed()
         if not self.sources:
             self.forget()

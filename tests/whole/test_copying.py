@@ -19,12 +19,13 @@ from daemon.core.copies_queue import CopyQueue
 from daemon.core.proof import PANEL, Level, Proof
 from daemon.errors import ElsewhereError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
+from daemon.proving.entry import DaemonProofs
 from daemon.rotation.slots import NodeSlots
 from daemon.sandbox.records import Server, Work
 from daemon.state import CopyEvent, CopyRecord, ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from tests.copying.fake import FakeWorker
-from tests.whole.fleet import Daemons, at, until
+from tests.whole.fleet import Daemons, at, made, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
 
@@ -317,6 +318,24 @@ async def test_what_a_copy_showed_freezes_its_server_though_the_process_died_bef
     frozen = records[0].server
     copied = next(place for place, one in enumerate(copies.worker.does) if one.startswith(f"copy {frozen}"))
     assert [one for one in copies.worker.does[copied:] if one.startswith(f"prune {frozen}")] == []
+
+
+async def test_a_copy_that_shows_the_newest_backup_bad_has_one_more_made(copies: Copies) -> None:
+    """As a scheduled proof has; no proof is made at these hours, and that of the stream is at hand."""
+    copies.worker.dies, copies.worker.quick, copies.worker.torn = True, {"nas"}, True
+    tables = f'{STORES}\n[proof]\nquiet = "03:00-23:00"'
+    config = copies.configure("nas", "usb", prove={"level": "sane"}, tables=tables)
+    async with copies.running(config) as (fleet, _):
+        proofs = DaemonProofs(fleet._tools, fleet.clients, fleet.once_more)
+        proofs.follow(config)
+        await copies.until(1, 4, 30)
+        bad = [one.server for one in await fleet._tools.journal.proofs() if one.proof.problems and not one.proof.store]
+        await proofs.stop()
+    assert len(bad) == 1
+    names = [one.name for one in copies.daemons.world.servers.values()]
+    assert {name: len([one for one in made(copies.daemons, name) if one > "01 03"]) for name in names[:2]} == {
+        name: 1 + (name in bad) for name in names[:2]
+    }
 
 
 @pytest.mark.parametrize(("files", "expect"), [(50, []), (49, []), (49, ["world/level.dat"])])

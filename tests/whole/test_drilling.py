@@ -26,6 +26,7 @@ from daemon.operations.console import Unwatched
 from daemon.operations.operation import Operation
 from daemon.proof.indexing import IndexingCheck
 from daemon.proof.sane import SanityCheck
+from daemon.proving.entry import DaemonProofs
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change, Power, Pulls, Server, Work
@@ -269,6 +270,23 @@ async def test_damage_that_a_drill_finds_is_a_failed_proof(drills: Drills) -> No
         drills.worker.torn = False
         await drills.until(2, 12)
     assert drills.ended() == [("survival", FAILED), ("survival", DONE)]
+
+
+async def test_a_drill_that_finds_the_newest_backup_bad_has_one_more_made_once_a_start(drills: Drills) -> None:
+    """Though the policy asks for no proof, and none by the next daemon."""
+    drills.worker.torn = True
+    config = drills.configure("start = true")
+    async with drills.daemons.running(config):
+        await drills.until(1, 5, 30)
+    before = made(drills.daemons, "survival")
+    for hour in (6, 20):
+        async with drills.running(config) as (fleet, _):
+            proofs = DaemonProofs(fleet._tools, fleet.clients, fleet.once_more)
+            proofs.follow(config)
+            await drills.until(1, hour)
+            await proofs.stop()
+    assert failed(drills) == [("survival", Level.SANE, (TORN,))]
+    assert made(drills.daemons, "survival") == [*before, "01 05:30"]
 
 
 @pytest.mark.parametrize("flaw", ["lost", "silent"])

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Failure, GiveLink, Job, ProofFound, ToProve
-from daemon.core.proof import Proof
+from daemon.core.proof import Level, Proof
 from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet
 from daemon.proving.entry import DaemonProofs
@@ -20,6 +21,7 @@ from daemon.sandbox.faults import lost_after, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Server, Work
 from daemon.sandbox.world import World
+from daemon.state import ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from daemon.transfer.receive import ProgressListener
 from tests.whole.fleet import Daemons, at, made, rows, until
@@ -338,6 +340,49 @@ async def test_a_second_backup_a_start_is_the_last_one_though_the_first_is_gone_
         await proofs.until(2, 12)
     assert second.uuid in [one.backup for one in proofs.read() if one.problems]
     assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:01"]
+
+
+def found_bad(proofs: Proofs) -> None:
+    """Let a command in another process find the newest backup bad."""
+    newest = max(proofs.survival.backups.values(), key=lambda one: one.created_at)
+    now, asked = proofs.daemons.clock.now(), Level.SANE
+    proof = Proof(newest.uuid, newest.name, newest.created_at, now, asked, None, problems=(TORN,))
+    with SqliteJournal.open(proofs.daemons.folder / "state") as journal:
+        journal.record_proof(ProofRecord("survival", proofs.survival.uuid, proof))
+
+
+async def test_a_second_backup_is_made_if_a_command_finds_the_newest_one_bad(proofs: Proofs) -> None:
+    """The daemon sees it in the journal as it looks next. The further one is bad too, and the start gets no third, by
+    whichever daemon. Nor is one made for what was found before the last start.
+    """
+    config = proofs.configure()
+    async with proofs.running(config):
+        await proofs.until(1, 7)
+        found_bad(proofs)
+        await proofs.until(1, 13, 30)
+        assert len([one for one in made(proofs.daemons) if one > "01 05:00"]) == 1
+        found_bad(proofs)
+    for hour in (14, 19):
+        async with proofs.running(config):
+            await proofs.until(1, hour)
+    assert len([one for one in made(proofs.daemons) if one > "01 05:00"]) == 1
+    proofs.daemons.world.faults.order(web_page(), on=Call.CREATE, times=None)
+    async with proofs.running(config):
+        await proofs.until(2, 12)
+    with SqliteJournal.open(proofs.daemons.folder / "state") as journal:
+        assert {row.start_at for row in journal.recent() if row.began_at > at(2, 0)} == {at(2, 5)}
+
+
+async def test_a_start_that_has_a_second_backup_already_gets_no_third(proofs: Proofs) -> None:
+    """It was made by hand, and is bad."""
+    async with proofs.running(proofs.configure()):
+        await proofs.until(1, 7)
+        made_at, own = at(1, 6), next(one for one in proofs.survival.backups.values() if one.created_at.hour == 5)
+        by_hand = replace(own, uuid=str(UUID(int=6)), created_at=made_at, completed_at=made_at)
+        proofs.survival.backups[by_hand.uuid] = by_hand
+        found_bad(proofs)
+        await proofs.until(1, 19)
+    assert made(proofs.daemons)[1:] == ["01 05:00", "01 06:00"]
 
 
 async def test_a_second_backup_whose_answer_was_lost_is_found_at_the_next_try(proofs: Proofs) -> None:

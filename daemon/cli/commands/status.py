@@ -32,7 +32,7 @@ from daemon.errors import Exit
 from daemon.fleet.discovery import remembered
 from daemon.state import Rotation, engine_for
 from daemon.status.copies import CopiesSeen, look
-from daemon.status.drills import drill_sources, drill_statuses
+from daemon.status.drills import drill_statuses
 from daemon.status.history import Good, ended_of
 from daemon.status.proofs import by_key, by_server
 from daemon.status.server_status import Kind, age_of, uncopied_text
@@ -71,7 +71,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
             proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills())
             asked = by_key(await journal.proofs_asked())
-            copies = CopiesKnown(config.stores, seen, proofs, asked, drill_sources(config), drills)
+            copies = CopiesKnown(config.stores, seen, proofs, asked, config.drilled, drills)
             shown = await configured(servers.values(), journal, engine.locks, now, copies)
     _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
     return Exit.DONE

@@ -7,6 +7,7 @@ from typing import Any
 import daemon.core.plan
 import daemon.core.proof
 import daemon.operations.restore
+import daemon.proving.further
 import daemon.proving.proving
 import daemon.rotation.delete
 from daemon.copies.jobs import ProofFound
@@ -69,10 +70,10 @@ def _reads_nothing() -> AbstractContextManager[Any]:
 
 @broken("each proof that fails makes another backup", "17", insist={"archive damaged": 1}, first=38)
 def _makes_one_after_the_other() -> AbstractContextManager[Any]:
-    async def always(*_: Any) -> bool:
-        return True
+    async def never(*_: Any) -> bool:
+        return False
 
-    return PATCH(daemon.proving.proving.Proving, "_wants_another", always)
+    return PATCH(daemon.proving.further.FurtherBackups, "_had_one", never)
 
 
 @broken("a server is emptied for an archive that nobody read", "19", insist={"restored by hand": 1}, first=5)
