@@ -104,11 +104,11 @@ SHRUNK = 0.5
 def compared(now: Proof, before: Proof | None) -> tuple[str, ...]:
     """Return what is missing in an archive that was in the one before it: worlds, and half of the files or bytes.
 
-    Neither is told where one of the two was not read so deep.
+    Neither is told where one of the two was not read so deep, as an encrypted copy is only where its key is at hand.
     """
     if before is None:
         return ()
-    deep = now.asked is before.asked is Level.SANE and now.store == before.store
+    deep = now.asked is before.asked is Level.SANE and now.store == before.store and now.files is not None
     gone = [f"{world}: this world was in {before.name}" for world in before.worlds if deep and world not in now.worlds]
     for found, last, what in ((now.files, before.files, "files"), (now.bytes, before.bytes, "bytes unpacked")):
         if found is not None and last is not None and found < SHRUNK * last:

@@ -23,8 +23,9 @@ from daemon.core.model import Backup
 from daemon.core.units import format_size
 from daemon.operations.archive import ReadResult, Watching, fetched_parts
 from daemon.operations.operation import Operation
-from daemon.operations.proofs import Recorded, depth_to_bring, record_brought, to_bring
+from daemon.operations.proofs import Recorded, depth_to_bring, record_brought, record_copy_brought, to_bring
 from daemon.rotation.preview import Preview
+from daemon.rotation.run import RotationContext
 from daemon.stores.base import GivesLinks
 from daemon.stores.open import open_store
 from daemon.transfer.download import download
@@ -121,6 +122,12 @@ class BackupArchive:
         )
 
 
+def must_have_key(manifest: Manifest, identity: SecretStr | None) -> None:
+    """Raise EncryptionError for an encrypted copy without an identity."""
+    if manifest.encryption is not None and identity is None:
+        raise EncryptionError("the copy is encrypted", hint="give the private key with --identity")
+
+
 class CopyArchive:
     """A copy in a store, decrypted here if it is encrypted."""
 
@@ -132,13 +139,12 @@ class CopyArchive:
         watching: Watching,
         worker: ProofWorker,
         *,
+        context: RotationContext,
         spool_in: Path,
     ) -> None:
-        """Raises EncryptionError for an encrypted copy without an identity. `worker` reads the copy by `job`, which is
-        `job_of_copy`'s. `spool_in` is as in `fetch_to`.
+        """`worker` reads the copy by `job`, which is `job_of_copy`'s; the journal of `context` gets what it finds. An
+        encrypted copy needs an identity, as `must_have_key` says. `spool_in` is as in `fetch_to`.
         """
-        if manifest.encryption is not None and identity is None:
-            raise EncryptionError("the copy is encrypted", hint="give the private key with --identity")
         (store,) = job.stores.values()
         self._job = job
         self._settings = store.settings
@@ -146,6 +152,7 @@ class CopyArchive:
         self._identity = identity
         self._watching = watching
         self._worker = worker
+        self._context = context
         self._spool_in = spool_in.absolute()
 
     @property
@@ -154,7 +161,7 @@ class CopyArchive:
         return self._manifest.as_copy().backup
 
     async def read(self) -> ReadResult:
-        """Have the copy read to its end."""
+        """Have the copy read to its end. That an archive ended its reader is no proof after one time."""
         size = self._manifest.stored.bytes
         level, expect = depth_to_bring(self._job.config.policy)
         asked = ToProve(
@@ -171,7 +178,12 @@ class CopyArchive:
         )
         with self._watching(self.backup.name, self.backup.bytes) as listener:
             listener.said(f"reading {format_size(size)} from {self._settings.name}")
-            return _result(await read(self._worker, self._job, asked, listener))
+            began = self._context.clock.monotonic()
+            found = await read(self._worker, self._job, asked, listener)
+        if found.details is not None and found.details.died:
+            return _result(found)
+        recorded = await record_copy_brought(self._context, self._job, self.backup, asked, found, began=began)
+        return replace(_result(found), lacks=recorded.lacks, unrecorded=recorded.trouble)
 
     async def link(self) -> SecretStr | None:
         """Let the store sign an address, where it can and the copy is the archive itself."""

@@ -15,6 +15,7 @@ from daemon.core.proof_due import ProofRules
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.rotation.preview import Preview
+from daemon.rotation.proven import proven_of
 from daemon.rotation.run import RotationContext
 from daemon.state import Journal, ProofRecord
 
@@ -34,6 +35,16 @@ class ProofDone:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """Whose backup or copy was read, what is known of its proofs, and which file that was, if that is known."""
+
+    server: str
+    server_uuid: str
+    known: Proofs
+    archive: str = ""
+
+
 async def record(
     what: Subject,
     found: ProofFound,
@@ -48,10 +59,20 @@ async def record(
 
     What is wrong is `told` otherwise as well: then the log does not need to say it aloud.
     """
-    proof = replace(proof_of(what, found, clock.now(), seen.proven.proofs), archive=_archive(what, seen))
-    done = ProofDone(ProofRecord(seen.config.name, seen.server.uuid, proof), what.bytes, clock.monotonic() - began)
+    return await _record(what, found, _as_seen(what, seen), clock, journal, began=began, told=told)
+
+
+async def _record(
+    what: Subject, found: ProofFound, whose: _Whose, clock: Clock, journal: Journal, *, began: float, told: bool
+) -> ProofDone:
+    proof = replace(proof_of(what, found, clock.now(), whose.known), archive=whose.archive)
+    done = ProofDone(ProofRecord(whose.server, whose.server_uuid, proof), what.bytes, clock.monotonic() - began)
     await _keep(done, journal, told=told)
     return done
+
+
+def _as_seen(what: Subject, seen: Preview) -> _Whose:
+    return _Whose(seen.config.name, seen.server.uuid, seen.proven.proofs, _archive(what, seen))
 
 
 def _archive(what: Subject, seen: Preview) -> str:
@@ -141,15 +162,45 @@ async def record_brought(
 
     It is a proof as the scheduled ones are. A backup whose date is not known has none.
     """
-    if backup.created_at is None:
+    what = _subject(backup, asked)
+    if what is None:
         return Recorded()
-    what = Subject(backup.uuid, backup.name, backup.created_at, asked.level, bytes=asked.bytes)
+    return await _recorded(context, what, found, _as_seen(what, seen), began=began)
+
+
+async def record_copy_brought(
+    context: RotationContext, job: Job, backup: Backup, asked: ToProve, found: ProofFound, *, began: float
+) -> Recorded:
+    """Record a reading of a backup's copy that `began` then, before that is brought onto a server.
+
+    It is a proof of that copy, as the scheduled ones of copies are, and compared as they are. The panel of the server
+    that was copied is not asked, since it may be gone.
+    """
+    config, uuid, what = job.config, job.server.uuid, _subject(backup, asked)
+    if what is None:
+        return Recorded()
     try:
-        done = await record(what, found, seen, context.clock, context.journal, began=began, told=True)
+        known = (await proven_of(config.policy, uuid, context.journal)).proofs
     except StateError as error:
-        log.warning("proof_not_journalled", server=seen.config.name, backup=backup.name, text=error.text)
-        proof = proof_of(what, found, context.clock.now(), seen.proven.proofs)
-        return Recorded(_lacks(proof, found), error)
+        return Recorded(trouble=error)
+    return await _recorded(context, what, found, _Whose(config.name, uuid, known), began=began)
+
+
+def _subject(backup: Backup, asked: ToProve) -> Subject | None:
+    if backup.created_at is None:
+        return None
+    return Subject(backup.uuid, backup.name, backup.created_at, asked.level, asked.store, asked.bytes)
+
+
+async def _recorded(
+    context: RotationContext, what: Subject, found: ProofFound, whose: _Whose, *, began: float
+) -> Recorded:
+    try:
+        done = await _record(what, found, whose, context.clock, context.journal, began=began, told=True)
+    except StateError as error:
+        about = described(whose.server, what.name, what.store)
+        log.warning("proof_not_journalled", **about, text=error.text)
+        return Recorded(_lacks(proof_of(what, found, context.clock.now(), whose.known), found), error)
     context.on_proof(done.record, done.bytes, done.seconds)
     return Recorded(_lacks(done.record.proof, found))
 

@@ -1,18 +1,24 @@
 """`backups restore --onto` over real HTTP: asked about, done, and told; the wrong arguments are refused."""
 
 import getpass
+import os
+from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from daemon.__main__ import main
+from daemon.config.load import load
+from daemon.core.proof import Level, Proof
 from daemon.core.units import format_size
 from daemon.errors import StateError
 from daemon.operations import console, sent
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Change, Power, Pulls
+from daemon.state import ProofRecord
 from daemon.state.local.journal import SqliteJournal
 from tests.cli.conftest import Cli, Panel, Terminal, interrupt
 from tests.cli.test_copies import STORES
@@ -142,6 +148,8 @@ def test_a_copy_is_restored_onto_a_server(cli: Cli, panel: Panel, made: Backup, 
     assert (ran.code, tree(panel.lobby)) == (0, FILES)
     assert ran.out == "restored with files onto lobby by upload, 4 files are there as in the archive\n"
     assert "not by pull: there is no link to it that a node could follow" in ran.err
+    told = last_proof(cli, config, store)
+    assert (told["level"], told["reached"], told["problems"]) == ("sane", "walked", [])
 
 
 def test_a_copy_that_is_damaged_touches_nothing(cli: Cli, panel: Panel, made: Backup, tmp_path: Path) -> None:
@@ -156,6 +164,34 @@ def test_a_copy_that_is_damaged_touches_nothing(cli: Cli, panel: Panel, made: Ba
     ran = cli("--config", config, *words)
     assert (ran.code, tree(panel.lobby)) == (5, {"mine": b"1"})
     assert "nothing was restored, since with files is damaged" in ran.err
+    told = last_proof(cli, config, "nas")
+    assert (told["level"], told["reached"], told["problems"] != []) == ("sane", None, True)
+    assert "survival: with files in nas is not sound: " in cli("--config", config, "status").out
+
+
+def test_a_copy_that_lacks_what_the_one_before_has_is_restored_and_recorded_as_bad(
+    cli: Cli, panel: Panel, made: Backup, tmp_path: Path
+) -> None:
+    """As a scheduled proof of it would be: an older copy must not go for it."""
+    (tmp_path / "nas").mkdir()
+    config = panel.configure(scope="all", extra=f'copies = ["nas"]\n[stores.nas]\nurl = "file://{tmp_path}/nas"')
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    before = made.created_at - timedelta(days=1)
+    proof = Proof("b", "auto-b", before, before, Level.SANE, Level.SANE, "nas", (), 100, 10_000)
+    with SqliteJournal.open(load(config, os.environ).state_dir or Path()) as journal:
+        journal.record_proof(ProofRecord("survival", panel.survival.uuid, proof))
+    words = ("copies", "restore", "survival", "latest", "--onto", "lobby", "--yes")
+    ran = cli("--config", config, *words)
+    assert (ran.code, tree(panel.lobby)) == (0, FILES)
+    assert last_proof(cli, config, "nas")["problems"][0] == "4 files, and 100 in auto-b"
+
+
+def last_proof(cli: Cli, config: Path, store: str) -> dict[str, Any]:
+    """How the one copy in a store was proven last."""
+    listed = cli("--config", config, "copies", "list", "survival", "--store", store, "--json").json
+    (copy,) = listed["servers"][0]["stores"][0]["copies"]
+    proof: dict[str, Any] = copy["last_proof"]
+    return proof
 
 
 def test_what_will_happen_is_asked_about(

@@ -206,6 +206,13 @@ def test_worlds_are_compared_only_where_both_were_looked_for() -> None:
     assert compared(held(2, 100, 1000, store="nas"), before) == ()
 
 
+def test_an_encrypted_copy_whose_key_is_not_at_hand_is_compared_with_nothing() -> None:
+    """Nobody saw its files: a restore, which had the key, found a world in the copy before."""
+    before = held(1, 100, 1000, "world", store="nas")
+    sealed = replace(held(2, None, None, store="nas"), reached=Level.READ)
+    assert compared(sealed, before) == ()
+
+
 def test_a_reading_is_judged_by_the_one_before_unless_it_is_wrong_in_itself() -> None:
     """One that lacks half is wrong, so it reached nothing."""
     known = Proofs([held(1, 100, 1000)])

@@ -22,7 +22,7 @@ from daemon.copies.manifest import Manifest
 from daemon.copies.reading import job_of_copy
 from daemon.core.units import format_size
 from daemon.documents.operations import brought
-from daemon.operations.archives import CopyArchive
+from daemon.operations.archives import CopyArchive, must_have_key
 from daemon.operations.onto import Brought
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult
@@ -55,7 +55,7 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
     spool_in = config.state_dir or Path()
     worker = reader()
     job = job_of_copy(server, place, manifest, SystemClock().now())
-    archive = CopyArchive(job, manifest, identity, watching, worker, spool_in=spool_in)
+    must_have_key(manifest, identity)
     name = one_line(manifest.backup.name)
     ends: list[Brought] = []
 
@@ -64,6 +64,8 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
         what = f"the copy: {name} of {source.server}, of {made:%Y-%m-%d %H:%M}, {size}, in {store}"
         facts = [what, *await consequences(operation, manifest.stored.bytes, arguments)]
         confirm(facts, f"restore {name} of {source.server} onto {onto}?", yes=arguments.yes)
+        context = operation.run.context
+        archive = CopyArchive(job, manifest, identity, watching, worker, context=context, spool_in=spool_in)
         try:
             ends.append(await bring(operation, archive, arguments, config.state_dir))
         finally:
