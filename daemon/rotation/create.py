@@ -194,7 +194,8 @@ def _made_already(run: Run, verdicts: Sequence[Verdict], rows: Sequence[Rotation
         return None
     since = run.by_panel(start_at)
     mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})
-    names = {step.detail["backup"] for row in rows for step in row.steps if step.name == StepName.CREATE}
+    steps = (step for row in rows if row.start_at == start_at for step in row.steps)  # others were left open
+    names = {step.detail["backup"] for step in steps if step.name == StepName.CREATE}
     return next((one for one in mine if one.name in names or (one.created_at and one.created_at >= since)), None)
 
 

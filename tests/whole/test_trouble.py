@@ -18,6 +18,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import BackupEnding, Change, Kind, State, Work
 from daemon.sandbox.scenes import own_name
+from daemon.state import StepName
 from daemon.state.local.journal import SqliteJournal
 from tests.whole.rig import Rig
 
@@ -250,6 +251,21 @@ async def test_a_backup_that_came_after_all_is_known_by_its_name_though_the_pane
     rig.world.settings.skew = timedelta(days=180)
     again = await rig.rotate("retry", start)
     assert [again.created and again.created.name] == rig.names()
+
+
+async def test_what_a_killed_rotation_of_an_earlier_start_asked_for_is_not_taken_for_this_one_s(rig: Rig) -> None:
+    """Its row was left open, and so is found with those of this start (seed 818628)."""
+    start, day = rig.world.now(), timedelta(days=1)
+    (old,) = rig.fill(1)
+    about = {"server_uuid": rig.server.uuid, "server": "survival", "panel": "main", "policy": "standard"}
+    killed = rig.journal.begin(**about, trigger="schedule", start_at=start - day, at=start - day)
+    rig.journal.step(killed, StepName.CREATE, start - day, backup=old)
+    rig.journal.step(killed, StepName.CREATE_REFUSED, start - day, backup=old)
+    rig.world.faults.order(faults.node_error(502), on=Call.CREATE)
+    assert problem(await rig.rotate("schedule", start))[0] == "node"
+    again = await rig.rotate("retry", start)
+    assert again.created is not None
+    assert again.created.name != old
 
 
 async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_it_asked_for(rig: Rig) -> None:
