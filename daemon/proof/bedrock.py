@@ -1,7 +1,8 @@
 """The databases of Bedrock's worlds in one archive: CURRENT names a MANIFEST, and that lists the tables.
 
 What must hold: a table that the database does not list is not judged, since the game was only about to write it, or
-done with it, when the backup was made. Where nothing tells which are listed, all are judged.
+done with it, when the backup was made. Where nothing tells which are listed, all are judged. A world whose database is
+gone is told: its level.dat is Bedrock's own, or `MARK` is beside it.
 """
 
 import posixpath
@@ -14,6 +15,9 @@ from daemon.proof.manifest import tables_in
 from daemon.transfer.tar import Member
 
 FOLDER = "db"
+MARK = "levelname.txt"
+"""Bedrock's game writes it into the folder of each world."""
+
 MOST_TABLES = 100_000
 """So many are remembered, at 2 MiB each far more than any server has."""
 
@@ -75,6 +79,8 @@ class BedrockCheck:
         self._salt = salt
         self._takes = takes
         self._databases: dict[str, _Database] = {}
+        self._worlds: set[str] = set()  # those whose level.dat is Bedrock's
+        self._marked: set[str] = set()
         self._tables_left = MOST_TABLES
         self._bytes_left = MOST_BYTES
 
@@ -90,6 +96,14 @@ class BedrockCheck:
             database.manifests[name] = _Manifest(self._bytes_left >= 0)
             return database.manifests[name]
         return None
+
+    def note(self, world: str) -> None:
+        """The level.dat in this folder is Bedrock's."""
+        self._worlds.add(world)
+
+    def mark(self, world: str) -> None:
+        """This folder holds Bedrock's mark."""
+        self._marked.add(world)
 
     def _of(self, folder: str) -> _Database | None:
         """Return the database of that folder; None if it is one too many."""
@@ -112,17 +126,34 @@ class BedrockCheck:
 
         return TableReader(size, self._salt, tell)
 
-    def settle(self, levels: Collection[str]) -> bool:
-        """The archive has ended, with worlds in the folders `levels`: say what is wrong; return if any is Bedrock's."""
-        worlds = [one for one in self._databases if posixpath.dirname(one) in levels and self._databases[one].current]
+    def settle(self, levels: Collection[str], *, java: Collection[str], complete: bool) -> bool:
+        """The archive has ended, with a level.dat in the folders `levels`, in those `java` one of Java's: say what is
+        wrong; return if any world is Bedrock's. Nothing is missed unless the names that are remembered are `complete`.
+        """
+        whole = [one for one, kept in self._databases.items() if kept.current and self._is_of_world(one, levels)]
         for folder, database in self._databases.items():
-            listed = self._listed(folder, database) if folder in worlds else None
+            listed = self._listed(folder, database) if folder in whole else None
             for number, path, problem in database.damaged:
                 if listed is None or number in listed:
                     self._findings.add(path, problem)
             for number in sorted(listed - database.present) if listed is not None else ():
                 self._findings.add(f"{folder}/{number:06}.ldb", "missing, though the database lists it")
-        return bool(worlds)
+        known = {one for one in self._marked if one in levels or posixpath.join(one, FOLDER) in self._databases}
+        worlds = self._worlds | known.difference(java)
+        for world in sorted(worlds) if complete else ():
+            self._look_for(world, levels, whole)
+        return bool(whole or worlds)
+
+    def _is_of_world(self, folder: str, levels: Collection[str]) -> bool:
+        world = posixpath.dirname(folder)
+        return world in levels or world in self._marked
+
+    def _look_for(self, world: str, levels: Collection[str], whole: Collection[str]) -> None:
+        """Tell what one of Bedrock's worlds cannot be without."""
+        if world not in levels:
+            self._findings.add(posixpath.join(world, "level.dat"), "missing, though the world has a database")
+        if (folder := posixpath.join(world, FOLDER)) not in whole:
+            self._findings.add(posixpath.join(folder, "CURRENT"), "missing, so the world cannot be opened")
 
     def _listed(self, folder: str, database: _Database) -> frozenset[int] | None:
         """Return which tables a database consists of, as far as its files tell, and say what is wrong with these."""

@@ -2,7 +2,8 @@
 
 The format is that of the Minecraft wiki's page "Region file format": 1,024 locations (3 bytes for the first sector, one
 for how many), 1,024 times, and then chunks: a length, a byte for the compression, and NBT. A file that was torn while a
-server wrote it, or while a backup read it, has chunks out of place, cut or empty.
+server wrote it, or while a backup read it, has chunks out of place, cut or empty. The game writes the time of a chunk
+whenever it writes its location, and leaves it when it takes the chunk out; so a header of zeros lost its chunks.
 
 A chunk of more than a megabyte lies in a file of its own beside the region, whose name is told to whoever sees all
 files. What LZ4 or a mod has packed is not unpacked: only that it lies within its place is looked at.
@@ -31,6 +32,9 @@ _MOST_SECTORS = 255
 """That many or more: Spigot, Paper and Forge tell how long a larger chunk is by its length alone."""
 
 _NO_SECTOR = 2**24  # more than a location can say
+_TERRAIN = "region"
+"""The folder whose chunks the game never takes out again. Entities and points of interest it does, even the last."""
+
 _PREFIX = 5  # bytes: the length, and the compression
 _COMPOUND = 0x0A
 
@@ -107,6 +111,8 @@ class RegionReader:
             entry = int.from_bytes(self._header[4 * index : 4 * index + 4])
             if entry:
                 found.append(_Place(entry >> 8, entry & 0xFF, index))
+        if not found and self._size > HEADER:
+            self._look_at_no_chunks()
         self._header.clear()
         found.sort(key=lambda one: one.sector)
         free = HEADER // SECTOR
@@ -121,6 +127,13 @@ class RegionReader:
                 self._chunks.append(one)
             free = max(free, one.sector + one.sectors)
         self._chunks.reverse()
+
+    def _look_at_no_chunks(self) -> None:
+        """Tell if a file that is more than its header lost all its chunks, as it does by a failure of power."""
+        if not any(self._header):
+            self._problem(f"its header is all zeros, in a file of {self._size} bytes: its chunks cannot be found")
+        elif posixpath.basename(posixpath.dirname(self._path)) == _TERRAIN:
+            self._problem("its table says that it has no chunks, though chunks were saved in it")
 
     def _take_chunk(self, piece: memoryview) -> int:
         """Read on in the chunk that begins here, or has begun."""

@@ -6,6 +6,7 @@ anything known is neither sane nor damaged, and `games` is empty.
 
 import posixpath
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
@@ -35,10 +36,10 @@ _PLAYED = frozenset({"session.lock", "level.dat_old", "playerdata"})
 
 
 class _Level:
-    """A world's level.dat, kept until it has ended; then only what it is."""
+    """A world's level.dat, kept until it has ended; then only what it is, which `told` hears."""
 
-    def __init__(self, path: str, games: set[str], findings: Findings) -> None:
-        self._path, self._games, self._findings = path, games, findings
+    def __init__(self, path: str, told: Callable[[str], object], findings: Findings) -> None:
+        self._path, self._told, self._findings = path, told, findings
         self._data = bytearray()
 
     def add(self, piece: bytes) -> None:
@@ -46,7 +47,7 @@ class _Level:
 
     def end(self) -> None:
         try:
-            self._games.add(check_level(bytes(self._data)))
+            self._told(check_level(bytes(self._data)))
         except NbtError as error:
             self._findings.add(self._path, str(error))
         self._data = bytearray()
@@ -89,6 +90,7 @@ class SanityCheck:
         self._games: set[str] = set()
         self._memory = _Memory(MOST_REMEMBERED, MOST_CHARACTERS)
         self._levels: set[str] = set()
+        self._java: set[str] = set()
         self._bedrock = BedrockCheck(self._findings, salt, self._memory.takes)
         self._regions: set[str] = set()
         self._apart: set[str] = set()
@@ -115,16 +117,28 @@ class SanityCheck:
 
     def _small(self, folder: str, name: str, path: str, size: int) -> Member | None:
         """Return who reads a file that is read as a whole, or looked at in the end."""
-        if name == "level.dat" and size <= LARGEST_LEVEL and self._remember(self._levels, folder):
-            return _Level(path, self._games, self._findings)
+        if name == "level.dat" and self._remember(self._levels, folder):
+            if size <= LARGEST_LEVEL:
+                return _Level(path, partial(self._of_game, folder), self._findings)
+            self._findings.add(path, f"{size} bytes, and no game writes more than {LARGEST_LEVEL}; it is not read")
         if name.endswith(_DATABASES) and self._memory.takes(path):
             self._databases.append(DatabaseReader(path, size, self._steps))
             return self._databases[-1]
         return None
 
+    def _of_game(self, world: str, game: str) -> None:
+        """A level.dat says of which game its world is."""
+        self._games.add(game)
+        if game == BEDROCK:
+            self._bedrock.note(world)
+        else:
+            self._remember(self._java, world)
+
     def _note(self, folder: str, name: str, path: str, size: int) -> None:
         """Remember what other files are looked at with."""
-        if name in _PLAYED:
+        if name == bedrock.MARK and self._memory.takes(path):
+            self._bedrock.mark(folder)
+        elif name in _PLAYED:
             self._remember(self._played, folder)
         elif posixpath.basename(folder) in _PLAYED:
             self._remember(self._played, posixpath.dirname(folder))
@@ -143,7 +157,7 @@ class SanityCheck:
         """The archive has ended: return what was found."""
         if self._memory.is_over:
             self._findings.add(".", f"more than {MOST_REMEMBERED} worlds and databases, which no server has")
-        if self._bedrock.settle(self._levels):
+        if self._bedrock.settle(self._levels, java=self._java, complete=not self._memory.is_over):
             self._games.add(BEDROCK)
         for world in sorted(self._regions - self._levels):
             if world in self._played:
@@ -153,7 +167,7 @@ class SanityCheck:
         for database in self._databases:
             if database.is_database:
                 self._games.add(SQLITE)
-                settle(database, self._journals, self._findings)
+            settle(database, self._journals, self._findings)
         told = tuple(map(str, self._findings.first))
         worlds = tuple(sorted(world or "." for world in self._regions | self._levels))[:MOST_WORLDS]
         return Sanity(tuple(sorted(self._games)), told, self._findings.count, worlds)

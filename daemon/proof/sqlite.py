@@ -1,6 +1,7 @@
 """SQLite's database files: the size that the header tells, and, of small ones, SQLite's own quick check.
 
-The header is that of the page "Database File Format" of SQLite's documentation.
+The header is that of the page "Database File Format" of SQLite's documentation. A file of another program may have
+the same name, and is not judged; but none begins with as many zeros as one that lost its first page.
 """
 
 import sqlite3
@@ -10,6 +11,7 @@ from daemon.proof.findings import Findings
 
 MAGIC = b"SQLite format 3\0"
 HEADER = 100
+FIRST = 512  # bytes of the smallest first page, and of a sector of a disk
 LARGEST_CHECKED = 16 * 2**20  # bytes, which are held in memory twice
 HEAP = LARGEST_CHECKED + 8 * 2**20
 """Bytes that SQLite needs for that; a process that reads what others wrote lets it have no more."""
@@ -52,26 +54,34 @@ class DatabaseReader:
         self.problem = ""
         self._size = size
         self._data = bytearray()
-        self._kept = size if size <= LARGEST_CHECKED else HEADER
+        self._kept = size if size <= LARGEST_CHECKED else FIRST
 
     @property
     def is_database(self) -> bool:
         """Whether it begins as a database does."""
         return self._data.startswith(MAGIC)
 
+    @property
+    def _begins_with_zeros(self) -> bool:
+        return not any(self._data[: len(MAGIC)])
+
     def add(self, piece: bytes) -> None:
-        """Read on; of what is no database, and of a large one, only the header is kept."""
+        """Read on; of what is no database, and of a large one, only the beginning is kept."""
         if len(self._data) < self._kept:
             self._data += piece[: self._kept - len(self._data)]
             if len(self._data) >= len(MAGIC) and not self.is_database:
-                self._kept = len(MAGIC)
-                del self._data[len(MAGIC) :]
+                self._kept = FIRST if self._begins_with_zeros else len(MAGIC)
+                del self._data[self._kept :]
 
     def end(self) -> None:
         """Look at the header, and at the whole of a small one."""
         if self.is_database:
             self.problem = self._header_problem() or (self._content_problem() if self._kept == self._size else "")
             del self._data[HEADER:]
+            return
+        if len(self._data) >= FIRST and not any(self._data):
+            self.problem = f"its first {FIRST} bytes are zeros, where a database's header is"
+        self._data.clear()
 
     def _header_problem(self) -> str:
         if self._size < HEADER:

@@ -20,6 +20,7 @@ STORED_BLOCK = 65_535
 GZIP_FRAME = 10 + 1 + 8  # header, the comment's end, CRC and length
 END_OF_TAR = bytes(2 * BLOCK)
 REGION_HEADER = 8192
+MODS_CHUNK = b"\x00\x00\x00\x01\x7f"  # its length, and a compression of its own
 TEXT = b"motd=A sandbox server\nmax-players=20\n"
 
 
@@ -100,13 +101,16 @@ class Archive:
         yield END_OF_TAR
 
     def _region(self, length: int) -> Iterator[bytes]:
-        """Yield a region file without chunks, as one of the game's may be; where its header fits, else noise alone."""
+        """Yield a region file of one chunk that a mod has packed, into which nobody looks; without a chunk where only
+        the header fits, and noise alone where that does not.
+        """
         if length < REGION_HEADER:
             yield from self._noise(length)
             return
-        chunk = b"\xff\xff\xff\x01" if self.flavour is Flavour.TORN else bytes(4)
-        yield chunk + bytes(REGION_HEADER - len(chunk))
-        yield from self._noise(length - REGION_HEADER)
+        chunk = MODS_CHUNK if length > REGION_HEADER else b""
+        place = b"\xff\xff\xff\x01" if self.flavour is Flavour.TORN else b"\x00\x00\x02\x01" if chunk else bytes(4)
+        yield place + bytes(REGION_HEADER - len(place)) + chunk
+        yield from self._noise(length - REGION_HEADER - len(chunk))
 
     def _noise(self, length: int) -> Iterator[bytes]:
         """Bytes that look random and differ from piece to piece, quickly."""

@@ -77,6 +77,8 @@ COMMON: Mapping[str, Callable[[Format], Damaged]] = {
     "two sectors exchanged": lambda one: exchanged(one.data, *one.sectors),
     "one bit changed": lambda one: overwritten(one.data, one.bit, bytes([one.data[one.bit] ^ 1])),
     "garbage after its end": lambda one: one.data + b"rubbish" * 1000,
+    "its first sector of zeros": lambda one: overwritten(one.data, 0, bytes(SECTOR)),
+    "all of it zeros": lambda one: bytes(len(one.data)),
     "empty: never written": lambda one: b"",
     "missing": lambda one: None,
 }
@@ -139,6 +141,12 @@ def _manifest() -> Format:
     return Format(BEDROCK, path, new, old, (4096, 8192), _record(new, 60) + 30, own)
 
 
+def _current() -> Format:
+    """A file of some bytes, in one sector."""
+    new, old = b"MANIFEST-000004\n", b"MANIFEST-000002\n"
+    return Format(BEDROCK, "worlds/Bedrock level/db/CURRENT", new, old, (0, SECTOR), 14, {})
+
+
 def _changes(first: int) -> Iterator[bytes]:
     """That tables came, and were taken away a little later: as the game merges them."""
     for number in range(first, first + 250):
@@ -168,6 +176,7 @@ FORMATS: Mapping[str, Format] = {
     "`level.dat`": _level(),
     "Bedrock's tables": _table(),
     "Bedrock's MANIFEST": _manifest(),
+    "Bedrock's CURRENT": _current(),
     "SQLite": _database(),
 }
 

@@ -80,10 +80,11 @@ def test_what_is_not_known_is_no_problem_and_no_game(files: dict[str, bytes]) ->
         bytes(region({3: struct.pack(">IB", 100, 127) + bytes(99)})),
         bytes(region({3: LARGE, 4: packed(chunk(), 2)})),
         bytes(region({3: LARGE}, padded=False)),
+        bytes(8192),
     ],
     ids=[
         *("no bytes", "no chunks", "last sector not filled up", "LZ4", "a mod's own"),
-        *("a chunk of more than 255 sectors", "the same at the end"),
+        *("a chunk of more than 255 sectors", "the same at the end", "made and never saved to"),
     ],
 )
 def test_odd_regions_that_the_game_writes_itself_are_whole(data: bytes) -> None:
@@ -224,6 +225,31 @@ def test_a_damaged_region_is_found_and_the_place_is_told(damage: Callable[[bytea
     assert words in first
 
 
+@pytest.mark.parametrize(
+    ("zeros", "words"),
+    [
+        (slice(None), "its header is all zeros, in a file of "),
+        (slice(0, 2 * SECTOR), "its header is all zeros, in a file of "),
+        (slice(0, SECTOR), "its table says that it has no chunks, though chunks were saved in it"),
+    ],
+    ids=["the whole file", "its header", "its table of chunks"],
+)
+def test_a_region_whose_header_is_zeros_is_found(zeros: slice, words: str) -> None:
+    """As a failure of power leaves it: the game would make its chunks anew."""
+    data = region()
+    data[zeros] = bytes(len(data[zeros]))
+    (problem,) = problems({**JAVA, f"./{REGION}": bytes(data)})
+    assert words in problem
+
+
+@pytest.mark.parametrize("folder", ["entities", "poi", "DIM1/entities", "dimensions/mod/moon/poi"])
+def test_what_the_game_takes_out_again_may_be_gone_from_a_region(folder: str) -> None:
+    """It leaves the time at which the last creature died, and what the chunk was before."""
+    gone = bytes(SECTOR) + bytes(region()[SECTOR:])
+    assert problems({**JAVA, f"./world/{folder}/r.0.0.mca": gone}) == []
+    assert len(problems({**JAVA, f"./world/{folder}/r.0.0.mca": bytes(len(gone))})) == 1
+
+
 def test_what_is_sampled_depends_on_the_salt_and_in_the_end_all_of_it_is() -> None:
     """A chunk damaged inside is found by one salt of eight."""
     damaged = region()
@@ -246,9 +272,10 @@ def test_damage_in_one_region_hides_none_in_the_next() -> None:
         ("./world/level.dat", java_level()[:-20], "world/level.dat: its gzip ends in the middle"),
         ("./world/level.dat", bytes(300), "world/level.dat: neither gzip nor Bedrock's header begins it"),
         ("./world/level.dat", b"", "world/level.dat: neither gzip nor Bedrock's header begins it"),
+        ("./world/level.dat", bytes(5 * 2**20), "world/level.dat: 5242880 bytes, and no game writes more than 4194304"),
         ("./plugins/economy/data.db", database()[:-4096], "where its header says"),
     ],
-    ids=["cut", "zeros", "empty", "a database cut"],
+    ids=["cut", "zeros", "empty", "far too large", "a database cut"],
 )
 def test_other_damaged_files_of_a_java_server_are_found(path: str, data: bytes, words: str) -> None:
     """Each with its own reader."""
@@ -282,6 +309,35 @@ def test_a_damaged_bedrock_world_is_found(path: str, data: bytes, words: str) ->
     assert words in problem
 
 
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (("db/CURRENT",), "db/CURRENT: missing, so the world cannot be opened"),
+        (("db/CURRENT", "levelname.txt"), "db/CURRENT: missing, so the world cannot be opened"),
+        (("db/",), "db/CURRENT: missing, so the world cannot be opened"),
+        (("db/", "levelname.txt"), "db/CURRENT: missing, so the world cannot be opened"),
+        (("level.dat",), "level.dat: missing, though the world has a database"),
+    ],
+    ids=["CURRENT", "it, without the mark", "the database", "it, without the mark too", "level.dat"],
+)
+def test_a_bedrock_world_that_lost_what_it_cannot_be_without_is_found(missing: tuple[str, ...], words: str) -> None:
+    """It is known by its level.dat, or by the name that the game writes beside it."""
+    world = "worlds/Bedrock level/"
+    left = {path: data for path, data in BEDROCK.items() if not path.startswith(tuple(world + one for one in missing))}
+    assert problems(left) == [world + words]
+
+
+def test_a_bedrock_world_with_a_damaged_level_and_no_database_is_known_by_its_mark() -> None:
+    """Both are told."""
+    found = problems({"level.dat": bytes(500), "levelname.txt": b"x"})
+    assert [one.partition(":")[0] for one in found] == ["level.dat", "db/CURRENT"]
+
+
+def test_a_java_world_with_the_mark_of_a_bedrock_one_needs_no_database() -> None:
+    """It was converted; nor is a folder with nothing but the mark a world."""
+    assert problems({**JAVA, "./world/levelname.txt": b"once Bedrock", "other/levelname.txt": b""}) == []
+
+
 # SQLite ---------------------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +361,23 @@ def test_a_damaged_database_is_found(data: bytes, words: str) -> None:
     """By its header, or by SQLite itself."""
     (problem,) = problems({"data.sqlite": data})
     assert words in problem
+
+
+@pytest.mark.parametrize("lost", [512, 4096, None], ids=["a sector", "the first page", "all of it"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_database_that_begins_with_zeros_is_known_by_its_name(lost: int | None, large: bool) -> None:
+    """As a failure of power leaves it; nothing else shows what it was."""
+    data = database() + bytes(17 * 2**20 if large else 0)
+    zeroed = bytes(len(data)) if lost is None else overwritten(data, 0, bytes(lost))
+    assert problems({"data.db": zeroed}) == ["data.db: its first 512 bytes are zeros, where a database's header is"]
+    assert problems({"data.db": zeroed, "data.db-journal": b"journal"}) == []
+    assert problems({"data.bin": zeroed}) == []
+
+
+@pytest.mark.parametrize("data", [bytes(511), bytes(511) + b"x", b"\0" * 12 + b"\x62\x31\x05\0" + bytes(4096)])
+def test_files_of_other_programs_may_be_named_like_a_database(data: bytes) -> None:
+    """Too short for one, or another kind: Berkeley's begins with zeros."""
+    assert problems({"data.db": data}) == []
 
 
 @pytest.mark.parametrize("page", [512, 65536])

@@ -192,6 +192,7 @@ JAVA: dict[str, bytes] = {
 }
 BEDROCK: dict[str, bytes] = {
     "worlds/Bedrock level/level.dat": bedrock_level(),
+    "worlds/Bedrock level/levelname.txt": b"Bedrock level",
     "worlds/Bedrock level/db/CURRENT": b"MANIFEST-000004\n",
     "worlds/Bedrock level/db/MANIFEST-000004": manifest(added(3, 900), taken(3) + added(5, 3000)),
     "worlds/Bedrock level/db/000005.ldb": table(),
