@@ -90,7 +90,7 @@ def copies(status: ServerStatus) -> list[Document]:
 
 
 def proof(status: ServerStatus) -> Document | None:
-    """Return how a server's backups are proven; null if they are not to be."""
+    """Return how a server's backups are proven; null if they are not to be, unless a failed proof freezes it."""
     known = status.proof
     if known is None:
         return None
