@@ -15,7 +15,8 @@ from daemon.cli.ui.which import where
 from daemon.core.units import format_size
 from daemon.errors import UsageError
 from daemon.operations.archive import Archive
-from daemon.operations.onto import Brought, OntoOptions, bring_onto
+from daemon.operations.onto import Brought, bring_onto
+from daemon.operations.onto_options import OntoOptions
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult
 from daemon.operations.sent import HandWay, usual_ways

@@ -28,8 +28,8 @@ from daemon.operations.drill import (
     record_interrupted,
 )
 from daemon.operations.operation import Operation
+from daemon.operations.restore_errors import NotEmptiedError
 from daemon.operations.sent import usual_ways
-from daemon.operations.target import NotEmptiedError
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError
 from daemon.rotation.order import Order

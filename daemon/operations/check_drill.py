@@ -11,7 +11,7 @@ from daemon.errors import ProblemCode
 from daemon.operations.drill import needed
 from daemon.operations.findings import Finding, Severity, about
 from daemon.operations.onto import NEEDED
-from daemon.operations.target import DRILL_MARK
+from daemon.operations.target import DRILL_MARK, marked
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.preview import lacks
 
@@ -34,7 +34,7 @@ def _spare(config: ServerConfig, server: Server, drill: DrillConfig) -> list[Fin
     if server.obstacle is not None:
         error = ServerStateError(f"it is {server.obstacle}", obstacle=server.obstacle)
         findings.append(_refused(config, drill, error.code, error.text, error.hint))
-    if DRILL_MARK not in server.description:
+    if not marked(server.description):
         hint = f"write {DRILL_MARK} into it in the panel, if everything on the server may be deleted"
         text = f"its description does not carry {DRILL_MARK}"
         findings.append(_refused(config, drill, ProblemCode.NOT_A_DRILL, text, hint))

@@ -13,7 +13,7 @@ from daemon.core.console import ConsoleSeen
 from daemon.errors import BackupdError
 from daemon.log import redact
 from daemon.operations.operation import Operation
-from daemon.operations.target import NotStartedError
+from daemon.operations.restore_errors import NotStartedError
 from daemon.panel.console import open_console
 from daemon.panel.download import HostError
 from daemon.panel.errors import PanelError

@@ -15,23 +15,23 @@ from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
 from daemon.core.proof import Level, Proof
 from daemon.errors import BackupdError, ProblemCode, StateError
-from daemon.operations.archive import Archive, ReadResult
+from daemon.operations.archive import Archive
 from daemon.operations.console import watched_console
-from daemon.operations.onto import Brought, OntoOptions, Stages, bring_alone
+from daemon.operations.onto import Brought, bring_alone
+from daemon.operations.onto_options import OntoOptions, Stages
 from daemon.operations.operation import Operation
+from daemon.operations.restore_errors import NotEmptiedError, NotStartedError
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.target import (
     DRILL_MARK,
     LONGEST_SECONDS,
     LOOKS,
     STILL_SECONDS,
-    NotEmptiedError,
-    NotStartedError,
     TargetFiles,
     few,
+    marked,
 )
 from daemon.operations.ways import Way
-from daemon.rotation.order import Halt
 from daemon.rotation.outcome import Problem, Result
 from daemon.state import Journal, ProofRecord
 
@@ -137,13 +137,6 @@ class _Trial(Stages):
         self.seconds: float | None = None
         self.put: tuple[str, ...] | None = None
 
-    async def reads(self, found: ReadResult) -> None:
-        """Refuse a backup that lacks what the one before it has: to restore it shows nothing of that."""
-        if found.lacks:
-            text = f"nothing was restored, since the backup lacks what the one before it has: {'; '.join(found.lacks)}"
-            hint = "if that was taken away on purpose: ptero-backupd prove accept"
-            raise Halt(Result.REFUSED, Problem(ProblemCode.NOT_SANE, text, hint))
-
     async def puts(self, index: ArchiveIndex | None) -> None:
         """Record what is about to be unpacked, so that it is known whose it is after a kill."""
         names = index.top() if index else []
@@ -232,10 +225,10 @@ async def record_interrupted(journal: Journal, record: DrillRecord, now: datetim
 async def _undone(spare: Operation, record: DrillRecord) -> str:
     """Undo what a drill did that was killed; return in words what was done."""
     name, server = spare.config.name, await spare.client.server(spare.config.id)
-    target = TargetFiles(spare, spare=record.spare_uuid)
+    target = TargetFiles(spare, backup=record.backup, spare=record.spare_uuid)
     if server.uuid != record.spare_uuid:
         return f"{name} is another server now, and was not touched"
-    if DRILL_MARK not in server.description:
+    if not marked(server.description):
         return f"{name} does not carry {DRILL_MARK} any more, and was not touched"
     if runs := record.put is not None and await target.runs():
         if not record.starts:

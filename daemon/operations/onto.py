@@ -3,23 +3,26 @@
 What must hold: nothing of the server is touched before the archive was read whole and is right, unless that was waived
 (invariant 19); nothing is written into a folder that holds files, unless these were to be deleted; what is there is
 safe, in a locked backup, and the archive lies on the node, before any of it is deleted; the server's process does not
-run meanwhile. In the end the server's files are compared with the archive's. Whatever ends it in the middle is told
-with how to go on.
+run meanwhile. All this is looked at again right before anything is deleted or unpacked: hours may lie between, and what
+came since is in no backup. In the end the server's files are compared with the archive's. Whatever ends it in the
+middle is told with how to go on.
 """
 
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from daemon.core.files import ArchiveIndex, ServerRoom
+from daemon.core.files import ArchiveIndex, FileEntry
 from daemon.core.model import State
-from daemon.core.units import format_size
 from daemon.errors import BackupdError, ProblemCode
-from daemon.operations.archive import Archive, ReadResult
+from daemon.operations.archive import Archive
+from daemon.operations.onto_options import OntoOptions
+from daemon.operations.onto_room import ways_with_room
 from daemon.operations.operation import Operation
+from daemon.operations.restore_errors import RestoreError
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.safety import make_safe
-from daemon.operations.target import DRILL_MARK, Compared, RestoreError, TargetFiles, few
+from daemon.operations.target import DRILL_MARK, Compared, TargetFiles, few, marked
 from daemon.operations.ways import ByHandError, Way, WayClosedError, WayName
 from daemon.panel.errors import PermissionLackingError
 from daemon.rotation.order import Halt
@@ -29,43 +32,6 @@ from daemon.rotation.preview import Preview, lacks
 NEEDED = frozenset({"file.read", "file.create", "file.delete"})
 """The permissions on the server that the archive goes onto."""
 _UNPROVEN = "with --unproven it is not read first"
-
-
-class Stages:
-    """What a caller does between the steps of a restore, while the server's lock is held. What it raises ends it.
-
-    `needs` are the permissions on the server that it takes for that.
-    """
-
-    needs: frozenset[str] = frozenset()
-
-    async def reads(self, found: ReadResult) -> None:
-        """The archive was read to its end, and is right in itself. Nothing was touched so far."""
-
-    async def puts(self, index: ArchiveIndex | None) -> None:
-        """The archive lies on the server, and is unpacked next. All else was deleted, if that was asked for."""
-
-    async def ends(self, target: TargetFiles) -> None:
-        """All files are there, and are as in the archive."""
-
-
-@dataclass(frozen=True, slots=True)
-class OntoOptions:
-    """How to bring it. `truncate` deletes the server's files first; `into` is the folder to unpack in ("/": its own).
-
-    `stop` stops the server's process; `safety` makes a backup of what is there before anything is deleted; `read` reads
-    the archive first. `spare_only` refuses a server whose description does not carry the mark of drills.
-    `stages` hears how far it is.
-    """
-
-    ways: Sequence[Way]
-    truncate: bool = False
-    into: str = "/"
-    stop: bool = False
-    safety: bool = True
-    read: bool = True
-    spare_only: bool = False
-    stages: Stages = field(default_factory=Stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +57,16 @@ class _Restore:
     done: Brought = field(init=False)
     begun: bool = False
     """Whether anything was unpacked: then no other way is tried."""
+    left_open: bool = False
+    """Whether nothing but the comparison in the end tells of some part that it was unpacked."""
+    left: str = ""
+    """How the server is left if we stop now; empty while it is as it was."""
+    there: tuple[FileEntry, ...] = ()
+    """What lay in the folder right before it was backed up."""
 
     def __post_init__(self) -> None:
-        spare = self.operation.run.known_server.uuid if self.options.spare_only else None
-        self.target = TargetFiles(self.operation, self.options.into, spare=spare)
+        spare, backup = self.operation.run.known_server.uuid if self.options.spare_only else None, self.archive.backup
+        self.target = TargetFiles(self.operation, self.options.into, backup=backup.uuid, spare=spare)
         self.done = Brought(OperationResult(self.archive.backup, Result.DONE, State.GOOD))
 
     async def run(self) -> None:
@@ -103,11 +75,20 @@ class _Restore:
         index = await self._read() if self.options.read else None
         seen = await self.operation.look()  # what was seen before is old by now
         await self._check(seen)
-        holds_files = bool(await TargetFiles(self.operation).others())
-        ways = await self._with_room(seen, index, holds_files=holds_files)
+        holds_files = bool(await TargetFiles(self.operation, backup=self.archive.backup.uuid).others())
+        ways = await ways_with_room(
+            self.operation,
+            self.archive,
+            self.options.ways,
+            seen,
+            index,
+            holds_files=holds_files,
+            emptied=self.options.truncate,
+        )
         if self.options.stop and await self.target.runs():
             self._changed("was asked to stop; start it in the panel")
             await self.target.stop()
+        self.there = await self._lies_there()
         if self.options.safety and holds_files:
             await self._make_safe(seen)
         await self.target.delete(await self.target.leftovers())
@@ -121,7 +102,7 @@ class _Restore:
         name, needed = self.operation.config.name, self.options.stages.needs | NEEDED
         if lacking := sorted(one for one in needed if lacks(seen.server, one)):
             raise PermissionLackingError(f"the key's user lacks {', '.join(lacking)} on server {seen.server.name}")
-        if self.options.spare_only and DRILL_MARK not in seen.server.description:
+        if self.options.spare_only and not marked(seen.server.description):
             text = f"the description of {name} does not carry {DRILL_MARK}, so nothing on it is touched"
             raise _refusal(ProblemCode.NOT_A_DRILL, text, f"write {DRILL_MARK} into it in the panel")
         others = [] if self.options.truncate else await self.target.others()
@@ -156,10 +137,12 @@ class _Restore:
 
     async def _make_safe(self, seen: Preview) -> None:
         safety = await make_safe(self.operation, seen)
-        self.done = replace(self.done, safety=safety.made)
+        outcome = self.done.outcome
+        outcome = replace(outcome, changed=outcome.changed or safety.made.changed)
+        self.done = replace(self.done, safety=safety.made, outcome=outcome)
+        self.operation.going_on = self._left_so()
         if safety.refusal is not None:
             raise Halt(Result.REFUSED, safety.refusal)
-        outcome = self.done.outcome
         self.done = replace(self.done, outcome=replace(outcome, problems=(*outcome.problems, *safety.made.problems)))
 
     async def _empty(self, seen: Preview) -> None:
@@ -171,28 +154,6 @@ class _Restore:
         self.operation.tell(f"deleting all files of {self.operation.config.name}")
         self._changed("is emptied; the same command goes on")
         await self.target.empty()
-
-    async def _with_room(self, seen: Preview, index: ArchiveIndex | None, *, holds_files: bool) -> Sequence[Way]:
-        """Return the ways by which the archive and its files have room on the server, as far as the panel says it."""
-        limit, ways, name = seen.server.disk_limit, self.options.ways, self.operation.config.name
-        if limit is None or index is None:
-            return ways
-        # A node counts now and then only, so an empty server may be said to hold what it held before.
-        used = await self.operation.client.files.disk_used(self.operation.config.id) if holds_files else 0
-        if used is None:
-            return ways
-        room, size = ServerRoom(limit, used), self.archive.backup.bytes
-        lacking = {way.name: room.lacks(way.largest(size), index.bytes, emptied=self.options.truncate) for way in ways}
-        if all(lacking.values()):
-            held = f", of which {format_size(used)} are taken now" if used else ""
-            text = (
-                f"{self.archive.backup.name} does not fit on {name}, which lacks {format_size(min(lacking.values()))}."
-                f" Its files are {format_size(index.bytes)}, and {name} may hold {format_size(limit)}{held}"
-            )
-            raise _refusal(ProblemCode.DISK_FULL, text, f"give {name} more disk in the panel, or delete files there")
-        for way in (way for way in ways if lacking[way.name]):
-            self.operation.tell(f"not by {way.name}: {name} has no room for the whole archive beside its files")
-        return [way for way in ways if not lacking[way.name]]
 
     async def _bring(self, ways: Sequence[Way], seen: Preview, index: ArchiveIndex | None) -> None:
         """Bring the archive by the first way that is open, and unpack it."""
@@ -213,15 +174,46 @@ class _Restore:
 
     async def _by(self, way: Way, seen: Preview, index: ArchiveIndex | None) -> None:
         self.operation.tell(f"bringing {self.archive.backup.name} by {way.name}")
+        size = self.archive.backup.bytes
         async with aclosing(way.pieces(self.archive, self.target)) as pieces:
             async for name in pieces:
+                await self._look_again()
                 if not self.begun:
                     await self._make_room(seen, index)
                 self.begun = True
                 self._changed(f"has half of the archive; {self._begins_again()}")
                 self.operation.tell(f"unpacking {name}")
-                await self.target.unpack(name, index)
+                known = await self.target.unpack(name, index, part=way.largest(size) < size)
+                self.left_open = self.left_open or not known
                 await self.target.delete([name])
+
+    async def _look_again(self) -> None:
+        """Refuse to delete or unpack anything where the server was started since, or has got other files."""
+        try:
+            await self._is_as_it_was()
+        except Halt:
+            await self.target.delete(await self.target.leftovers())
+            raise
+
+    async def _is_as_it_was(self) -> None:
+        name, spare = self.operation.config.name, self.options.spare_only
+        if self.options.into == "/" and await self.target.runs():
+            if not spare:
+                self.left = self.left if self.begun else ""  # it was stopped, and is not any more
+                self.operation.going_on = self._left_so()
+                text = f"{name} was started meanwhile, and what changed on it since is in no backup"
+                raise _refusal(ProblemCode.RUNNING, text, "keep it stopped, and run the command again")
+            await self.target.stop()
+        if spare or self.begun or (now := await self._lies_there()) == self.there:
+            return
+        new = [one.name for one in now if one not in self.there] or [one.name for one in self.there if one not in now]
+        text = f"other files are on {name} than before: {few(new)}; what came meanwhile is in no backup"
+        raise _refusal(ProblemCode.NOT_EMPTY, text, "see who changes them, and run the command again")
+
+    async def _lies_there(self) -> tuple[FileEntry, ...]:
+        """List the folder. What a node says of a folder's size depends on when it looks, and is left out."""
+        found = (one if one.is_file else replace(one, size=0) for one in await self.target.foreign())
+        return tuple(sorted(found, key=lambda one: one.name))
 
     def _begins_again(self) -> str:
         """Say how to go on after an end in the midst of it. What lies beside a folder of its own is never emptied."""
@@ -243,6 +235,9 @@ class _Restore:
         self.operation.tell("comparing the server's files with the archive")
         compared = await self.target.compare(index)
         self.done = replace(self.done, compared=compared)
+        if compared.unseen and self.left_open:
+            text = f"{compared.unseen} of {index.count} files were not looked at, and the panel did not say of a part"
+            raise RestoreError(f"{text} whether it was unpacked")
         if compared.unseen:
             self._note(ProblemCode.NOT_LOOKED_AT, f"{compared.unseen} of {index.count} files were not looked at")
 
@@ -252,9 +247,13 @@ class _Restore:
     def _changed(self, what: str) -> None:
         """Note that the server has been changed, and what the operator is to do if we stop now."""
         self.done = replace(self.done, outcome=replace(self.done.outcome, changed=True))
+        self.left = what
+        self.operation.going_on = self._left_so()
+
+    def _left_so(self) -> str:
         safety = self.done.safety.backup if self.done.safety else None
         kept = f"; what was there is in {safety.name}, locked" if safety else ""
-        self.operation.going_on = f"{self.operation.config.name} {what}{kept}"
+        return f"{self.operation.config.name} {self.left}{kept}" if self.left else ""
 
 
 def _refusal(code: ProblemCode, text: str, hint: str) -> Halt:
@@ -293,6 +292,6 @@ def _with_the_rest(done: Brought, going_on: str) -> Brought:
     if done.safety is not None and done.safety.backup is not None:
         kept = f"{done.safety.backup.name}, the safety backup, stays, locked"
         left.append(Problem(ProblemCode.SAFETY_BACKUP, kept))
-    if done.outcome.changed:
+    if done.outcome.changed and going_on:
         left.append(Problem(ProblemCode.HALF_RESTORED, going_on))
     return replace(done, outcome=replace(done.outcome, problems=(*left, *done.outcome.problems)))

@@ -2,9 +2,11 @@
 
 What must hold: no write is believed before a look at the files shows it, and none is repeated. Whatever leaves a write
 open (a lost answer, a node that outlives the panel's patience) is settled by looking for as long as things change.
+A file is ours only by the name that the backup's own uuid gives it.
 """
 
 import posixpath
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,8 +16,14 @@ from daemon.core.backoff import Backoff
 from daemon.core.files import ArchiveIndex, FileEntry, Power
 from daemon.core.units import format_duration
 from daemon.core.words import first_few
-from daemon.errors import BackupdError, Exit, ProblemCode
 from daemon.operations.operation import Operation
+from daemon.operations.restore_errors import (
+    NotEmptiedError,
+    NotSpareError,
+    NotStartedError,
+    NotStoppedError,
+    RestoreError,
+)
 from daemon.panel.errors import NodeError, NotFoundError, OutcomeUnknownError, PanelError
 
 Seen = TypeVar("Seen")
@@ -36,47 +44,17 @@ START_SECONDS = 600.0
 STOP_SECONDS = 180.0
 """Seconds that a server may take to stop: it saves its world first."""
 
-ARCHIVE_PREFIX, ARCHIVE_SUFFIX = "ptero-backupd-", ".tar.gz"
+SENT_BY = ("pull", "upload", "sftp")
+"""The ways by which this program itself puts an archive into a server's folder."""
+
 SHOWN = 3
 """How many names of files are shown."""
 
 
 DRILL_MARK = "#drill"
-"""The description of a spare server carries this."""
+"""The description of a spare server carries this word."""
 
-
-class RestoreError(BackupdError):
-    """The archive is not on the server as it should be."""
-
-    exit_code = Exit.SOME_FAILED
-    code = ProblemCode.FILES_DIFFER
-    default_hint = "look at the server's files before starting it"
-
-
-class NotEmptiedError(RestoreError):
-    """Files of the server could not be deleted."""
-
-    code = ProblemCode.NOT_EMPTY
-
-
-class NotSpareError(RestoreError):
-    """The server is not the spare one that it was, so nothing on it is touched."""
-
-    code = ProblemCode.NOT_A_DRILL
-
-
-class NotStoppedError(RestoreError):
-    """The server's process goes on."""
-
-    code = ProblemCode.RUNNING
-    default_hint = "stop it in the panel, or kill it there, and run the command again"
-
-
-class NotStartedError(RestoreError):
-    """The server's process does not run, or ended by itself."""
-
-    code = ProblemCode.DRILL_FAILED
-    default_hint = "the spare server keeps its files: its console and its log say more"
+_MARKED = re.compile(rf"(?<![\w#-]){DRILL_MARK}(?![\w-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +66,20 @@ class Compared:
 
 
 class TargetFiles:
-    """A folder of the operation's server: "/" or one below it.
+    """A folder of the operation's server: "/" or one below it. `backup` is the uuid of what is brought there.
 
     With `spare`, the uuid of a drill's spare server, the server is looked at right before each change, which raises
     NotSpareError if it is another one by then, or does not carry the mark any more.
     """
 
-    def __init__(self, operation: Operation, folder: str = "/", *, spare: str | None = None) -> None:
+    def __init__(
+        self, operation: Operation, folder: str = "/", *, backup: str | None = None, spare: str | None = None
+    ) -> None:
         self._operation = operation
         self._files = operation.client.files
         self._id = operation.config.id
         self._spare = spare
+        self._ours = frozenset() if backup is None else frozenset(archive_name(backup, way) for way in SENT_BY)
         self.folder = folder
 
     async def rows(self, below: str = "") -> tuple[FileEntry, ...]:
@@ -117,12 +98,19 @@ class TargetFiles:
             return ()
 
     async def others(self) -> list[str]:
-        """Return the names of what is in the folder, without an archive that an earlier command left."""
-        return [entry.name for entry in await self.rows() if not _is_ours(entry)]
+        """Return the names of what is in the folder, without what a command left of this very backup's archive."""
+        return [entry.name for entry in await self.foreign()]
+
+    async def foreign(self) -> list[FileEntry]:
+        """List the folder, as `others` does."""
+        return [entry for entry in await self.rows() if not self._is_ours(entry)]
 
     async def leftovers(self) -> list[str]:
-        """Return the names of archives that this command, or an earlier one, left in the folder."""
-        return [entry.name for entry in await self.rows() if _is_ours(entry)]
+        """Return the names of archives of this backup that this command, or an earlier one, left in the folder."""
+        return [entry.name for entry in await self.rows() if self._is_ours(entry)]
+
+    def _is_ours(self, entry: FileEntry) -> bool:
+        return entry.is_file and entry.name in self._ours
 
     async def size_of(self, name: str) -> int | None:
         """Return the size of a file in the folder; None where it is not there."""
@@ -146,22 +134,25 @@ class TargetFiles:
         if remaining:
             raise NotEmptiedError(f"the node has not deleted {first_few(remaining, SHOWN)}")
 
-    async def unpack(self, name: str, index: ArchiveIndex | None) -> None:
+    async def unpack(self, name: str, index: ArchiveIndex | None, *, part: bool = False) -> bool:
         """Unpack an archive of the folder; raises RestoreError, PanelError.
 
-        Where the answer leaves it open, the archive's `index` tells whether all of it has come.
+        Where the answer leaves it open, the `index` tells whether all of it has come. Of one that is only a `part` of
+        the indexed one, no more is known then than that the node does nothing any more: False is returned, and only a
+        comparison of the whole shows whether all of it came.
         """
         await self.must_be_spare()
         failure = await self._settled(lambda: self._files.decompress(self._id, self.folder, name))
         if failure is None:
-            return
+            return True
         if index is None:
             text = f"{failure.text}; the archive was not read, so nothing tells whether all of it was unpacked"
             raise RestoreError(text) from failure
         self._operation.tell("the panel does not say whether it was unpacked; looking at the files")
         wrong = await self._watch(lambda: self._differences(index), until=lambda now: not now)
-        if wrong:
+        if wrong and not (part and len(wrong) < index.looked_at(index.to_look_at())):
             raise RestoreError(f"{failure.text}; {first_few(wrong, SHOWN)}") from failure
+        return not wrong
 
     async def compare(self, index: ArchiveIndex) -> Compared:
         """Compare the folder with the archive that was unpacked there; raises RestoreError, PanelError."""
@@ -230,7 +221,7 @@ class TargetFiles:
         name, server = self._operation.config.name, await self._operation.client.server(self._id)
         if server.uuid != self._spare:
             raise NotSpareError(f"{name} is another server now, and was not touched")
-        if DRILL_MARK not in server.description:
+        if not marked(server.description):
             raise NotSpareError(f"{name} does not carry {DRILL_MARK} any more, and was not touched further")
 
     async def _settled(self, call: Callable[[], Awaitable[None]]) -> PanelError | None:
@@ -260,12 +251,16 @@ class TargetFiles:
 
 
 def archive_name(backup: str, way: str) -> str:
-    """Return what the archive of that backup is called while it lies on a server, having come by that way."""
-    return f"{ARCHIVE_PREFIX}{backup[:8]}-{way}{ARCHIVE_SUFFIX}"
+    """Return what the archive of that backup is called while it lies on a server, having come by that way.
+
+    No backup has such a file in it: its uuid is known only once it is being made.
+    """
+    return f"ptero-backupd-{backup}-{way}.tar.gz"
 
 
-def _is_ours(entry: FileEntry) -> bool:
-    return entry.is_file and entry.name.startswith(ARCHIVE_PREFIX) and entry.name.endswith(ARCHIVE_SUFFIX)
+def marked(description: str) -> bool:
+    """Return whether a server's description carries the mark of drills, as a word of its own."""
+    return _MARKED.search(description) is not None
 
 
 def few(names: Sequence[str]) -> str:

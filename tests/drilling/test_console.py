@@ -8,7 +8,7 @@ import pytest
 from daemon.core import console as core
 from daemon.operations import console
 from daemon.operations.console import watched_console
-from daemon.operations.target import NotStartedError
+from daemon.operations.restore_errors import NotStartedError
 from daemon.panel.console import ConsoleError
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault

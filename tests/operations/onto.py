@@ -13,7 +13,8 @@ from daemon.config.values import ServerConfig
 from daemon.core.model import Backup
 from daemon.errors import BackupdError, StateError
 from daemon.operations.archive import ReadResult, fetched_parts
-from daemon.operations.onto import Brought, OntoOptions, bring_onto
+from daemon.operations.onto import Brought, bring_onto
+from daemon.operations.onto_options import OntoOptions
 from daemon.operations.operation import Operation
 from daemon.operations.result import exit_of
 from daemon.operations.ways import PullWay, Way

@@ -15,7 +15,8 @@ from daemon.errors import ProblemCode, ServerBusyError, StateError
 from daemon.operations import drill as drills
 from daemon.operations.drill import Drilled, DrillOptions, drill, end_interrupted, proof_of_drill
 from daemon.operations.drill import _undone as undone
-from daemon.operations.target import NotEmptiedError, NotSpareError, NotStartedError, TargetFiles
+from daemon.operations.restore_errors import NotEmptiedError, NotSpareError, NotStartedError
+from daemon.operations.target import TargetFiles
 from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call

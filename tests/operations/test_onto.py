@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.errors import ProblemCode
-from daemon.operations.target import NotSpareError, TargetFiles
+from daemon.operations.restore_errors import NotSpareError
+from daemon.operations.target import TargetFiles
 from daemon.operations.ways import PullWay, WayName
 from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Result
@@ -213,7 +214,7 @@ async def test_one_that_was_never_begun_is_told_with_how_to_go_on(onto: Onto) ->
 
 async def test_files_that_are_not_as_in_the_archive_are_told(onto: Onto) -> None:
     """The panel says that it was unpacked, and one of the files is another."""
-    onto.hand.before(Call.FILES, lambda _: onto.b.files.write("server.properties", b"?"), skip=6, times=None)
+    onto.hand.before(Call.DELETE_FILES, lambda _: onto.b.files.write("server.properties", b"?"))
     what = await onto.bring()
     assert (said(what)[-1], onto.code(what)) == (ProblemCode.FILES_DIFFER, 3)
     assert "server.properties has 1 bytes instead of 10" in what.outcome.problems[-1].text
