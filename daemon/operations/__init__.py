@@ -3,10 +3,10 @@
 An operation calls back with its progress and returns values. Each goes through `operation`: the view of the server, its
 lock, and the configuration. `result` is how it ended, `pick` finds which backups are meant. `create`, `locks`,
 `accept`, `restore` and `delete` work on single backups. `onto` brings an `archive`, one of the `archives` for instance,
-onto any server, its `target`, by one of the `ways`, of which `sent` and `sftp` have those from this machine; `drill`
-tries one on a spare server, as the daemon does too, and `console` reads what that shows. `proofs` records what a
-reading found. `rotations` runs or previews many servers, and `check` tells whether the configuration can work,
-`agreement` whether the daemons of a cluster decide alike.
+onto any server as `onto_options` say, by one of the `ways`, of which `sent` and `sftp` have those from this machine;
+`drill` tries one on a spare server, as the daemon does too, and `console` reads what that shows. What goes wrong on
+such a server is in `restore_errors`. `proofs` records what a reading found. `rotations` runs or previews many servers,
+and `check` tells whether the configuration can work, `agreement` whether the daemons of a cluster decide alike.
 """
 
 __all__ = [
@@ -21,14 +21,15 @@ __all__ = [
     "findings",
     "locks",
     "onto",
+    "onto_options",
     "operation",
     "pick",
     "proofs",
     "restore",
+    "restore_errors",
     "result",
     "rotations",
     "sent",
     "sftp",
-    "target",
     "ways",
 ]

@@ -124,7 +124,7 @@ def test_it_is_left_to_the_operators_hands(
     monkeypatch.chdir(tmp_path)
     words = ("survival", "with files", "--onto", "lobby", "--via", "hand", "--yes")
     ran = cli("--config", panel.config, "backups", "restore", *words)
-    file = tmp_path / f"ptero-backupd-{made.uuid[:8]}-hand.tar.gz"
+    file = tmp_path / f"ptero-backupd-{made.uuid}-hand.tar.gz"
     assert (ran.code, tree(panel.lobby)) == (3, {})
     assert file.read_bytes() == b"".join(made.archive.pieces())
     assert f"error: {file} is the archive, checked\nhint: upload it into / of lobby" in ran.err
@@ -169,10 +169,10 @@ def test_a_copy_that_is_damaged_touches_nothing(cli: Cli, panel: Panel, made: Ba
     assert "survival: with files in nas is not sound: " in cli("--config", config, "status").out
 
 
-def test_a_copy_that_lacks_what_the_one_before_has_is_restored_and_recorded_as_bad(
+def test_a_copy_that_lacks_what_the_one_before_has_is_not_restored_unasked_and_recorded_as_bad(
     cli: Cli, panel: Panel, made: Backup, tmp_path: Path
 ) -> None:
-    """As a scheduled proof of it would be: an older copy must not go for it."""
+    """As a scheduled proof of it would be: an older copy must not go for it. Nobody could be asked here."""
     (tmp_path / "nas").mkdir()
     config = panel.configure(scope="all", extra=f'copies = ["nas"]\n[stores.nas]\nurl = "file://{tmp_path}/nas"')
     assert cli("--config", config, "copies", "run", "survival").code == 0
@@ -182,7 +182,8 @@ def test_a_copy_that_lacks_what_the_one_before_has_is_restored_and_recorded_as_b
         journal.record_proof(ProofRecord("survival", panel.survival.uuid, proof))
     words = ("copies", "restore", "survival", "latest", "--onto", "lobby", "--yes")
     ran = cli("--config", config, *words)
-    assert (ran.code, tree(panel.lobby)) == (0, FILES)
+    assert (ran.code, tree(panel.lobby)) == (5, {})
+    assert "lacks what the one before it has: 4 files, and 100 in auto-b" in ran.err
     assert last_proof(cli, config, "nas")["problems"][0] == "4 files, and 100 in auto-b"
 
 
