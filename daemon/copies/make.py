@@ -89,7 +89,7 @@ async def copy_backup(feed: Feed, backup: Backup, origin: Origin, targets: Targe
         manifest = _manifest(branch, backup=backup, expected=expected, origin=origin, passed=passed, clock=clock)
         return await _finish(branch, manifest, clock)
 
-    return await _passed_on(feed, Pass(expected, names, targets.stores, targets.room), finish, targets.stands)
+    return await _passed_on(feed, Pass(expected, names, targets.stores, targets.room, clock), finish, targets.stands)
 
 
 async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Targets, clock: Clock) -> Made:
@@ -105,7 +105,7 @@ async def carry_copy(feed: Feed, copy: Manifest, installation: str, targets: Tar
         told = {"program": PROGRAM, "installation": installation, "written_at": clock.now()}
         return await _finish(branch, copy.model_copy(update=told), clock)
 
-    return await _passed_on(feed, Pass(expected, names, as_it_is, targets.room), finish, targets.stands)
+    return await _passed_on(feed, Pass(expected, names, as_it_is, targets.room, clock), finish, targets.stands)
 
 
 PROGRAM = f"ptero-backupd {__version__}"
@@ -188,7 +188,7 @@ def _manifest(
         else None,
         proof=ProofPart(
             level="walked" if contents else "read",
-            at=now,
+            at=passed.read_at,
             unverified=expected.checksum is None,
             problems=tuple(problem.text[:500] for problem in finding.problems),
         ),

@@ -9,9 +9,11 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from daemon.clock import Clock
 from daemon.copies.branch import Branch, Target
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import Feed
@@ -100,10 +102,11 @@ class FanOut:
 
 @dataclass(frozen=True)
 class Passed:
-    """What a backup's file was found to be, when it had come to its end, and its SHA-256."""
+    """What a backup's file was found to be, its SHA-256, and when it had come to its end: stores may take it later."""
 
     finding: VerifyResult
     sha256: str
+    read_at: datetime
 
 
 Complete = Callable[[Branch, Passed], Awaitable[None]]
@@ -118,6 +121,7 @@ class Pass:
     names: Mapping[str, CopyName]
     targets: Sequence[Target]
     room: SpoolRoom
+    clock: Clock
 
     def branches(self) -> Iterator[Branch]:
         """Begin to store it everywhere, one after the other."""
@@ -140,9 +144,10 @@ async def pass_to_all(feed: Feed, wanted: Pass, complete: Complete) -> dict[str,
         branches.extend(wanted.branches())  # one by one: what was begun before a failure is ended
         fan.refuse_none_left()
         difference = await in_thread(partial(feed.run, fan, expected))
+        read_at = wanted.clock.now()
         finding = await asyncio.to_thread(fan.reader.finding, expected, difference)
         _refuse_wrong(finding, expected, difference)
-        passed = Passed(finding, fan.sha256)
+        passed = Passed(finding, fan.sha256, read_at)
         await asyncio.gather(*(_end(branch, feed.listener, passed, complete) for branch in branches))
     except NoStoreLeftError:
         await _abort(branches, CopyError("every store dropped out"))

@@ -258,7 +258,8 @@ class _Turn:
             known = (await proven_of(policy, uuid, context.journal)).proofs
             for proof in (one for one in map(known.judged, proofs) if one.problems or not policy.prove.expect):
                 record = ProofRecord(self._server, uuid, proof)
-                await context.journal.record_proof(record)
+                if not await context.journal.record_proof(record):
+                    continue  # the stream was read before what is known
                 context.on_proof(record, 0, 0.0)
                 if proof.problems:
                     log.error("proof_failed", server=self._server, backup=proof.name, problems=list(proof.problems))

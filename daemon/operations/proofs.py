@@ -112,7 +112,7 @@ def described(server: str, backup: str, store: str) -> dict[str, str]:
 async def _keep(done: ProofDone, journal: Journal, *, told: bool) -> None:
     """Record a proof in the journal and the log; raises StateError."""
     proof, server = done.record.proof, done.record.server
-    await journal.record_proof(done.record)
+    stands = await journal.record_proof(done.record)
     about = described(server, proof.name, proof.store)
     if proof.problems:
         say = log.warning if told else log.error
@@ -120,6 +120,9 @@ async def _keep(done: ProofDone, journal: Journal, *, told: bool) -> None:
         return
     if not proof.store:  # it has its file, so no deletion of it was done
         await journal.asked_no_more(done.record.server_uuid, proof.backup)
+    if not stands:  # a clock was ahead when something wrong was found
+        log.warning("proof_not_counted", **about, text="a reading that is dated later found something wrong")
+        return
     log.info("proven", **about, level=(proof.reached or proof.asked).value, seconds=round(done.seconds, 3))
 
 

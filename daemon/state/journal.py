@@ -282,10 +282,12 @@ class Journal(Protocol):
         """Return the last reading of each backup and copy for each level, of a server or all, oldest backup first."""
         ...
 
-    async def record_proof(self, record: ProofRecord) -> None:
+    async def record_proof(self, record: ProofRecord) -> bool:
         """Record, durably, what a reading found, in place of the earlier one of the same backup, place and level.
 
-        What an operator accepted of that one stays accepted if the same is wrong still.
+        What an operator accepted of that one stays accepted if the same is wrong still. Something wrong that was found
+        later stays; return whether the reading is what stands now. One that found something wrong ends all of that
+        backup and place that are dated later and right, however deep they looked: a clock was ahead (invariant 17).
         """
         ...
 

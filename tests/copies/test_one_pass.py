@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from daemon.stores.streams import RateLimit
 from daemon.transfer.errors import WrongFileError
 from tests.copies.conftest import SIZE, Rig
 from tests.copies.support import run
+from tests.fakes import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +156,26 @@ async def test_the_manifest_tells_what_was_found_on_the_way(rig: Rig) -> None:
     assert (manifest.proof.level, manifest.proof.unverified, manifest.proof.problems) == ("walked", False, ())
     assert manifest.contents is not None
     assert manifest.contents.files > 0
+
+
+class Slow(DirectoryStore):
+    """A folder that takes three hours for what it is given."""
+
+    clock: FakeClock
+
+    async def put(self, key: str, content: AsyncIterable[bytes], **about: Any) -> Entry:
+        entry = await super().put(key, content, **about)
+        await self.clock.sleep(3 * 3600)
+        return entry
+
+
+async def test_the_manifest_tells_when_the_stream_had_ended_not_when_the_store_had_it(rig: Rig) -> None:
+    """Whatever reads the backup meanwhile reads it later."""
+    (rig.folder / "nas").mkdir()
+    store, began = Slow("nas", rig.folder / "nas", RateLimit(None, rig.clock)), rig.clock.now()
+    store.clock = rig.clock
+    manifest = (await rig.copy(Target("nas", store))).manifests["nas"]
+    assert (manifest.proof.at, manifest.written_at) == (began, began + timedelta(hours=3))
 
 
 # Trouble on the way ---------------------------------------------------------------------------------------------------

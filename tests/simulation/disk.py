@@ -40,14 +40,15 @@ class DiskJournal(SqliteJournal):
         PROCESS.get().simulation.recorder.about_to_ask(server_uuid, backup_uuid)
         super().ask(server_uuid, backup_uuid, at)
 
-    def record_proof(self, record: ProofRecord) -> None:
+    def record_proof(self, record: ProofRecord) -> bool:
         """Record what a reading found."""
         process = PROCESS.get()
         rules = process.simulation.proofs.rules
         with self._telling(lambda: rules.recorded(process.name, record)):
-            super().record_proof(record)
+            stands = super().record_proof(record)
         if not self._lasts:
             rules.remembered(process.name, record)
+        return stands
 
     def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
         """Record that an operator accepts what proofs found wrong."""

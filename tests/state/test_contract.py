@@ -477,6 +477,48 @@ async def test_what_proofs_found_is_found_by_server_the_last_of_each_level(place
         assert await journal.proofs() == []
 
 
+async def test_what_was_found_wrong_is_displaced_by_no_earlier_reading(place: Place) -> None:
+    """A stream was read, and is recorded hours later, once the slowest store has its copy; another place is apart."""
+    async with place.opened() as (_, journal):
+
+        async def record(proof: Proof) -> bool:
+            return await journal.record_proof(ProofRecord("survival", UUID, proof))
+
+        torn, early = read("one", Level.WALKED, "torn", minutes=2), read("one", Level.WALKED, minutes=1)
+        assert await record(torn)
+        assert not await record(early)
+        assert not await record(read("one", Level.WALKED, "zeroed"))
+        assert await record(replace(early, store="nas"))
+        assert [one.proof for one in await journal.proofs(UUID)] == [torn, replace(early, store="nas")]
+        again = read("one", Level.WALKED, minutes=2)
+        assert await record(again)
+        assert await record(early), "what is right may be read again by a clock that was set back"
+        assert [one.proof for one in await journal.proofs(UUID) if not one.proof.store] == [early]
+
+
+async def test_a_reading_that_a_clock_dated_too_late_hides_nothing_that_is_found_wrong(place: Place) -> None:
+    """However deep it looked; and of that backup in that place alone."""
+    async with place.opened() as (_, journal):
+        ahead = [read("one", level, minutes=10**6) for level in (Level.WALKED, Level.SANE, Level.RESTORED)]
+        apart = [replace(ahead[1], store="nas"), replace(ahead[1], backup="two")]
+        wrong, before = read("one", Level.SANE, "torn", minutes=10**6), read("three", minutes=1)
+        torn = [read(one, Level.WALKED, "gzip", minutes=2) for one in ("one", "three")]
+        for proof in (*ahead, *apart, before, replace(wrong, backup="four"), *torn, replace(torn[0], backup="four")):
+            await journal.record_proof(ProofRecord("survival", UUID, proof))
+        left = {
+            (one.proof.backup, one.proof.store, one.proof.asked, one.proof.problems) for one in await journal.proofs()
+        }
+        assert left == {
+            ("one", "", Level.WALKED, ("gzip",)),
+            ("one", "nas", Level.SANE, ()),
+            ("two", "", Level.SANE, ()),
+            ("three", "", Level.SANE, ()),
+            ("three", "", Level.WALKED, ("gzip",)),
+            ("four", "", Level.SANE, ("torn",)),
+            ("four", "", Level.WALKED, ("gzip",)),
+        }
+
+
 async def test_a_proof_and_what_was_applied_last_outlive_a_pruning_though_no_rotation_is_recorded(place: Place) -> None:
     """With a full disk backups may be read for days while no rotation leaves a trace; a freeze must not end by that."""
     async with place.opened() as (_, journal):

@@ -8,6 +8,22 @@ from daemon.state.local.store import Store
 from daemon.state.rows import read_asked, read_proof, written, written_asked, written_proof
 from daemon.state.values import ProofAsked, ProofRecord
 
+_COLUMNS = (
+    *("server_uuid", "store", "backup_uuid", "asked", "server", "name", "made_at", "at"),
+    *("reached", "problems", "files", "bytes", "worlds", "archive"),
+)
+_RECORD = (
+    f"INSERT INTO proof ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{one}' for one in _COLUMNS)})"  # noqa: S608
+    " ON CONFLICT (server_uuid, store, backup_uuid, asked) DO UPDATE SET"
+    " accepted_at = CASE WHEN proof.problems = excluded.problems THEN proof.accepted_at END,"
+    f" {', '.join(f'{one} = excluded.{one}' for one in _COLUMNS[4:])}"
+    " WHERE proof.problems = '[]' OR excluded.at >= proof.at"
+)
+_DATED_LATER = (
+    "DELETE FROM proof WHERE server_uuid = :server_uuid AND store = :store AND backup_uuid = :backup_uuid"
+    " AND at > :at AND problems = '[]'"
+)
+
 
 class ProofRecords(Store):
     """The proofs that backups can be restored."""
@@ -22,18 +38,13 @@ class ProofRecords(Store):
             )
             return [read_proof(row) for row in rows]
 
-    def record_proof(self, record: ProofRecord) -> None:
-        """Record what a reading found, in place of the earlier one."""
+    def record_proof(self, record: ProofRecord) -> bool:
+        """Record what a reading found, in place of the earlier one; return whether it is what stands now."""
+        row = written_proof(record)
         with self._synced(), self._writing("proof") as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO proof (server_uuid, store, backup_uuid, asked, server, name, made_at, at,"
-                " reached, problems, files, bytes, worlds, archive, accepted_at)"
-                " VALUES (:server_uuid, :store, :backup_uuid, :asked, :server, :name, :made_at, :at,"
-                " :reached, :problems, :files, :bytes, :worlds, :archive,"
-                " (SELECT accepted_at FROM proof WHERE server_uuid = :server_uuid AND store = :store"
-                "  AND backup_uuid = :backup_uuid AND asked = :asked AND problems = :problems))",
-                written_proof(record),
-            )
+            if record.proof.problems:
+                connection.execute(_DATED_LATER, row)
+            return bool(connection.execute(_RECORD, row).rowcount)
 
     def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
         """Record that an operator accepts what proofs found wrong with a backup; return whether anything was."""

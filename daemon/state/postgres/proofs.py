@@ -15,6 +15,11 @@ _ASK = (
     " ON CONFLICT (panel, identifier) DO UPDATE SET level = excluded.level, since = excluded.since"
 )
 
+_DATED_LATER = (
+    "DELETE FROM proof USING live WHERE server_uuid = $3 AND store = $4 AND backup_uuid = $5"
+    " AND at > $6 AND problems = '[]'"
+)
+
 
 class ProofRecords(Store):
     """The proofs that backups can be restored."""
@@ -26,20 +31,24 @@ class ProofRecords(Store):
         with self._readable():
             return [read_proof(row) for row in rows]
 
-    async def record_proof(self, record: ProofRecord) -> None:
-        """Record what a reading found, in place of the earlier one."""
+    async def record_proof(self, record: ProofRecord) -> bool:
+        """Record what a reading found, in place of the earlier one; return whether it is what stands now."""
         row = written_proof(record)
+        if record.proof.problems:  # first: should we end in between, then the backup is unproven
+            place = (row[column] for column in ("server_uuid", "store", "backup_uuid", "at"))
+            await self._write("proof", _DATED_LATER, *place, as_member=True)
         places = ", ".join(f"${number}" for number in range(3, len(row) + 3))
         others = ", ".join(f"{column} = excluded.{column}" for column in row if column not in _KEY)
-        await self._write(
+        recorded = await self._write(
             "proof",
             f"INSERT INTO proof ({', '.join(row)}) SELECT {places} FROM live"  # noqa: S608 — columns
             f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
             " accepted_at = CASE WHEN proof.problems = excluded.problems THEN proof.accepted_at END,"
-            f" {others}",
+            f" {others} WHERE proof.problems = '[]' OR excluded.at >= proof.at",
             *row.values(),
             as_member=True,
         )
+        return bool(recorded)
 
     async def accept_proof(self, server_uuid: str, backup_uuid: str, at: datetime) -> bool:
         """Record that an operator accepts what proofs found wrong with a backup; return whether anything was."""

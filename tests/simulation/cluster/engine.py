@@ -220,9 +220,9 @@ class ModelJournal(AwaitedJournal):
         """As a member alone."""
         await self._as_member(lambda: self.sqlite.apply(server_uuid, applied, store))
 
-    async def record_proof(self, record: ProofRecord) -> None:
+    async def record_proof(self, record: ProofRecord) -> bool:
         """As a member alone."""
-        await self._as_member(lambda: self.sqlite.record_proof(record))
+        return bool(await self._as_member(lambda: self.sqlite.record_proof(record)))
 
     async def forget_proofs(self, server_uuid: str, proofs: Any) -> None:
         """As a member alone."""

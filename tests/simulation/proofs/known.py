@@ -42,12 +42,18 @@ class Reading:
 
 
 def after(known: Iterable[Reading], reading: Reading) -> tuple[Reading, ...]:
-    """What is known once a reading is recorded: it stands for the last one as deep of the same thing.
+    """What is known once a reading is recorded: it stands for the last one as deep of the same thing, unless that found
+    something wrong later.
 
-    What was accepted stays so, where the very same is wrong.
+    What was accepted stays so, where the very same is wrong. What was found wrong ends what is dated later and right.
     """
     rest, accepted = [], False
     for one in known:
+        same, later = (one.backup, one.place) == (reading.backup, reading.place), one.at > reading.at
+        if one.stands_for(reading) and one.wrong and later:
+            return tuple(known)
+        if reading.wrong and same and later and not one.wrong:
+            continue
         if one.stands_for(reading):
             accepted = one.accepted and one.wrong == reading.wrong
         else:
