@@ -288,11 +288,11 @@ class Leave:
 
 
 AskLeave = Callable[[], Awaitable[str]]
-"""Ask, right before a deletion, why it must not be done now; empty if it may be done (invariant 20)."""
+"""Ask, right before a deletion, why it must not be done now; empty if it may be done (invariants 17 and 20)."""
 
 
 async def always() -> str:
-    """Return that nothing hinders: there is no cluster."""
+    """Return that nothing hinders."""
     return ""
 
 
@@ -322,8 +322,8 @@ class CopyWorker(Protocol):
         """Copy one backup, by its uuid, to the job's stores."""
         ...
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
-        """Delete from a store what its rules let go."""
+    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
+        """Delete from a store what its rules let go; `leave` is asked right before each deletion."""
         ...
 
     async def close(self) -> None:

@@ -34,7 +34,7 @@ from daemon.state import Locks
 from daemon.stores.base import Capability, Store
 from daemon.stores.errors import ObjectMissingError, StoreError
 
-SEE_STATUS = "the member that holds the server goes on with it: see `ptero-backupd cluster status`"
+SEE_STATUS = "see `ptero-backupd status`, and in a cluster `ptero-backupd cluster status`"
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Stands for the end of a legal hold, which has none."""
@@ -75,7 +75,8 @@ class Pruner:
     """Prunes stores, one server after the other; with `dry_run` it only decides.
 
     `once` lifts the brake: so many copies of a server may go (-1: any number), and at once. `leave` is asked right
-    before each deletion: a member of a cluster that has lost its lease prunes nothing more (invariant 20).
+    before each deletion: nothing more goes once a proof has failed (invariant 17), or a member of a cluster has lost
+    its lease (invariant 20).
     """
 
     def __init__(

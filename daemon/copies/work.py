@@ -99,10 +99,14 @@ class OwnProcess:
             await desk.remembered(),
         )
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
         """Delete from a store what its rules let go."""
+
+        async def both() -> str:
+            return await self._leave() or await leave()
+
         desk = await _Desk.of(job, self._clock, self._opens)
-        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), leave=self._leave)
+        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), leave=both)
         config = job.stores[store]
         try:
             async with self._opens(config.settings) as opened:

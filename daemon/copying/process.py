@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from daemon.copies.errors import WorkerDiedError, WorkerError
 from daemon.copies.jobs import (
     Ask,
+    AskLeave,
     CopyDone,
     CopyListener,
     CopyResult,
@@ -38,6 +39,7 @@ from daemon.copies.jobs import (
     PruneResult,
     ToFetch,
     ToProve,
+    always,
 )
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
 from daemon.log import get_logger
@@ -96,9 +98,9 @@ class ChildProcess:
         """Copy one backup to the job's stores."""
         return await self._done(Ask(job.without_key(), backup=backup), CopyResult, link, listener, listener.copied)
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
         """Delete from a store what its rules let go."""
-        return await self._done(Ask(job.without_key(), prunes=store, inputs=inputs), PruneResult)
+        return await self._done(Ask(job.without_key(), prunes=store, inputs=inputs), PruneResult, leave=leave)
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup, or its copy in a store, to the end."""
@@ -121,11 +123,13 @@ class ChildProcess:
         link: GiveLink | None = None,
         listener: ProgressListener | None = None,
         copied: OnCopied | None = None,
+        *,
+        leave: AskLeave = always,
     ) -> Result:
         """Have a job done; raises WorkerError. A process that is left in the middle of a job is ended."""
         try:
             self._child = child = self._child or await _Child.start(self._command)
-            hearer = _Hearer(link, listener, copied, self._hindrance)
+            hearer = _Hearer(link, listener, copied, self._hindrance, leave)
             return await child.do(ask, kind, hearer, self._silent_seconds)
         except BaseException:
             await self.close()
@@ -134,17 +138,20 @@ class ChildProcess:
 
 @dataclass(frozen=True, slots=True)
 class _Hearer:
-    """Who gives links for a job, and hears of it while it is done. `hindrance` says why nothing may be deleted now."""
+    """Who gives links for a job, and hears of it while it is done. `hindrance` and `leave` say why nothing may be
+    deleted now.
+    """
 
     link: GiveLink | None
     listener: ProgressListener | None
     copied: OnCopied | None
     hindrance: Hindrance
+    leave: AskLeave
 
     async def hear(self, told: Mapping[str, Any]) -> Leave | Link | NoLink | None:
         """Hand on what the process tells; return the answer that it waits for, if it does."""
         if told.get("ask") == "leave":
-            return Leave(self.hindrance(creates=False))
+            return Leave(self.hindrance(creates=False) or await self.leave())
         if "ask" in told and self.link is not None:
             return await _link(self.link)
         if "copied" in told and self.copied is not None:

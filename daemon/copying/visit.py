@@ -170,8 +170,14 @@ class _Turn:
                 await prune(store, accepted)
 
     async def _is_frozen(self, store: str) -> bool:
-        """Whether a proof has failed, so that nothing of the server is deleted anywhere (invariant 17); or may have,
-        while the state cannot be used. It is asked for each store, since the one before may have taken long.
+        """Whether nothing is deleted now. It is asked for each store, since the one before may have taken long."""
+        if hindrance := await self._hindrance():
+            log.warning("copies_not_pruned", server=self._server, store=store, text=hindrance)
+        return hindrance != ""
+
+    async def _hindrance(self) -> str:
+        """Return why nothing of the server is deleted anywhere, empty if it may be: a proof has failed (invariant 17),
+        or may have, while the state cannot be used.
         """
         config, context = self.job.config, self.visits.context
         try:
@@ -179,11 +185,8 @@ class _Turn:
                 raise trouble
             bad = (await proven_of(config.policy, self.job.server.uuid, context.journal)).frozen
         except StateError as error:
-            log.warning("copies_not_pruned", server=self._server, store=store, text=error.text)
-            return True
-        if bad is not None:
-            log.warning("copies_not_pruned", server=self._server, store=store, text=bad.wrong)
-        return bad is not None
+            return error.text
+        return "" if bad is None else bad.wrong
 
     async def _copy_all(self, wanted: Iterable[WantedCopy], *, patient: bool) -> set[str]:
         """Copy what is wanted, the newest first, until others should go first; return the stores that got a copy."""
@@ -307,7 +310,7 @@ class _Turn:
             log.warning("copies_not_pruned", server=self._server, store=store, text=error.text)
             return
         doubt = self._doubt()
-        result = await visits.worker.prune(self.job, store, PruneInputs(accepted, known, doubt))
+        result = await visits.worker.prune(self.job, store, PruneInputs(accepted, known, doubt), self._hindrance)
         await self._remember(result.remembered)
         self._warn((store, problem) for problem in result.problems)
         await self._journal([self._pruned(store, one) for one in result.deleted])

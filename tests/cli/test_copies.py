@@ -479,6 +479,25 @@ def test_a_failed_proof_holds_a_prune(cli: Cli, panel: Panel, config: Path, tmp_
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 4
 
 
+def test_a_proof_that_fails_during_a_prune_by_hand_saves_what_is_left(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon has found it meanwhile: exit 5, and no more goes than the copy that was just being deleted."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
+    delete = DirectoryStore.delete
+
+    async def found_meanwhile(store: DirectoryStore, key: str) -> None:
+        if key.endswith(".json"):
+            await read_since(config, panel.survival.uuid)
+        await delete(store, key)
+
+    monkeypatch.setattr(DirectoryStore, "delete", found_meanwhile)
+    ran = cli("--config", config, "copies", "prune", "survival", "--store", "nas")
+    assert (ran.code, ran.err.count("r.0.0.mca is torn; nothing is deleted until a newer one is proven")) == (5, 1)
+    assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 5
+
+
 def test_a_narrowed_keep_is_held_for_a_day_after_it_was_told(
     cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:

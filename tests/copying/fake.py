@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import (
+    AskLeave,
     CopyDone,
     CopyListener,
     CopyResult,
@@ -17,6 +18,7 @@ from daemon.copies.jobs import (
     PruneInputs,
     PruneResult,
     WantedCopy,
+    always,
 )
 from daemon.copies.manifest import ContentsPart
 from daemon.copies.shelf import Shelf, write_shelf
@@ -39,7 +41,8 @@ class FakeWorker:
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
     is known, and says why it is `refused` and what `problems` it met; `at_prune` is called in its middle, by server and
-    store. `rates` are those that the last job named, by store.
+    store, and `asked` then, with why nothing may be deleted any more. `rates` are those that the last job named, by
+    store.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class FakeWorker:
     misplaced: str = ""
     strange: tuple[dict[str, Any], ...] = ()
     meanwhile: Callable[[], None] = lambda: None
+    asked: Callable[[str], None] = lambda _hindrance: None
 
     def has(self, store: str, server: str = "survival") -> list[str]:
         """When the backups of a server were made that a store has, as day and HH:MM, oldest first."""
@@ -123,12 +127,16 @@ class FakeWorker:
         manifest = manifest.model_copy(update={"backup": about, "contents": contents, "proof": proof})
         return write_shelf(Shelf(job.listing.taken_at, {manifest.stored.key: manifest}))
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
         """Delete the oldest beyond nine; what is applied is how often it was asked."""
         self.given.append(inputs)
         self._did(f"prune {job.config.name} {store}")
         if meanwhile := self.at_prune.get((job.config.name, store)):
             await meanwhile()
+        hindrance = await leave()
+        self.asked(hindrance)
+        if hindrance:
+            return PruneResult(failure=Failure(ProblemCode.COPY, hindrance))
         held = self._held(store, job)
         gone = [held.pop(uuid) for uuid in sorted(held, key=lambda uuid: str(held[uuid].created_at))[:-9]]
         told = tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone)

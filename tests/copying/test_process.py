@@ -176,6 +176,23 @@ async def test_a_process_deletes_nothing_once_its_daemon_has_lost_the_lease(rig:
     assert (pruned.trouble, len(rig.files("nas"))) == (False, 4)
 
 
+async def test_a_process_deletes_nothing_more_once_a_proof_has_failed(rig: Rig, worker: ChildProcess) -> None:
+    """The daemon looks right before each deletion, since a store of many copies may take hours."""
+    job = await rig.job()
+    for one in (await worker.look(job)).wanted:
+        await worker.copy(job, one.backup, partial(link, rig, one.backup), Listener())
+    answers = ["", "auto-1 is not sound: torn"]
+
+    async def leave() -> str:
+        return answers.pop(0)
+
+    narrowed = await rig.job(rig.config({"nas": "keep = { last = 1 }\nmax_deletions = -1"}))
+    pruned = await worker.prune(narrowed, "nas", PruneInputs(), leave)
+    assert (len(pruned.deleted), pruned.trouble, len(rig.files("nas"))) == (1, False, 4)
+    assert pruned.failure is not None
+    assert pruned.failure.text == "auto-1 is not sound: torn; nothing more is deleted"
+
+
 async def test_a_store_is_filled_from_another_one_though_the_panel_has_the_backup_no_more(
     rig: Rig, worker: ChildProcess
 ) -> None:

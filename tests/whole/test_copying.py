@@ -519,6 +519,23 @@ async def test_a_proof_that_fails_while_a_store_is_pruned_holds_the_next(copies:
     assert [one for one in copies.worker.does if one.startswith("prune survival")] == ["prune survival nas"]
 
 
+async def test_a_proof_that_fails_while_a_store_is_pruned_saves_what_is_left_there(
+    copies: Copies, survival: Server
+) -> None:
+    """It is asked for right before each deletion: a store of many copies may take hours."""
+    bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
+    async with copies.running(copies.configure("nas")) as (fleet, _):
+        leaves: list[str] = []
+        copies.worker.asked = leaves.append
+
+        async def fails() -> None:
+            await fleet._tools.journal.record_proof(ProofRecord("survival", survival.uuid, bad))
+
+        copies.worker.at_prune["survival", "nas"] = fails
+        await copies.until(1, 12)
+    assert set(leaves) == {"", "auto-b is not sound: torn"}
+
+
 async def test_locks_are_renewed_of_a_server_with_a_failed_proof(copies: Copies, survival: Server) -> None:
     """And nothing is deleted: whoever renews them is told that it is frozen."""
     bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))

@@ -1,9 +1,10 @@
 """`copies prune`: what the stores' own rules let go is deleted from them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from daemon.cli.context import begin, servers_named
 from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
@@ -65,20 +66,11 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
     shelves, engine = shelves_of(config), engine_for(config.state)
     dry_run, once = options.dry_run, options.max_deletions
 
-    async def leave() -> str:
-        return engine.leadership.hindrance(creates=False)
-
-    pruner = Pruner(
-        shelves,
-        await shelves.installation(),
-        SystemClock(),
-        locks=engine.locks,
-        dry_run=dry_run,
-        once=once,
-        leave=leave,
-    )
+    installation = await shelves.installation()
+    pruner = partial(Pruner, shelves, installation, SystemClock(), locks=engine.locks, dry_run=dry_run, once=once)
     disputed = undisputed if dry_run else await disputed_by_hand(engine.leadership, opinion_of(covering.config))
-    pruning = _Pruning(config, pruner, disputed, dry_run=dry_run)
+    hindrance = partial(engine.leadership.hindrance, creates=False)
+    pruning = _Pruning(config, pruner, hindrance, disputed, dry_run=dry_run)
     results = [result for one in stores for result in await pruning.in_store(one, servers)]
     if options.as_json:
         write_json(pruned(results, dry_run=dry_run))
@@ -92,10 +84,13 @@ async def _prune(settings: Settings, names: Sequence[str], options: PruneOptions
 
 @dataclass(frozen=True)
 class _Pruning:
-    """What all stores have in common. `disputed` says where a daemon of the cluster would decide differently."""
+    """What all stores have in common. `pruner` makes who prunes one server, and asks for `leave`; `hindrance` is why
+    this machine may delete nothing now. `disputed` says where a daemon of the cluster would decide differently.
+    """
 
     config: Config
-    pruner: Pruner
+    pruner: Callable[..., Pruner]
+    hindrance: Callable[[], str]
     disputed: Disputed
     dry_run: bool
 
@@ -128,22 +123,34 @@ class _Pruning:
         self, server: ServerConfig, uuid: str, store: StoreConfig, opened: Store, journal: Journal
     ) -> PruneResult:
         """Prune what the store has of one server, and record it; only renew locks if a failed proof freezes it."""
-        accepted = await journal.accepted(uuid)
-        if (bad := (await proven_of(server.policy, uuid, journal)).frozen) is not None:
-            hint = refusal(server.name, ProblemCode.UNPROVEN, "").hint
-            held = CopiesFrozenError(frozen_by(bad), hint=hint)
+
+        async def leave() -> str:
+            if (held := await _frozen(server, uuid, journal)) is not None:
+                raise held
+            return self.hindrance()
+
+        accepted, pruner = await journal.accepted(uuid), self.pruner(leave=leave)
+        if (held := await _frozen(server, uuid, journal)) is not None:
             if self.dry_run or store.object_lock is None:
                 return PruneResult(server, store.name, error=held)
-            result = await self.pruner.prune(server, uuid, store, opened, PruneInputs(accepted, frozen=True))
+            result = await pruner.prune(server, uuid, store, opened, PruneInputs(accepted, frozen=True))
             result.error = result.error or held
             return result
         known = await journal.applied(uuid, store.name) or NOTHING
         inputs = PruneInputs(accepted, known)
-        result = await self.pruner.prune(server, uuid, store, opened, inputs)
+        result = await pruner.prune(server, uuid, store, opened, inputs)
         await _record(journal, result, uuid)
         if result.applied is not None:
             await journal.apply(uuid, result.applied, store.name)
         return result
+
+
+async def _frozen(server: ServerConfig, uuid: str, journal: Journal) -> CopiesFrozenError | None:
+    """Return why none of the server's copies may be deleted, if a proof has failed; raises StateError."""
+    bad = (await proven_of(server.policy, uuid, journal)).frozen
+    if bad is None:
+        return None
+    return CopiesFrozenError(frozen_by(bad), hint=refusal(server.name, ProblemCode.UNPROVEN, "").hint)
 
 
 async def _record(journal: Journal, result: PruneResult, server_uuid: str) -> None:

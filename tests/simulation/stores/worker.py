@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from daemon.clock import Clock
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import (
+    AskLeave,
     CopyListener,
     CopyResult,
     GiveLink,
@@ -17,6 +18,7 @@ from daemon.copies.jobs import (
     PruneInputs,
     PruneResult,
     ToProve,
+    always,
 )
 from daemon.copies.work import OwnProcess
 from daemon.stores.base import Store
@@ -75,12 +77,12 @@ class Worker(OwnProcess):
         proofs.rules.read(job, what, found, None if what.store and data != before else data)
         return found
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs) -> PruneResult:
+    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
         """Prune a store, and let the judge know that its listings are looked at for that."""
         world, server = self._process.simulation.stores, job.server.uuid
         world.rules.pruning[store, server] = []
         try:
-            result = await super().prune(job, store, inputs)
+            result = await super().prune(job, store, inputs, leave)
         finally:
             shown = world.rules.pruning.pop((store, server))
         trusted = not inputs.doubt and abs(self._process.clock.was_set_by()) < HALF_AN_HOUR
