@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
+from daemon.cli.lacking import LackingAsked
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import where
@@ -123,6 +124,7 @@ async def bring(operation: Operation, archive: Archive, arguments: OntoArguments
             stop=arguments.stop,
             safety=arguments.safety,
             read=not arguments.unproven,
+            stages=LackingAsked(yes=arguments.yes),
         )
         return await bring_onto(operation, archive, options)
 
@@ -191,4 +193,5 @@ def words(outcome: OperationResult, ended: Brought, onto: str) -> str:
     before = ended.safety.backup if ended.safety else None
     kept = f"; what was there before is in {one_line(before.name)}, locked" if before else ""
     files = f", {ended.compared.right} files are there as in the archive" if ended.compared else ""
+    files = files or ", and whether all files are there is not known, since it was not read"
     return f"restored {name} onto {onto} by {ended.way}{files}{kept}"

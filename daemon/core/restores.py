@@ -13,6 +13,7 @@ from enum import StrEnum
 RESTORES = "restore"
 """The part of an event's name by which the panel filters its log."""
 
+_BEGUN = "server:backup.restore"
 _COMPLETED = "server:backup.restore-complete"
 _FAILED = frozenset({"server.backup.restore-failed", "server:backup.restore-failed"})
 """Both spellings are the panel's own: a node that was reset is noted with the second."""
@@ -49,3 +50,9 @@ def restore_end(name: str, before: Collection[str], log: Sequence[Activity]) -> 
         if entry.event in _FAILED:
             return RestoreEnd.FAILED
     return None
+
+
+def restore_begun(name: str, before: Collection[str], log: Sequence[Activity]) -> bool:
+    """Return whether a log, as in `restore_end`, shows that a restore of the backup of that name began, or ended."""
+    events = {_BEGUN, _COMPLETED, *_FAILED}
+    return any(entry.id not in before and entry.name == name and entry.event in events for entry in log)

@@ -14,9 +14,12 @@ _ELSEWHERE = "is it another server's? `ptero-backupd backups list SERVER` shows 
 def pick(seen: Preview, wanted: Sequence[str]) -> list[Verdict]:
     """Return the backups meant, each once, in the order of the arguments; raises UsageError if one matches none or
     several.
+
+    `latest` is the newest good one that no proof found damaged.
     """
     verdicts = {verdict.backup.uuid: verdict for verdict in seen.plan.verdicts}
-    whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole}
+    proofs = seen.proven.proofs
+    whole = {uuid for uuid, verdict in verdicts.items() if verdict.whole and proofs.failed(uuid) is None}
     backups = [verdict.backup for verdict in verdicts.values()]
     return [verdicts[uuid] for uuid in dict.fromkeys(choose(backups, whole, word).uuid for word in wanted)]
 

@@ -203,10 +203,14 @@ async def _recorded(
     except StateError as error:
         about = described(whose.server, what.name, what.store)
         log.warning("proof_not_journalled", **about, text=error.text)
-        return Recorded(_lacks(proof_of(what, found, context.clock.now(), whose.known), found), error)
+        proof = proof_of(what, found, context.clock.now(), whose.known)
+        return Recorded(_lacks(proof, found, whose.known), error)
     context.on_proof(done.record, done.bytes, done.seconds)
-    return Recorded(_lacks(done.record.proof, found))
+    return Recorded(_lacks(done.record.proof, found, whose.known))
 
 
-def _lacks(proof: Proof, found: ProofFound) -> tuple[str, ...]:
-    return () if found.problems else proof.problems
+def _lacks(proof: Proof, found: ProofFound, known: Proofs) -> tuple[str, ...]:
+    """Return what the backup lacks, unless an operator accepted just that."""
+    of_it = (one for one in known if (one.backup, one.store) == (proof.backup, proof.store))
+    accepted = any(one.accepted and one.problems == proof.problems for one in of_it)
+    return () if found.problems or accepted else proof.problems

@@ -1,32 +1,31 @@
 """Restore by hand: make a safety backup of the current files, restore, and wait for the end.
 
-What must hold: only a good backup is restored, though the panel would restore a failed one; unless it was waived, the
-safety backup is good and seen to be locked before anything is overwritten; before all files are deleted, the backup
-was read whole; a restore is asked for once. The server's
-lock is held throughout, so that no rotation backs up a half-restored server. The panel's answer tells when a restore
-has ended; whether it succeeded stands in the server's activity log alone, if the key may read that.
+What must hold: only a good backup is restored, though the panel would restore a failed one; unless it was waived, none
+is that a proof found damaged, the safety backup is good and seen to be locked before anything is overwritten, and the
+backup was read whole within the hour before all files are deleted; a restore is asked for once. The server's lock is
+held throughout, so that no rotation backs up a half-restored server. The panel's answer tells when a restore has ended;
+whether it succeeded stands in the server's activity log alone, if the key may read that.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.core.backoff import Backoff
-from daemon.core.model import Backup, Server, State, Verdict
+from daemon.core.model import Backup, Server, State
 from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_duration
 from daemon.errors import BackupdError, ProblemCode
+from daemon.operations.fit import unfit, unsound
 from daemon.operations.operation import Operation
-from daemon.operations.proofs import depth_to_bring
+from daemon.operations.read_first import ReadFirst, ReadWhole
 from daemon.operations.restore_log import RestoreLog
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.operations.safety import SafetyBackup, make_safe
 from daemon.panel.errors import ApiLimitError, OutcomeUnknownError, PanelError, PermissionLackingError
 from daemon.rotation.order import Halt
-from daemon.rotation.outcome import LOOK_INTO_IT, Problem, Result
+from daemon.rotation.outcome import Problem, Result
 from daemon.rotation.preview import Preview
-from daemon.transfer.verify import VerifyResult
 
 PERMISSION = "backup.restore"
 RESTORING = "restoring_backup"
@@ -34,13 +33,8 @@ LONGEST = timedelta(hours=6)
 """How long the end of a restore is waited for."""
 
 BEGIN_SECONDS = 60.0
-_HALF_DELETED = "run `ptero-backupd backups verify`; if its file is whole, run `ptero-backupd backups accept`"
 LOOKS = Backoff(2.0, 60.0, factor=1.5)
 """Seconds between looks at a restore: small worlds are done in seconds, large ones in an hour, and a person waits."""
-
-
-ReadWhole = Callable[[Backup], Awaitable[VerifyResult]]
-"""Read a backup's file to its end; raises HostError, PanelError or TransferError if it cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +42,14 @@ class RestoreOptions:
     """How to restore. `truncate` deletes the server's files first; `safety` makes a backup of them before anything.
 
     `read` reads the whole backup and checks it, before any file of the server is deleted for it; None waives that.
+    `unproven` restores one that a proof found damaged.
     """
 
     truncate: bool = False
     safety: bool = True
     wait: bool = True
     read: ReadWhole | None = None
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,56 +65,52 @@ class Restored:
     log_says: RestoreEnd | None = None
 
 
-def unfit(verdict: Verdict) -> OperationResult | None:
-    """Return why this backup must not be restored; None if it is good.
-
-    One without a file would cost the server its own files, which the panel may delete before it asks the node for the
-    backup.
-    """
-    backup, state = verdict.backup, verdict.state
-    if verdict.whole:
-        return None
-    if state is State.GOOD:
-        text, hint = (
-            f"{backup.name} may have no file, since its deletion was asked for and not completed",
-            _HALF_DELETED,
-        )
-        return refused(backup, ProblemCode.HALF_DELETED, text, hint, state)
-    because = verdict.because  # not the verdict's reasons: that it is locked or foreign hinders no restore
-    hint = "`ptero-backupd backups list` shows which are good"
-    if state is State.SUSPICIOUS:
-        hint = LOOK_INTO_IT
-    text = f"{backup.name} is {state}, and only a good backup is restored"
-    if because and state not in because:
-        text += f": {because}"
-    return refused(backup, ProblemCode(f"backup-{state}"), text, hint, state)
-
-
 async def restore(operation: Operation, backup: Backup, options: RestoreOptions) -> Restored:
     """Restore the backup, which was chosen before and is read again here."""
     done = Restored(OperationResult(backup, Result.DONE, State.GOOD))
     try:
         async with operation.alone():
-            seen = await operation.look()
-            hindered = _hindered(seen, backup)
-            if hindered is None and options.truncate and options.read is not None:
-                hindered = await _not_whole(operation, seen, backup, options.read)
-                seen = await operation.look()  # what was seen before is old by now
-                hindered = hindered or _hindered(seen, backup)
+            first = ReadFirst(operation, backup, options.read) if options.truncate and options.read else None
+            seen, hindered = await _look(operation, backup, options, first)
             if hindered is not None:
                 return replace(done, outcome=hindered)
             if options.safety:
                 done = _with(done, await make_safe(operation, seen))
+            if (
+                done.outcome.result is Result.DONE and first is not None and first.is_old
+            ):  # the safety backup took hours
+                seen, hindered = await _look(operation, backup, options, first)
+                if hindered is not None:
+                    return _tell_of_safety(replace(done, outcome=_and_before(hindered, done)))
             if done.outcome.result is Result.DONE:
                 return _tell_of_safety(await _restore(operation, done, seen.server, backup, options))
             return done
     except (BackupdError, Halt) as error:
-        return _tell_of_safety(replace(done, outcome=ended_by(error, backup)))
+        return _tell_of_safety(replace(done, outcome=_and_before(ended_by(error, backup), done)))
+
+
+async def _look(
+    operation: Operation, backup: Backup, options: RestoreOptions, first: ReadFirst | None
+) -> tuple[Preview, OperationResult | None]:
+    """Look at the server, and return why the backup must not be restored; it is read `first`, if that is asked for."""
+    seen = await operation.look()
+    hindered = _hindered(seen, backup, options)
+    if hindered is None and first is not None:
+        hindered = await first.not_whole(seen)
+        seen = await operation.look()  # what was seen before is old by now
+        hindered = hindered or _hindered(seen, backup, replace(options, unproven=True))  # the reading has judged it
+    return seen, hindered
+
+
+def _and_before(ended: OperationResult, done: Restored) -> OperationResult:
+    """Return the result with what was done before it: a safety backup stays, and is a change."""
+    return replace(ended, changed=ended.changed or done.outcome.changed)
 
 
 def _with(done: Restored, safety: SafetyBackup) -> Restored:
     """Return the result with the safety backup; nothing is restored where there is none."""
-    outcome = done.outcome if safety.refusal is None else replace(done.outcome, result=Result.REFUSED)
+    outcome = replace(done.outcome, changed=safety.made.changed)
+    outcome = outcome if safety.refusal is None else replace(outcome, result=Result.REFUSED)
     problems = safety.made.problems if safety.refusal is None else (safety.refusal,)
     return replace(done, safety=safety.made, outcome=replace(outcome, problems=(*outcome.problems, *problems)))
 
@@ -131,7 +123,7 @@ def _tell_of_safety(done: Restored) -> Restored:
     return replace(done, outcome=replace(done.outcome, problems=(kept, *done.outcome.problems)))
 
 
-def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
+def _hindered(seen: Preview, backup: Backup, options: RestoreOptions) -> OperationResult | None:
     """Return what is known to prevent the restore before anything is asked for."""
     permissions = seen.server.permissions
     if permissions is not None and not permissions & {"*", PERMISSION}:
@@ -140,34 +132,7 @@ def _hindered(seen: Preview, backup: Backup) -> OperationResult | None:
     verdict = next((one for one in seen.plan.verdicts if one.backup.uuid == backup.uuid), None)
     if verdict is None:
         return refused(backup, ProblemCode.GONE, f"{backup.name} is gone from the panel")
-    return unfit(verdict)
-
-
-async def _not_whole(operation: Operation, seen: Preview, backup: Backup, read: ReadWhole) -> OperationResult | None:
-    """Return why the server's files must not be deleted for this backup; None if all of it was read and is right.
-
-    A node may empty the server before it even looks for the backup's file, so by then it must be known to be whole. A
-    proof of the last hour says so as well.
-    """
-    now, (level, _) = operation.clock.now(), depth_to_bring(seen.config.policy)
-    listed = next(one for one in seen.listing.backups if one.uuid == backup.uuid)
-    if (proof := seen.proven.proofs.proven_lately(listed, level, now)) is not None:
-        operation.tell(f"{backup.name} was read to its end {format_duration(now - proof.at)} ago, and is right")
-        return None
-    operation.tell(f"reading {backup.name} to its end, before any file is deleted")
-    try:
-        found = await read(backup)
-    except BackupdError as error:
-        text = f"nothing was restored, since {backup.name} could not be read to its end: {error.text}"
-        return refused(backup, error.code, text, f"{error.hint}; {_UNPROVEN}".lstrip("; "), State.GOOD)
-    if not found.problems:
-        return None
-    problem = found.problems[0]
-    text = f"nothing was restored, since {backup.name} is damaged: {problem.text}"
-    return refused(backup, problem.code, text, f"restore another backup, or {_UNPROVEN}", State.GOOD)
-
-
-_UNPROVEN = "with --unproven it is not read first"
+    return unfit(verdict) or (None if options.unproven else unsound(seen, backup))
 
 
 # The restore ---------------------------------------------------------------------------------------------------------
@@ -177,10 +142,11 @@ async def _restore(
     operation: Operation, done: Restored, server: Server, backup: Backup, options: RestoreOptions
 ) -> Restored:
     """Ask for the restore once, and wait for its end."""
-    log = await RestoreLog.read(operation, server) if options.wait else None
+    log = await RestoreLog.read(operation, server)
     still = await operation.client.backup(operation.config.id, backup.uuid)
     if not still.successful:
-        return replace(done, outcome=refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more"))
+        changed = refused(still, ProblemCode.CHANGED, f"{backup.name} is not good any more")
+        return replace(done, outcome=_and_before(changed, done))
     operation.tell(f"restoring {backup.name}")
     operation.going_on = (
         f"the panel may have begun to restore {backup.name} on {operation.config.name}: the server's status shows it"
@@ -188,14 +154,14 @@ async def _restore(
     try:
         await operation.client.restore(operation.config.id, backup.uuid, truncate=options.truncate)
     except OutcomeUnknownError as error:
-        if not await _has_begun(operation):
-            return replace(done, outcome=_unknown(done.outcome, error))
+        if not await _has_begun(operation, log, still.name):
+            return replace(done, outcome=_unknown(done.outcome, error, log))
     except PanelError as error:
         operation.going_on = ""
         return replace(done, outcome=_not_begun(done, error))
     operation.going_on = f"the restore of {backup.name} goes on at the panel, and nothing stops it"
     done = replace(done, outcome=replace(done.outcome, changed=True))
-    if log is None:
+    if not options.wait:
         return done
     ended = await _await_end(operation, done)
     return await _how_it_ended(operation, ended, log, still.name) if ended.ended else ended
@@ -209,14 +175,20 @@ def _not_begun(done: Restored, error: PanelError) -> OperationResult:
     (problem,) = ended.problems
     if isinstance(error, ApiLimitError):
         problem = replace(problem, hint="newer panels allow 3 restores of a server in 15 minutes; try again then")
-    return replace(ended, state=done.outcome.state, problems=(*done.outcome.problems, problem))
+    ended = replace(ended, state=done.outcome.state, problems=(*done.outcome.problems, problem))
+    return _and_before(ended, done)
 
 
-async def _has_begun(operation: Operation) -> bool:
-    """Return whether the server is seen being restored within a minute, after an answer that leaves it open."""
-    operation.tell("the panel does not say whether it was done; looking at the server")
+async def _has_begun(operation: Operation, log: RestoreLog, name: str) -> bool:
+    """Return whether it is seen within a minute that the restore began, after an answer that leaves it open.
+
+    Its state tells while the server is being restored; a small world is there before that is seen, and in the log.
+    """
+    operation.tell("the panel does not say whether it was done; looking at the server and its activity log")
     deadline = operation.clock.monotonic() + BEGIN_SECONDS
     while True:
+        if await log.tells_of(operation, name):
+            return True
         with suppress(PanelError):
             if (await operation.client.server(operation.config.id)).status == RESTORING:
                 return True
@@ -225,8 +197,14 @@ async def _has_begun(operation: Operation) -> bool:
         await operation.clock.sleep(LOOKS.first)
 
 
-def _unknown(outcome: OperationResult, error: OutcomeUnknownError) -> OperationResult:
-    text = f"{error.text}; the server was not seen to be restored, so that did not begin, or was over at once"
+def _unknown(outcome: OperationResult, error: OutcomeUnknownError, log: RestoreLog) -> OperationResult:
+    """Return the result where nothing shows that it began: it did not, if the log would tell of it."""
+    if log.readable:
+        text = f"{error.text}; neither the server's state nor its activity log shows a restore, so none began"
+    else:
+        outcome = replace(outcome, changed=True)  # as far as is known
+        text = f"{error.text}; the server was not seen to be restored, so that did not begin, or was over at once"
+        text += f": {log.silent}"
     hint = "look at the server's files before anything else; it was not asked for a second time"
     return outcome.with_problem(ProblemCode.RESTORE_UNKNOWN, text, hint, result=Result.FAILED)
 

@@ -14,8 +14,9 @@ from daemon.core.model import State
 from daemon.core.proof import Level, Proof, archive_of
 from daemon.core.restores import RestoreEnd
 from daemon.errors import BackupdError, ProblemCode
+from daemon.operations.fit import unfit
 from daemon.operations.pick import pick
-from daemon.operations.restore import Restored, RestoreOptions, restore, unfit
+from daemon.operations.restore import Restored, RestoreOptions, restore
 from daemon.operations.result import exit_of
 from daemon.panel.client import PanelClient
 from daemon.panel.download import HostError
@@ -461,7 +462,7 @@ async def test_a_server_that_is_suspended_at_the_last_moment_is_not_restored(han
 
     hand.before(Call.RESTORE, suspend)
     what = await restored(hand, row)
-    assert (codes(what), exit_code(hand, what)) == (["safety-backup", "server-state"], 4)
+    assert (codes(what), exit_code(hand, what)) == (["safety-backup", "server-state"], 3)
     assert what.outcome.problems[0].text == "before restore 2026-04-01 03:59:00, the safety backup, stays, locked"
     assert hand.did(Change.RESTORING) == []
 

@@ -82,7 +82,7 @@ class Hand(Process):
             return await in_thread(lambda: verify(source, Expected.of(backup), SanityCheck))
 
         reads = read if asked.truncates and asked.reads else None
-        options = RestoreOptions(truncate=asked.truncates, safety=asked.safe, read=reads)
+        options = RestoreOptions(truncate=asked.truncates, safety=asked.safe, read=reads, unproven=not asked.reads)
         try:
             backup = await client.backup(config.servers[server].id, asked.backup)
             done = await restore(operation, backup, options)

@@ -140,7 +140,7 @@ def restore(
     backup: Backup,
     truncate: Annotated[bool, typer.Option("--truncate", help="First delete all files of the server.")] = False,
     unproven: Annotated[
-        bool, typer.Option("--unproven", help="With --truncate or --onto: do not read the whole backup first.")
+        bool, typer.Option("--unproven", help="Restore a damaged one too; with --truncate or --onto read none first.")
     ] = False,
     no_safety_backup: Annotated[
         bool, typer.Option("--no-safety-backup", help="Do not back up the current files first.")
@@ -182,7 +182,7 @@ def restore(
         return restore_onto(settings(context), server, backup, onto, arguments)
     if stop or any(option is not None for option in (into, via, sftp, sftp_key, sftp_password_file, sftp_known_hosts)):
         raise UsageError("--into, --stop, --via and --sftp… go with --onto")
-    options = RestoreOptions(truncate=truncate, safety=not no_safety_backup, wait=not no_wait)
+    options = RestoreOptions(truncate=truncate, safety=not no_safety_backup, wait=not no_wait, unproven=unproven)
     prove = truncate and not unproven
     return restore_backup(settings(context), server, backup, options, prove=prove, yes=yes, as_json=json)
 

@@ -15,10 +15,10 @@ from daemon.cli.ui.which import about, line
 from daemon.clock import SystemClock
 from daemon.documents.operations import brought
 from daemon.operations.archives import BackupArchive
+from daemon.operations.fit import unfit, unsound
 from daemon.operations.onto import Brought
 from daemon.operations.operation import Operation, open_operation
 from daemon.operations.pick import pick
-from daemon.operations.restore import unfit
 from daemon.operations.result import OperationResult
 
 
@@ -37,7 +37,7 @@ def restore_onto(settings: Settings, name: str, wanted: str, onto: str, argument
         ) as origin:
             seen = await look_at(origin)
             (verdict,) = pick(seen, [wanted])
-            if hindered := unfit(verdict):
+            if hindered := unfit(verdict) or (None if arguments.unproven else unsound(seen, verdict.backup)):
                 return [hindered]
             facts = [
                 f"the backup: {line(seen, verdict)}, of {name}",

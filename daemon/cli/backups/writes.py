@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from daemon.cli.backups.reading import reading
+from daemon.cli.lacking import LackingAsked
 from daemon.cli.runner import CommandRunner
 from daemon.cli.settings import Settings
 from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
@@ -19,10 +20,11 @@ from daemon.errors import ProblemCode, UsageError
 from daemon.operations.accept import accept, must_remember
 from daemon.operations.create import PATIENCE, CreateOptions, check, create
 from daemon.operations.delete import BEYOND, delete, delete_beyond_retention, gone, loss, obstacle
+from daemon.operations.fit import unfit, unsound
 from daemon.operations.locks import set_locks
 from daemon.operations.operation import Operation
 from daemon.operations.pick import pick, pick_or_gone
-from daemon.operations.restore import Restored, RestoreOptions, restore, unfit
+from daemon.operations.restore import Restored, RestoreOptions, restore
 from daemon.operations.result import OperationResult
 from daemon.rotation.outcome import Problem, Result, refusal
 from daemon.rotation.preview import Preview
@@ -127,11 +129,11 @@ def restore_backup(
     async def work(operation: Operation) -> Sequence[OperationResult]:
         seen = await operation.look()
         (verdict,) = pick(seen, [wanted])
-        if hindered := unfit(verdict):
+        if hindered := unfit(verdict) or (None if options.unproven else unsound(seen, verdict.backup)):
             return [hindered]
         facts = _restoring(seen, verdict, options, prove=prove)
         confirm(facts, f"restore {one_line(verdict.backup.name)} onto {name}?", yes=yes)
-        chosen = replace(options, read=reading(operation, seen)) if prove else options
+        chosen = replace(options, read=reading(operation, seen, LackingAsked(yes=yes))) if prove else options
         ends.append(await restore(operation, verdict.backup, chosen))
         return [ends[0].outcome]
 
@@ -141,12 +143,22 @@ def restore_backup(
 
     def words(outcome: OperationResult) -> str:
         what = ends[0]
-        begun = "restored" if what.ended else "began to restore"
-        known = "; the server's activity log says that it completed" if what.log_says is RestoreEnd.COMPLETED else ""
+        begun, known = _how_it_ended(what)
         before = f"; what was there before is in {_name(what.safety)}, locked" if what.safety else ""
         return f"{begun} {_name(outcome)} onto {name}{known}{before}"
 
     return runner.carry_out(work, document, words)
+
+
+def _how_it_ended(what: Restored) -> tuple[str, str]:
+    """Return what was done, and how that is known; no more is said than is known."""
+    if not what.ended:
+        return "began to restore", ""
+    unusable = any(one.code == ProblemCode.SERVER_STATE for one in what.outcome.problems)
+    left = "; the server cannot be used now" if unusable else ""
+    if what.log_says is RestoreEnd.COMPLETED:
+        return "restored", f"; the server's activity log says that it completed{left}"
+    return "the panel ended the restore of", f"; whether it went well is not known{left}"
 
 
 def _restoring(seen: Preview, verdict: Verdict, options: RestoreOptions, *, prove: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ from daemon.copies.errors import CopyError
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelves import Shelves
 from daemon.core.choose import choose
+from daemon.core.proof import Proofs
 from daemon.errors import UsageError
 from daemon.state import engine_for
 
@@ -49,13 +50,22 @@ async def known_copies(config: Config, server: ServerConfig, store: str | None) 
     return sorted(found, key=lambda one: one[1].backup.created_at, reverse=True)
 
 
-def chosen_copy(manifests: list[tuple[str, Manifest]], wanted: str) -> tuple[str, Manifest]:
-    """Return the copy that is meant, and the store that it is in; UsageError if none or several are."""
+def chosen_copy(
+    manifests: list[tuple[str, Manifest]], wanted: str, proofs: Proofs | None = None
+) -> tuple[str, Manifest]:
+    """Return the copy that is meant, and the store that it is in; UsageError if none or several are.
+
+    Of a backup that lies in several stores, and as `latest`, one is meant that none of the `proofs` found damaged.
+    """
     first: dict[str, tuple[str, Manifest]] = {}
+    good: dict[str, tuple[str, Manifest]] = {}
     for store, manifest in manifests:
-        first.setdefault(manifest.backup.uuid, (store, manifest))
+        uuid = manifest.backup.uuid
+        first.setdefault(uuid, (store, manifest))
+        if proofs is None or proofs.failed(uuid, store) is None:
+            good.setdefault(uuid, (store, manifest))
     backups = [manifest.as_copy().backup for _, manifest in first.values()]
-    return first[choose(backups, first.keys(), wanted).uuid]
+    return (first | good)[choose(backups, good.keys(), wanted).uuid]
 
 
 def identities_in(file: Path) -> list[object]:

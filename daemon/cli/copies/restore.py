@@ -20,12 +20,15 @@ from daemon.clock import SystemClock
 from daemon.config.values import Config
 from daemon.copies.manifest import Manifest
 from daemon.copies.reading import job_of_copy
+from daemon.core.proof import Proof, Proofs
 from daemon.core.units import format_size
 from daemon.documents.operations import brought
 from daemon.operations.archives import CopyArchive, must_have_key
+from daemon.operations.fit import known_as_bad
 from daemon.operations.onto import Brought
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult
+from daemon.state import engine_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,17 @@ class CopySource:
     identity: Path | None = None
 
 
-async def _chosen(config: Config, source: CopySource) -> tuple[str, Manifest]:
+async def _chosen(config: Config, source: CopySource) -> tuple[str, Manifest, Proof | None]:
+    """Return the copy that is meant, its store, and the proof that found it damaged."""
     server = server_named(config, source.server)
-    return chosen_copy(await known_copies(config, server, source.store), source.copy)
+    known = await known_copies(config, server, source.store)
+    journal = await engine_for(config.state).open()
+    try:
+        proofs = Proofs(one.proof for one in await journal.proofs(known[0][1].server.uuid))
+    finally:
+        await journal.close()
+    store, manifest = chosen_copy(known, source.copy, proofs)
+    return store, manifest, proofs.failed(manifest.backup.uuid, store)
 
 
 def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: OntoArguments) -> int:
@@ -50,7 +61,7 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
     runner = CommandRunner.at(settings, onto, as_json=arguments.as_json)
     config = covered_now(runner.config, [source.server]).config
     must_be_able_to_ask(yes=arguments.yes)
-    store, manifest = asyncio.run(_chosen(config, source))
+    store, manifest, failed = asyncio.run(_chosen(config, source))
     server, place = server_named(config, source.server), config.stores[store]
     spool_in = config.state_dir or Path()
     worker = reader()
@@ -60,8 +71,11 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
     ends: list[Brought] = []
 
     async def work(operation: Operation) -> Sequence[OperationResult]:
+        if failed is not None and not arguments.unproven:
+            return [known_as_bad(manifest.as_copy().backup, failed)]
         made, size = manifest.backup.completed_at, format_size(manifest.stored.bytes)
         what = f"the copy: {name} of {source.server}, of {made:%Y-%m-%d %H:%M}, {size}, in {store}"
+        what += f"; WARNING: {one_line(failed.wrong)}" if failed is not None else ""
         facts = [what, *await consequences(operation, manifest.stored.bytes, arguments)]
         confirm(facts, f"restore {name} of {source.server} onto {onto}?", yes=arguments.yes)
         context = operation.run.context

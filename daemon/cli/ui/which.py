@@ -21,7 +21,8 @@ def where(seen: Preview) -> str:
 
 
 def line(seen: Preview, verdict: Verdict) -> str:
-    """Return which backup it is, for people."""
+    """Return which backup it is, for people, and what a proof has found wrong with it."""
     backup = verdict.backup
-    when = created(backup, seen.config.policy.zone)
-    return f"{one_line(backup.name)}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}"
+    when, failed = created(backup, seen.config.policy.zone), seen.proven.proofs.failed(backup.uuid)
+    wrong = f"; WARNING: {one_line(failed.wrong)}" if failed is not None else ""
+    return f"{one_line(backup.name)}, made {when}, {size(backup)}, {verdict.state}, {whose(verdict)}{wrong}"
