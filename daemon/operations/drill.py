@@ -6,6 +6,7 @@ is recorded before it changes anything. What it showed is recorded of the very b
 failed freezes nothing, since the spare server may be to blame.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from daemon.operations.console import watched_console
 from daemon.operations.onto import Brought, bring_alone
 from daemon.operations.onto_options import OntoOptions, Stages
 from daemon.operations.operation import Operation
-from daemon.operations.restore_errors import NotEmptiedError, NotStartedError
+from daemon.operations.restore_errors import NotEmptiedError, NotStartedError, NotStoppedError
 from daemon.operations.result import OperationResult, ended_by
 from daemon.operations.target import (
     DRILL_MARK,
@@ -37,6 +38,9 @@ from daemon.state import Journal, ProofRecord
 
 MOST_NAMES = 1000
 """So many names at the top of an archive are recorded; hardly any has more than some dozens."""
+
+INTERRUPTED_SECONDS = 8.0
+"""So long a drill that was interrupted tries to stop its server; a container is given ten."""
 
 LONGEST = 1000
 """Of what is recorded in words: it may hold names out of the archive, and lines of a console."""
@@ -158,13 +162,20 @@ class _Trial(Stages):
         await target.empty()
 
     async def _try(self, target: TargetFiles) -> None:
-        """Start the server, watch it, and stop it, even if it failed: its plugins may reach what the real one uses."""
+        """Start the server, watch it, and stop it, even if it failed or somebody interrupts it: its plugins may reach
+        what the real one uses.
+        """
         try:
             await self._run(target)
+            await target.stop()
+        except NotStoppedError:
+            raise
         except BackupdError:
             await self._stop_failed(target)
             raise
-        await target.stop()
+        except asyncio.CancelledError:
+            await self._stop_interrupted(target)
+            raise
 
     async def _stop_failed(self, target: TargetFiles) -> None:
         """Stop the server if it runs; nothing is raised, since what it failed by is to be told."""
@@ -173,6 +184,21 @@ class _Trial(Stages):
                 await target.stop()
         except BackupdError as error:
             self._spare.going_on = f"{self._spare.going_on}; it may still run: {error.text}"
+
+    async def _stop_interrupted(self, target: TargetFiles) -> None:
+        """Stop the server within some seconds, and say what is left; nothing is raised."""
+        spare = self._spare
+        left = f"{spare.config.name} has the files of the drill; the daemon, or the next drill, deletes them"
+        spare.going_on = f"{left}; it may still run: stop it in the panel"
+        spare.tell(f"stopping {spare.config.name}, since the drill was interrupted")
+        try:
+            async with asyncio.timeout(INTERRUPTED_SECONDS):
+                await target.stop_at_once()
+        except (BackupdError, TimeoutError) as error:
+            why = error.text if isinstance(error, BackupdError) else "the panel does not answer"
+            spare.going_on = f"{spare.going_on} ({why})"
+        else:
+            spare.going_on = f"{left}; it was stopped"
 
     async def _run(self, target: TargetFiles) -> None:
         """Start the server, and see that it runs on and shows what it must; NotStartedError has its last lines."""

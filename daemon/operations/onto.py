@@ -217,6 +217,8 @@ class _Restore:
 
     def _begins_again(self) -> str:
         """Say how to go on after an end in the midst of it. What lies beside a folder of its own is never emptied."""
+        if self.options.spare_only:
+            return "the daemon, or the next drill, deletes it"
         if self.options.into == "/":
             return "the same command with --truncate begins again"
         return f"delete {self.options.into} there; then the same command begins again"

@@ -44,6 +44,9 @@ START_SECONDS = 600.0
 STOP_SECONDS = 180.0
 """Seconds that a server may take to stop: it saves its world first."""
 
+LEAVE_SECONDS = 3.0
+"""The same, of a spare server whose drill was interrupted: who interrupted it waits."""
+
 SENT_BY = ("pull", "upload", "sftp")
 """The ways by which this program itself puts an archive into a server's folder."""
 
@@ -167,11 +170,25 @@ class TargetFiles:
         return await self._files.power(self._id) is not Power.OFFLINE
 
     async def stop(self) -> None:
-        """Stop the server's process; raises NotStoppedError, PanelError."""
+        """Stop the server's process; raises NotStoppedError, PanelError.
+
+        A spare server that does not stop is killed: there is nothing on it to be saved.
+        """
         self._operation.tell(f"stopping {self._operation.config.name}")
         state = await self._signalled("stop", Power.OFFLINE, STOP_SECONDS)
+        if state is not Power.OFFLINE and self._spare is not None:
+            self._operation.tell(f"killing {self._operation.config.name}, which is still {state}")
+            state = await self._signalled("kill", Power.OFFLINE, STOP_SECONDS)
         if state is not Power.OFFLINE:
             raise NotStoppedError(f"{self._operation.config.name} is still {state} after {STOP_SECONDS:.0f} s")
+
+    async def stop_at_once(self) -> None:
+        """Stop a spare server whose drill was interrupted, within some seconds; raises NotStoppedError, PanelError."""
+        state = await self._signalled("stop", Power.OFFLINE, LEAVE_SECONDS)
+        if state is not Power.OFFLINE:
+            state = await self._signalled("kill", Power.OFFLINE, LEAVE_SECONDS)
+        if state is not Power.OFFLINE:
+            raise NotStoppedError(f"{self._operation.config.name} is still {state}")
 
     async def start(self) -> None:
         """Start the server's process; raises NotStartedError, PanelError."""
@@ -188,15 +205,23 @@ class TargetFiles:
         return await self._watch(lambda: self._files.power(self._id), until=lambda now: now is wanted, still=seconds)
 
     async def runs_for(self, span: timedelta) -> None:
-        """Check that the server's process keeps running for that long; raises NotStartedError, PanelError."""
+        """Check that the server's process keeps running for that long; raises NotStartedError, PanelError.
+
+        Nodes start a server anew that crashed. Between two looks only how long it has run shows that.
+        """
         clock, name = self._operation.clock, self._operation.config.name
         self._operation.tell(f"watching {name} for {format_duration(span)}")
         began = clock.monotonic()
-        while (ran := clock.monotonic() - began) < span.total_seconds():
+        state, before = await self._files.running(self._id)
+        while state is Power.RUNNING and (ran := clock.monotonic() - began) < span.total_seconds():
             await clock.sleep(min(LOOKS.most, span.total_seconds() - ran))
-            if (state := await self._files.power(self._id)) is not Power.RUNNING:
-                ran = clock.monotonic() - began
-                raise NotStartedError(f"{name} is {state} {ran:.0f} s after it ran")
+            state, uptime = await self._files.running(self._id)
+            if state is Power.RUNNING and before is not None and uptime is not None and uptime < before:
+                text = f"{name} ended by itself, and was started anew {uptime:.0f} s ago"
+                raise NotStartedError(f"{text}, {clock.monotonic() - began:.0f} s after it ran")
+            before = uptime
+        if state is not Power.RUNNING:
+            raise NotStartedError(f"{name} is {state} {clock.monotonic() - began:.0f} s after it ran")
 
     async def grown(self, name: str, size: int, moved: Callable[[int], None]) -> int:
         """Wait while a file grows to `size` bytes; return how large it is in the end."""

@@ -13,7 +13,7 @@ from daemon.core.files import FileEntry, Power
 from daemon.panel.decode import nothing, understood
 from daemon.panel.endpoints import Endpoints
 from daemon.panel.server_calls import ServerCalls
-from daemon.panel.wire import read_console, read_disk, read_files, read_link, read_power
+from daemon.panel.wire import read_console, read_disk, read_files, read_link, read_power, read_uptime
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,12 @@ class ServerFiles:
         """Return whether the server's process runs."""
         call = self._endpoints.resources(server_id)
         return understood(call, await self._calls.read(call), read_power)
+
+    async def running(self, server_id: str) -> tuple[Power, float | None]:
+        """Return whether the server's process runs, and for how many seconds; None where the node does not tell."""
+        call = self._endpoints.resources(server_id)
+        answer = await self._calls.read(call)
+        return understood(call, answer, read_power), understood(call, answer, read_uptime)
 
     async def disk_used(self, server_id: str) -> int | None:
         """Return how many bytes the server's files take, as its node counted last; None if that is not told."""

@@ -235,6 +235,12 @@ def read_power(document: object) -> Power:
     return Power(state) if state in set(Power) else Power.UNKNOWN
 
 
+def read_uptime(document: object) -> float | None:
+    """Given the answer about a server's resources, return for how many seconds it has run; None if it does not say."""
+    ran = _within(document, "attributes", "resources", "uptime")
+    return ran / 1000 if type(ran) is int and 0 <= ran <= LARGEST else None
+
+
 def read_disk(document: object) -> int | None:
     """Given the answer about a server's resources, return how many bytes its files take; None if it does not say."""
     used = _within(document, "attributes", "resources", "disk_bytes")

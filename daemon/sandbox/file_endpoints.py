@@ -8,7 +8,7 @@ from daemon.sandbox.answers import PanelRefusal, SandboxAnswer, empty_answer, js
 from daemon.sandbox.endpoints import Visit
 from daemon.sandbox.files import NoFileError
 from daemon.sandbox.links import sign_socket, sign_upload_link
-from daemon.sandbox.records import Server
+from daemon.sandbox.records import Power, Server
 from daemon.sandbox.world import World
 
 UNPACK_PATIENCE = 900.0
@@ -88,7 +88,7 @@ class FileEndpoints:
 
     async def resources(self, visit: Visit) -> SandboxAnswer:
         await self._ask_node(visit.server)
-        return json_answer(_stats(visit.server))
+        return json_answer(_stats(visit.server, self.world.agenda.seconds()))
 
     async def websocket(self, visit: Visit) -> SandboxAnswer:
         visit.need("websocket.connect")
@@ -105,7 +105,8 @@ class FileEndpoints:
         return checks.node_trouble_of(self.world, HTTPStatus(status))
 
 
-def _stats(server: Server) -> dict[str, Any]:
+def _stats(server: Server, now: float) -> dict[str, Any]:
+    ran = 60.0 if server.started_at is None else now - server.started_at
     attributes = {
         "current_state": server.power,
         "is_suspended": server.status == "suspended",
@@ -115,7 +116,7 @@ def _stats(server: Server) -> dict[str, Any]:
             "disk_bytes": 12345 if server.folder is None else server.files.size(),
             "network_rx_bytes": 1,
             "network_tx_bytes": 2,
-            "uptime": 60000,
+            "uptime": round(ran * 1000) if server.power is Power.RUNNING else 0,
         },
     }
     return {"object": "stats", "attributes": attributes}

@@ -85,6 +85,7 @@ def signal(world: World, server: Server, name: str, *, by: str) -> None:
 def _started(world: World, server: Server) -> None:
     if server.power is Power.STARTING:
         server.power = Power.RUNNING
+        server.started_at = world.agenda.seconds()
         server.console.extend(server.says)
         if server.crashes is not None:
             world.later(server.crashes, lambda: _stopped(world, server, again=False))

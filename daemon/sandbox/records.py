@@ -252,7 +252,8 @@ class Server:
     of late, deleted ones included, for the creation throttle. `folder` is where its files are, None where nobody looks
     at them; what it holds goes into backups and comes back from them, and may be `disk` MiB. It starts, and stops,
     within `power_seconds`, and one that `crashes` is offline again once it ran for so long; one that `hangs` stops only
-    where it is killed. Each start empties `console`, and `says` is what it writes there once it runs.
+    where it is killed. Each start empties `console`, and `says` is what it writes there once it runs. It runs since
+    `started_at`, in the world's seconds; for a minute where that is not known.
     """
 
     uuid: str
@@ -278,6 +279,7 @@ class Server:
     hangs: bool = False
     says: tuple[str, ...] = ()
     console: list[str] = field(default_factory=list)
+    started_at: float | None = None
     backups: dict[str, Backup] = field(default_factory=dict)
     recent: deque[Backup] = field(default_factory=deque)
 

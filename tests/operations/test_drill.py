@@ -19,6 +19,7 @@ from daemon.operations.restore_errors import NotEmptiedError, NotSpareError, Not
 from daemon.operations.target import TargetFiles
 from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
+from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Kind, Power
 from daemon.sandbox.world import World
@@ -145,21 +146,91 @@ async def test_a_drill_that_failed_is_recorded_with_the_reason(onto: Onto) -> No
     assert len(await recorded(onto)) == 1
 
 
+@pytest.mark.parametrize("stays", [False, True])
 @pytest.mark.parametrize("hangs", [False, True])
-async def test_one_that_failed_does_not_run_on(onto: Onto, monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:
-    """It has the configuration of the real server, with its databases and bots. One that does not stop is told."""
+async def test_one_that_failed_does_not_run_on(
+    onto: Onto, monkeypatch: pytest.MonkeyPatch, hangs: bool, stays: bool
+) -> None:
+    """It has the configuration of the real server, with its databases and bots. One that hangs is killed, and one that
+    cannot be is told.
+    """
 
     async def fails(_target: TargetFiles, _span: timedelta) -> None:
-        onto.b.hangs = hangs
+        onto.b.hangs = hangs or stays
+        if stays:
+            onto.hand.rig.world.faults.order(faults.lost_before(), on=Call.POWER, skip=1, times=None)
         raise NotStartedError("b has not shown what it must")
 
     monkeypatch.setattr(TargetFiles, "runs_for", fails)
     done = await drilled(onto, start=True, watch=timedelta(minutes=5))
     left, failed = (problem.text for problem in done.brought.outcome.problems)
     assert (done.brought.outcome.result, failed) == (Result.FAILED, "b has not shown what it must")
-    assert (tree(onto.b), onto.b.power) == (FILES, Power.STOPPING if hangs else Power.OFFLINE)
-    still = "; it may still run: b is still stopping after 180 s" if hangs else ""
+    assert (tree(onto.b), onto.b.power) == (FILES, Power.STOPPING if stays else Power.OFFLINE)
+    still = "; it may still run: b is still stopping after 180 s" if stays else ""
     assert left == f"b has the files of the drill; the next drill deletes them{still}"
+
+
+async def interrupted(onto: Onto, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A drill that is interrupted while its server is watched; what its operator is told."""
+
+    async def interrupt(_target: TargetFiles, _span: timedelta) -> None:
+        task.cancel()
+        await onto.hand.rig.clock.sleep(1)
+
+    monkeypatch.setattr(TargetFiles, "runs_for", interrupt)
+    task = asyncio.create_task(drilled(onto, start=True, watch=timedelta(minutes=5)))
+    await asyncio.wait([task])
+    assert task.cancelled()
+    return onto.operations[-1].going_on
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_one_that_is_interrupted_stops_its_server(
+    onto: Onto, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    """Within some seconds; its record stays open, so that the daemon deletes the files."""
+    onto.b.hangs = hangs
+    began = onto.hand.rig.clock.monotonic()
+    told = await interrupted(onto, monkeypatch)
+    assert told == "b has the files of the drill; the daemon, or the next drill, deletes them; it was stopped"
+    assert (onto.b.power, tree(onto.b)) == (Power.OFFLINE, FILES)
+    assert onto.hand.rig.clock.monotonic() - began < 60
+    assert (await recorded(onto))[0].ended_at is None
+
+
+async def test_one_that_is_interrupted_and_cannot_stop_its_server_says_so(
+    onto: Onto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is to be done."""
+    onto.hand.before(
+        Call.POWER,
+        lambda world: world.faults.order(faults.lost_before(), on=Call.POWER, times=None),
+    )
+    told = await interrupted(onto, monkeypatch)
+    assert "; it may still run: stop it in the panel (" in told
+    assert onto.b.power is Power.RUNNING
+
+
+async def test_a_crash_between_two_looks_is_seen(onto: Onto) -> None:
+    """The node starts the server anew: only how long it has run tells."""
+    spare = onto.operation()
+
+    def crash(world: World) -> None:
+        onto.b.started_at = world.agenda.seconds()
+
+    onto.b.power, onto.b.started_at = Power.RUNNING, 0.0
+    onto.hand.before(Call.RESOURCES, crash, skip=3)
+    with pytest.raises(NotStartedError, match="b ended by itself, and was started anew 0 s ago, 45 s after it ran"):
+        await TargetFiles(spare).runs_for(timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("told", [{"uptime": None}, {}])
+async def test_a_node_that_does_not_tell_how_long_it_runs_is_no_trouble(onto: Onto, told: dict[str, object]) -> None:
+    """Then a crash between two looks is not seen."""
+    onto.b.power = Power.RUNNING
+    odd = faults.odd({"attributes": {"current_state": "running", "resources": told}})
+    onto.hand.rig.world.faults.order(odd, on=Call.RESOURCES, times=None)
+    await TargetFiles(onto.operation()).runs_for(timedelta(minutes=1))
 
 
 async def test_what_the_key_may_not_is_known_before_anything_is_unpacked(onto: Onto) -> None:
