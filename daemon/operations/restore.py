@@ -74,12 +74,10 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
             seen, hindered = await _look(operation, backup, options, first)
             if hindered is not None:
                 return replace(done, outcome=hindered)
-            if options.safety:
+            if options.safety:  # which may take hours
                 done = _with(done, await make_safe(operation, seen))
-            if (
-                done.outcome.result is Result.DONE and first is not None and first.is_old
-            ):  # the safety backup took hours
-                seen, hindered = await _look(operation, backup, options, first)
+            if done.outcome.result is Result.DONE and first is not None and first.is_old:
+                seen, hindered = await _look(operation, backup, replace(options, unproven=True), first)
                 if hindered is not None:
                     return _tell_of_safety(replace(done, outcome=_and_before(hindered, done)))
             if done.outcome.result is Result.DONE:
