@@ -97,6 +97,12 @@ class Subject:
     bytes: int = 0
 
 
+MOST_WORLDS = 100
+"""Of the worlds in an archive so many are told, the first by name."""
+
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""Stands in a world's name for what cannot be printed, so that such names may be out of order."""
+
 SHRUNK = 0.5
 """An archive with less than this share of the files, or of their bytes, of the one before is not believed."""
 
@@ -109,11 +115,20 @@ def compared(now: Proof, before: Proof | None) -> tuple[str, ...]:
     if before is None:
         return ()
     deep = now.asked is before.asked is Level.SANE and now.store == before.store and now.files is not None
-    gone = [f"{world}: this world was in {before.name}" for world in before.worlds if deep and world not in now.worlds]
+    gone = [f"{world}: this world was in {before.name}" for world in _gone(now, before) if deep]
     for found, last, what in ((now.files, before.files, "files"), (now.bytes, before.bytes, "bytes unpacked")):
         if found is not None and last is not None and found < SHRUNK * last:
             gone.append(f"{found} {what}, and {last} in {before.name}")
     return tuple(gone)
+
+
+def _gone(now: Proof, before: Proof) -> Iterator[str]:
+    """Yield the worlds of the one before that are known not to be in this one: its list may be cut."""
+    whole, last = len(now.worlds) < MOST_WORLDS, now.worlds[-1] if now.worlds else ""
+    for world in before.worlds:
+        is_told = whole or (world < last and _REPLACED not in world + last)
+        if is_told and world not in now.worlds:
+            yield world
 
 
 class Proofs:

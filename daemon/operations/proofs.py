@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from daemon.config.values import PolicyConfig
 from daemon.copies.jobs import Job, ProofFound, ToProve
 from daemon.core.model import Backup
-from daemon.core.proof import PANEL, Level, Proof, Proofs, Subject, archive_of
+from daemon.core.proof import MOST_WORLDS, PANEL, Level, Proof, Proofs, Subject, archive_of
 from daemon.core.proof_due import ProofRules
 from daemon.errors import StateError
 from daemon.log import get_logger
@@ -22,7 +22,6 @@ from daemon.state import Journal, ProofRecord
 log = get_logger()
 
 MOST_PROBLEMS = 11
-MOST_WORLDS = 100
 LONGEST = 300
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
 
+from daemon.core.proof import MOST_WORLDS
 from daemon.proof import bedrock
 from daemon.proof.bedrock import BedrockCheck
 from daemon.proof.findings import Findings
@@ -23,7 +24,6 @@ from daemon.transfer.verify import Sanity
 JAVA, BEDROCK, SQLITE = "Minecraft Java", "Minecraft Bedrock", "SQLite"
 LARGEST_LEVEL = 4 * 2**20  # bytes of a level.dat
 LONGEST_PATH = 4096  # characters, Linux's bound
-MOST_WORLDS = 100
 MOST_REMEMBERED, MOST_CHARACTERS = 50_000, 8 * 2**20  # names of worlds and databases; no server has so many
 
 _REGION = re.compile(

@@ -208,3 +208,39 @@ def test_one_whose_deletion_was_not_completed_counts_again_once_it_was_read_whol
             journal.ask(panel.survival.uuid, backup.uuid, datetime(2026, 4, 1, tzinfo=UTC))
         look(cli, panel, "crc", "sound")
         assert journal.asked(panel.survival.uuid) == {bad.uuid}
+
+
+def recorded(panel: Panel) -> dict[str, bool]:
+    """Of which backups a proof is recorded, by name, and whether each was found right."""
+    config = load(Path(panel.config), os.environ)
+    assert config.state_dir is not None
+    with SqliteJournal.open(config.state_dir) as journal:
+        return {one.proof.name: not one.proof.problems for one in journal.proofs(panel.survival.uuid)}
+
+
+def test_what_was_read_is_a_proof_so_that_damage_freezes_the_server(cli: Cli, panel: Panel) -> None:
+    """As after every reading: the last sound backup would else be deleted though somebody has seen the damage."""
+    for name, flavour in (("sound", Flavour.WHOLE), ("torn", Flavour.TORN), ("crc", Flavour.BAD_CRC)):
+        add(panel, name, flavour)
+    look(cli, panel, "sound", "torn", "crc", "--level", "sane")
+    assert recorded(panel) == {"sound": True, "torn": False, "crc": False}
+    ran = cli("--config", panel.config, "rotate", "survival")
+    assert (ran.code, "is not sound" in ran.err) == (5, True)
+
+
+def test_a_file_that_is_not_what_the_panel_says_is_a_failed_proof(cli: Cli, panel: Panel) -> None:
+    """By its size or checksum; one that cannot be had says nothing of the backup."""
+    add(panel, "size").claimed_bytes = 39_999
+    add(panel, "sum").claimed_checksum = "sha1:" + "0" * 40
+    add(panel, "gone").file_gone = True
+    look(cli, panel, "size", "sum", "gone")
+    assert recorded(panel) == {"size": False, "sum": False}
+
+
+def test_what_is_right_is_no_proof_if_the_policy_expects_files(cli: Cli, panel: Panel) -> None:
+    """Nobody looked for them."""
+    panel.configure(extra='prove = { expect = ["world/level.dat"] }')
+    add(panel, "sound")
+    add(panel, "torn", Flavour.TORN)
+    look(cli, panel, "sound", "torn", "--level", "sane")
+    assert recorded(panel) == {"torn": False}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.model import Backup
-from daemon.core.proof import LATELY, PANEL, Level, Proof, Proofs, archive_of, compared, reached
+from daemon.core.proof import LATELY, MOST_WORLDS, PANEL, Level, Proof, Proofs, archive_of, compared, reached
 from tests.core.build import NOW
 
 HOUR = timedelta(hours=1)
@@ -196,6 +196,19 @@ def test_a_world_that_is_gone_and_half_of_the_files_or_bytes_are_told() -> None:
     assert compared(held(2, 1, 1), None) == ()
     assert compared(held(2, None, None, "nether", "world"), before) == ()
     assert compared(held(2, 100, 1000), held(1, None, None)) == ()
+
+
+def test_of_more_worlds_than_are_told_only_those_are_missed_that_would_have_been_told() -> None:
+    """One more, at the beginning of the list, pushes the last one out of it."""
+    names = [f"w{number:03}" for number in range(MOST_WORLDS + 50)]
+    full, more = tuple(names[:MOST_WORLDS]), ("new", *names[: MOST_WORLDS - 1])
+    assert compared(held(2, 100, 1000, *more), held(1, 100, 1000, *full)) == ()
+    fewer = tuple(names[1 : MOST_WORLDS + 1])
+    (gone,) = compared(held(2, 100, 1000, *fewer), held(1, 100, 1000, *full))
+    assert gone.startswith("w000: this world was in ")
+    assert len(compared(held(2, 100, 1000, *names[:60]), held(1, 100, 1000, *full))) == 40
+    odd = tuple(sorted((*names[1:MOST_WORLDS], "\N{REPLACEMENT CHARACTER}")))
+    assert compared(held(2, 100, 1000, *odd), held(1, 100, 1000, *full)) == (), "its place in the list is not known"
 
 
 def test_worlds_are_compared_only_where_both_were_looked_for() -> None:

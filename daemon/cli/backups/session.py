@@ -5,8 +5,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,19 +18,22 @@ from daemon.cli.ui.output import say, say_error
 from daemon.cli.ui.progress import watching
 from daemon.clock import Clock, SystemClock
 from daemon.config.values import StatePlace
-from daemon.copies.jobs import Job, ProofWorker, ToProve
+from daemon.copies.errors import ReadError
+from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
 from daemon.copies.reading import as_result, read
 from daemon.core.choose import choose
 from daemon.core.model import Backup, State
-from daemon.core.proof import Level
+from daemon.core.proof import Level, Subject
 from daemon.core.units import format_size
 from daemon.errors import BackupdError, Exit, StateError, UsageError
+from daemon.operations.proofs import ProofDone, record
 from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
 from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.preview import Preview
 from daemon.rotation.setup import open_client
-from daemon.state import engine_for
+from daemon.state import Journal, engine_for
+from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
 from daemon.transfer.receive import ProgressListener, Source
 from daemon.transfer.verify import VerifyResult
@@ -75,9 +78,14 @@ class DownloadSession:
             say(f"warning: it has its file, and rotations go on as if it had none: {error.text}")
 
     async def _forget_deletion(self, backup: Backup) -> None:
+        async with self._journal() as journal:
+            await journal.asked_no_more(self.seen.server.uuid, backup.uuid)
+
+    @asynccontextmanager
+    async def _journal(self) -> AsyncIterator[Journal]:
         journal = await engine_for(self.state).open()
         try:
-            await journal.asked_no_more(self.seen.server.uuid, backup.uuid)
+            yield journal
         finally:
             await journal.close()
 
@@ -104,13 +112,43 @@ class DownloadSession:
             yield listener, expected
 
     def read(self, backup: Backup, level: Level, worker: ProofWorker) -> VerifyResult:
-        """Have a backup read to its end; raises what `daemon.copies.reading.read` does, and NotGoodError."""
+        """Have a backup read to its end, and record it as a proof; raises what `daemon.copies.reading.read` does, and
+        NotGoodError.
+        """
         job = Job(self.seen.config, self.seen.server, self.seen.listing, self.seen.plan.verdicts, {}, (), "")
         asked = ToProve(backup.uuid, level, self.clock.now().toordinal(), bytes=backup.bytes)
-        link = partial(self.client.download_link, self.seen.config.id, backup.uuid)
+        link, began = partial(self.client.download_link, self.seen.config.id, backup.uuid), self.clock.monotonic()
         with self.watched(backup) as (listener, expected):
             listener.said(f"reading {format_size(expected.size)}")
-            return as_result(self.runner.run(read(worker, job, asked, listener, link)))
+            try:
+                found = self.runner.run(read(worker, job, asked, listener, link))
+            except ReadError as error:
+                if error.code is WrongFileError.code:  # it came, and is not what the panel says
+                    self._record(backup, asked, ProofFound(None, (error.text,)), began)
+                raise
+        self._record(backup, asked, found, began)
+        return as_result(found)
+
+    def _record(self, backup: Backup, asked: ToProve, found: ProofFound, began: float) -> None:
+        """Record a reading as a proof, unless its reader died, which may be this machine's fault. If nobody looked for
+        the files that the policy expects, what is right proves nothing.
+        """
+        rules, died = self.seen.config.policy.prove, found.details is not None and found.details.died
+        short = rules is not None and bool(rules.expect) and not found.problems
+        if self.state is None or backup.created_at is None or died or short:
+            return
+        what = Subject(backup.uuid, backup.name, backup.created_at, asked.level, bytes=backup.bytes)
+        try:
+            done = self.runner.run(self._proven(what, found, began))
+        except StateError as error:
+            say(f"warning: it is not recorded as a proof: {error.text}")
+            return
+        for missing in () if found.problems else done.record.proof.problems:
+            say(f"warning: {missing}")
+
+    async def _proven(self, what: Subject, found: ProofFound, began: float) -> ProofDone:
+        async with self._journal() as journal:
+            return await record(what, found, self.seen, self.clock, journal, began=began, told=True)
 
     @contextmanager
     def reader(self) -> Iterator[ProofWorker]:

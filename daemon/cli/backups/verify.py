@@ -1,4 +1,4 @@
-"""`backups verify`: fetch backups as a download would, and check them; write nothing."""
+"""`backups verify`: fetch backups as a download would, check them, and record that as proofs; write no file."""
 
 from collections.abc import Sequence
 
