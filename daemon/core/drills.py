@@ -1,11 +1,11 @@
 """Which drill is due, whose backup it tries, and which one. Pure: `now` is an argument, and the records are given.
 
-What must hold: never two drills at once; each server in turn, so that none waits for ever for one that fails; a backup
-that is known to be damaged is never tried.
+What must hold: never two drills at once, but beside one that was killed and whose server nobody can clear; each server
+in turn, so that none waits for ever for one that fails; a backup that is known to be damaged is never tried.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -14,6 +14,12 @@ from daemon.core.proof import Level, Proofs
 
 RETRY = timedelta(days=1)
 """A drill that failed is tried once more after this time, or after `every` if that is shorter."""
+
+
+LEFT_FOR = timedelta(days=1)
+"""A drill that has not ended for so long was killed, and its server could not be cleared: that is told as a failure."""
+
+_LEFT = "it was killed, or hangs, and its server could not be cleared for a day: the daemon's log says why"
 
 
 class DrillResult(StrEnum):
@@ -80,16 +86,20 @@ def next_turn(
     put_off: Collection[str] = (),
     busy: Collection[str] = (),
     without: Collection[str] = (),
+    stuck: Collection[int] = (),
 ) -> Turn | None:
     """Given all that is recorded, newest first, return the drill that is due longest; None while none may begin.
 
     Drills that are `put_off` wait, and so does a turn of which either server is `busy`. Servers `without` a backup to
-    try are passed over.
+    try are passed over. Drills that were killed, and whose server could not be cleared, are `stuck`: they hold up those
+    onto the same spare server alone.
     """
-    if any(one.ended_at is None for one in records):
+    left = [one for one in records if one.ended_at is None]
+    if any(one.number not in stuck for one in left):
         return None
+    busy = {*busy, *(one.spare for one in left)}
     turns = (_turn(one, records, now, without) for one in drills if one.name not in put_off)
-    due = (one for one in turns if one is not None and one.due_at <= now and not {one.spare, one.server} & set(busy))
+    due = (one for one in turns if one is not None and one.due_at <= now and not {one.spare, one.server} & busy)
     return min(due, key=lambda one: (one.due_at, one.drill), default=None)
 
 
@@ -159,9 +169,14 @@ def last_good(records: Iterable[DrillRecord]) -> dict[str, DrillRecord]:
     return found
 
 
-def failing(records: Iterable[DrillRecord]) -> dict[str, DrillRecord]:
-    """Given records, newest first, return the last drill of each server, where that did not go well."""
+def failing(records: Sequence[DrillRecord], now: datetime) -> dict[str, DrillRecord]:
+    """Given records, newest first, return the last drill of each server, where that did not go well.
+
+    One that was left open fails, whatever the later ones did: its spare server has the files of another one.
+    """
     last: dict[str, DrillRecord] = {}
     for one in _telling(records):
         last.setdefault(one.server, one)
-    return {server: one for server, one in last.items() if one.result is not DrillResult.DONE}
+    failed = {server: one for server, one in last.items() if one.result is not DrillResult.DONE}
+    left = (one for one in records if one.ended_at is None and now - one.began_at > LEFT_FOR)
+    return failed | {one.server: replace(one, text=_LEFT) for one in left}

@@ -66,6 +66,7 @@ class Drilling:
         self._unseen: dict[str, int] = {}
         self._put_off: dict[str | int, float] = {}
         self._tries: dict[str | int, int] = {}
+        self._stuck: set[int] = set()
         self.at_work: str | None = None
         """The spare server that a drill is on."""
 
@@ -130,6 +131,7 @@ class Drilling:
             put_off=[name for name in config.drills if not self._may(name, passed)],
             busy={*self._context.under_way, *still},
             without=[name for name, until in self._without.items() if passed < until],
+            stuck=self._stuck,
         )
 
     # A drill ---------------------------------------------------------------------------------------------------------
@@ -208,9 +210,11 @@ class Drilling:
         try:
             ended = await self._cleared(config, record)
         except ServerBusyError:
+            self._stuck.discard(record.number)
             self._wait(record.number, BUSY_SECONDS)
         except BackupdError as error:
             log.warning("drill_not_cleared", **about, code=error.code, text=error.text, hint=error.hint)
+            self._stuck.add(record.number)
             self._wait(record.number)
         else:
             if ended is not None:

@@ -43,9 +43,9 @@ class DrillCounts:
     failed: Counter[str] = field(default_factory=Counter)
 
 
-def drill_statuses(records: Sequence[DrillRecord]) -> dict[str, DrillStatus]:
+def drill_statuses(records: Sequence[DrillRecord], now: datetime) -> dict[str, DrillStatus]:
     """Given all records, newest first, return how each server's backups fare that any drill has tried."""
-    good, failed = last_good(records), failing(records)
+    good, failed = last_good(records), failing(records, now)
     return {name: DrillStatus(good.get(name), failed.get(name)) for name in good.keys() | failed.keys()}
 
 
@@ -81,4 +81,4 @@ class DrillsTracker:
         return None if seen is None else seen.get(server, DrillStatus())
 
     async def _look(self) -> Mapping[str, DrillStatus]:
-        return drill_statuses(await self._context.journal.drills())
+        return drill_statuses(await self._context.journal.drills(), self._context.clock.now())

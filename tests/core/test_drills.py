@@ -163,7 +163,28 @@ def test_what_is_known_of_each_server() -> None:
     """Its last drill that went well, and its last one if that did not."""
     records = [drill("a", 1, SKIPPED), drill("a", 2, FAILED), drill("b", 3), drill("a", 4), drill("b", 5, KILLED)]
     assert last_good(records) == {"a": records[3], "b": records[2]}
-    assert failing([drill("c", 0, None), *records]) == {"a": records[1]}
+    assert failing([drill("c", 0, None), *records], NOW) == {"a": records[1]}
+
+
+def test_one_that_was_left_open_for_a_day_has_failed() -> None:
+    """Whatever a later one did: its spare server was never cleared."""
+    left = drill("a", 1.1, None)
+    assert failing([drill("a", 0.9, None)], NOW) == {}
+    found = failing([drill("a", 0), left], NOW)
+    assert found == {"a": replace(left, text=found["a"].text)}
+    assert "its server could not be cleared for a day" in found["a"].text
+
+
+def test_one_that_is_stuck_holds_up_its_own_spare_server_alone() -> None:
+    """Nobody can clear that now; the others are tried all the same."""
+    left = replace(drill("a", 8, None), number=7)
+    other = replace(RULES, name="other", spare="attic")
+    assert next_turn([RULES, other], [left], NOW) is None
+    assert next_turn([RULES], [left], NOW, stuck={7}) is None
+    found = next_turn([RULES, other], [left], NOW, stuck={7})
+    assert found is not None
+    assert found.drill == "other"
+    assert next_turn([other], [drill("b", 0, None), left], NOW, stuck={7}) is None
 
 
 # The backup ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import Failure, Fetched, GiveLink, Job, ProofFound, ToFetch, ToProve
-from daemon.core.drills import DrillRecord, DrillResult
+from daemon.core.drills import DrillRecord, DrillResult, failing
 from daemon.core.proof import Level
 from daemon.drilling.drilling import Drilling
 from daemon.drilling.entry import DaemonDrills
@@ -484,6 +484,31 @@ async def test_what_cannot_be_cleared_now_is_cleared_later(drills: Drills) -> No
         await drills.until(1, 12)
     assert drills.ended() == [("survival", KILLED)]
     assert tree(drills.lobby) == {}
+
+
+async def test_one_that_cannot_be_cleared_holds_up_no_drill_onto_another_server(drills: Drills) -> None:
+    """Its spare server is suspended: that is told as a failure after a day, and cleared once that is over."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    other = drills.daemons.world.add_server("attic", owner=drills.lobby.owner, node=drills.lobby.node, limit=20)
+    other.description, other.power, other.folder = "#drill", Power.OFFLINE, drills.daemons.folder / "attic"
+    other.folder.mkdir()
+    drills.daemons.world.faults.order(
+        faults.refused(409, "ServerStateConflictException", "This server is suspended."),
+        on=Call.FILES,
+        server=drills.lobby.identifier,
+        times=None,
+    )
+    attic = f'[servers.attic]\nid = "{other.identifier}"\nschedule = "0 0 31 * *"\n'
+    attic += '[drills.attic]\nserver = "attic"\nevery = "1d"\nfrom = ["creative"]\n'
+    async with drills.running(drills.configure("start = true", attic)):
+        await drills.until(2, 12)
+        assert drills.ended()[:2] == [("survival", None), ("creative", DONE)]
+        (bad,) = failing(drills.recorded()[::-1], drills.daemons.clock.now()).values()
+        assert (bad.server, bad.spare) == ("survival", "lobby")
+        drills.daemons.world.faults.clear()
+        await drills.until(4, 12)
+    assert drills.ended()[0] == ("survival", KILLED)
 
 
 async def test_one_that_runs_in_another_process_is_waited_for(drills: Drills) -> None:

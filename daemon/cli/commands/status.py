@@ -69,7 +69,7 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
         async with opened_journal(engine, place) as journal:
             servers = remembered(config, await journal.recent(limit=LOOKED_AT) if config.discover else ()).servers
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
-            proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills())
+            proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills(), now)
             asked = by_key(await journal.proofs_asked())
             copies = CopiesKnown(config.stores, seen, proofs, asked, config.drilled, drills)
             shown = await configured(servers.values(), journal, engine.locks, now, copies)
