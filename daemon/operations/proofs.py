@@ -61,6 +61,24 @@ async def record(
     return await _record(what, found, _as_seen(what, seen), clock, journal, began=began, told=told)
 
 
+def is_proof(policy: PolicyConfig, found: ProofFound) -> bool:
+    """Return whether what was read by hand says something of the backup: not if its reader died, which may be this
+    machine's fault. If nobody looked for the files that the policy expects, what is right proves nothing.
+    """
+    died = found.details is not None and found.details.died
+    return not died and (bool(found.problems) or policy.prove is None or not policy.prove.expect)
+
+
+async def record_copy(
+    job: Job, backup: Backup, asked: ToProve, found: ProofFound, *, clock: Clock, journal: Journal, began: float
+) -> None:
+    """Record what a reading of a copy by hand found, compared as the scheduled ones are; raises StateError."""
+    if (what := _subject(backup, asked)) is not None and is_proof(job.config.policy, found):
+        known = (await proven_of(job.config.policy, job.server.uuid, journal)).proofs
+        whose = _Whose(job.config.name, job.server.uuid, known)
+        await _record(what, found, whose, clock, journal, began=began, told=True)
+
+
 async def _record(
     what: Subject, found: ProofFound, whose: _Whose, clock: Clock, journal: Journal, *, began: float, told: bool
 ) -> ProofDone:

@@ -322,6 +322,14 @@ def test_stores_tell_what_waits_and_what_is_wrong(cli: Cli, config: Path) -> Non
     assert "offsite: in trouble since 2026-04-01 12:00: it is full" in ran.out
 
 
+async def proofs_in(config: Path) -> list[ProofRecord]:
+    """What is recorded of readings."""
+    journal = await engine_for(load(config, os.environ).state).open()
+    found = await journal.proofs()
+    await journal.close()
+    return found
+
+
 async def left_in_journal(state_dir: Path | None, queue: CopyQueue) -> None:
     """Leave the queue as a daemon would."""
     journal = await engine_for(state_dir).open()
@@ -693,6 +701,7 @@ def test_copies_are_read_back_and_walked(cli: Cli, config: Path, identity: Path,
     assert {one["store"]: one["level"] for one in sealed.json["copies"]} == {"nas": "walked", "offsite": "read"}
     opened = cli("--config", config, "copies", "verify", "--all", "--identity", identity, "--json")
     assert [one["level"] for one in opened.json["copies"]] == ["walked"] * 8
+    assert {one.proof.reached for one in asyncio.run(proofs_in(config))} == {Level.WALKED}
     assert all(one["files"] > 0 for one in opened.json["copies"])
 
 
@@ -720,6 +729,10 @@ def test_a_copy_that_was_tampered_with_is_found_when_it_is_read_back(cli: Cli, c
     assert ran.code == 4
     assert [one["result"] for one in ran.json["copies"]] == ["bad", "bad"]
     assert all("another SHA-256" in one["problems"][0]["text"] for one in ran.json["copies"])
+    found = [one.proof for one in asyncio.run(proofs_in(config))]
+    assert [(one.store, one.problems != ()) for one in found] == [("nas", True), ("offsite", True)]
+    held = cli("--config", config, "copies", "prune")
+    assert (held.code, "is not sound" in held.err) == (5, True)
 
 
 def test_check_writes_lists_reads_and_deletes_in_each_store(cli: Cli, config: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from daemon.core.model import Backup, State
 from daemon.core.proof import Level, Subject
 from daemon.core.units import format_size
 from daemon.errors import BackupdError, Exit, StateError, UsageError
-from daemon.operations.proofs import ProofDone, record
+from daemon.operations.proofs import ProofDone, is_proof, record
 from daemon.panel.client import PanelClient
 from daemon.panel.download import FileHost
 from daemon.panel.errors import NotFoundError, PanelError
@@ -130,12 +130,8 @@ class DownloadSession:
         return as_result(found)
 
     def _record(self, backup: Backup, asked: ToProve, found: ProofFound, began: float) -> None:
-        """Record a reading as a proof, unless its reader died, which may be this machine's fault. If nobody looked for
-        the files that the policy expects, what is right proves nothing.
-        """
-        rules, died = self.seen.config.policy.prove, found.details is not None and found.details.died
-        short = rules is not None and bool(rules.expect) and not found.problems
-        if self.state is None or backup.created_at is None or died or short:
+        """Record a reading as a proof, if it is one."""
+        if self.state is None or backup.created_at is None or not is_proof(self.seen.config.policy, found):
             return
         what = Subject(backup.uuid, backup.name, backup.created_at, asked.level, bytes=backup.bytes)
         try:

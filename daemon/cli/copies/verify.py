@@ -1,4 +1,4 @@
-"""`copies verify`: copies read back from their stores and compared with their manifests."""
+"""`copies verify`: copies read back from their stores, compared with their manifests, and recorded as proofs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,18 +14,20 @@ from daemon.cli.inspection import games, level_of
 from daemon.cli.options import Depth
 from daemon.cli.reader import opened_reader
 from daemon.cli.settings import Settings
-from daemon.cli.ui.output import say_error, write_json
+from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.jobs import ProofWorker, ToProve
+from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
 from daemon.copies.manifest import Manifest
 from daemon.copies.reading import as_verified, job_of_copy, read
 from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.documents.copies import CopyVerified, verified
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, StateError
+from daemon.operations.proofs import record_copy
+from daemon.state import engine_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,25 @@ class _Reading:
         try:
             with watching(manifest.backup.name, size) as listener:
                 listener.said(f"reading {format_size(size)} from {store}")
-                found = as_verified(await read(self.worker, job, asked, listener))
+                began = SystemClock().monotonic()
+                found = await read(self.worker, job, asked, listener)
         except BackupdError as error:
             say_error(error, about=f"{server.name}, {store}, {manifest.backup.name}")
             return CopyVerified(server, store, manifest, None, error)
-        return CopyVerified(server, store, manifest, found)
+        await self._record(job, manifest, asked, found, began)
+        return CopyVerified(server, store, manifest, as_verified(found))
+
+    async def _record(self, job: Job, manifest: Manifest, asked: ToProve, found: ProofFound, began: float) -> None:
+        """Record a reading as a proof of that copy."""
+        backup = manifest.as_copy().backup
+        try:
+            journal = await engine_for(self.config.state).open()
+            try:
+                await record_copy(job, backup, asked, found, clock=SystemClock(), journal=journal, began=began)
+            finally:
+                await journal.close()
+        except StateError as error:
+            say(f"warning: {backup.name} in {asked.store} is not recorded as a proof: {error.text}")
 
 
 def _show(results: Sequence[CopyVerified]) -> None:
