@@ -158,7 +158,8 @@ def makes_room(exchange: Exchange) -> bool:
 
 
 def _refused(rotation: Rotation) -> bool:
-    return rotation.result == "refused" and not any(map(_prunes, rotation.exchanges))
+    """Whether it may have been the brake that refused; a failed proof is asked for after that."""
+    return rotation.result == "refused" and not rotation.told_frozen and not any(map(_prunes, rotation.exchanges))
 
 
 def _prunes(exchange: Exchange) -> bool:

@@ -37,10 +37,10 @@ class Rotation:
     """One rotation as it was ordered.
 
     `policy` is the table in force when it began, `start_at` the start that it is for, None by hand, and `due` when the
-    first rotation began for that. `made` is the backup that the panel made for it, and `told_held` whether it told that
-    something waits since the retention was changed. `once_more` is the last start before a rotation that no start asked
-    for, since the newest backup is bad. By its process's clock the start was yet to come if it is `early`: that was set
-    back over it.
+    first rotation began for that. `made` is the backup that the panel made for it, `told_held` whether it told that
+    something waits since the retention was changed, and `told_frozen` that a proof has failed. `once_more` is the last
+    start before a rotation that no start asked for, since the newest backup is bad. By its process's clock the start
+    was yet to come if it is `early`: that was set back over it.
     """
 
     process: str
@@ -57,6 +57,7 @@ class Rotation:
     journal_failed: bool = False
     reported: bool = False
     told_held: bool = False
+    told_frozen: bool = False
     once_more: datetime | None = None
     early: bool = False
     ended: float | None = None

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from daemon.config.values import Config
+from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 from daemon.sandbox.app import PanelApp
@@ -368,6 +369,7 @@ class Simulation:
         words = words.replace(str(self.folder), "…").replace(f"process {os.getpid()}", "process …")
         rotation = self.recorder.ended(process, server, outcome.result.value, words)
         rotation.told_held = any(HELD in problem.text for problem in outcome.problems)
+        rotation.told_frozen = any(problem.code == ProblemCode.UNPROVEN for problem in outcome.problems)
         self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + SIGHTING)
         self.log_capture.search(repr(outcome), f"the outcome of {server}")
 
