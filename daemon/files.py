@@ -7,12 +7,14 @@ with one name, owned by the folder's owner or by us. OSErrors pass through: the 
 """
 
 import errno
+import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, mkdtemp
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -127,3 +129,50 @@ def _closed_at_the_end(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+# Folders that live as long as the process that made them ------------------------------------------------------------
+
+
+RESTORE = "restore-"
+"""How the folders begin in which a command keeps what it sends to a node."""
+
+
+@contextmanager
+def held_folder(within: Path | None, prefix: str) -> Iterator[Path]:
+    """Return a new folder for a block, in `within`, where what was left is removed first, or else anywhere."""
+    if within is not None:
+        remove_left(within, prefix)
+    folder, lock = _made(within, prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _made(within: Path | None, prefix: str) -> tuple[Path, int]:
+    while True:
+        folder = Path(mkdtemp(prefix=prefix, dir=within))
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, _FOLDER | os.O_NOFOLLOW)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
+
+
+def remove_left(within: Path, prefix: str) -> None:
+    """Remove the folders of processes that have ended; nothing is raised, since the disk may be in trouble."""
+    for folder in within.glob(f"{prefix}*"):
+        with suppress(OSError):
+            _remove_left(folder)
+
+
+def _remove_left(folder: Path) -> None:
+    lock = os.open(folder, _FOLDER | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # else somebody uses it
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
@@ -15,6 +14,7 @@ from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import where
 from daemon.core.units import format_size
 from daemon.errors import UsageError
+from daemon.files import RESTORE, held_folder
 from daemon.operations.archive import Archive
 from daemon.operations.onto import Brought, bring_onto
 from daemon.operations.onto_options import OntoOptions
@@ -131,13 +131,13 @@ async def bring(operation: Operation, archive: Archive, arguments: OntoArguments
 
 @contextmanager
 def temporary_folder(state_dir: Path | None) -> Iterator[Path]:
-    """Return a folder for what is sent from here, removed in the end: in the state folder, unless that is another
-    user's, who could put a link in its place while root writes there.
+    """Return a folder for what is sent from here, removed in the end, as is what a killed command left: in the state
+    folder, unless that is another user's, who could put a link in its place while root writes there.
     """
     ours = state_dir is not None and state_dir.is_dir() and state_dir.stat().st_uid == os.geteuid()
     within = state_dir if ours else None
-    with TemporaryDirectory(prefix="restore-", dir=within) as folder:
-        yield Path(folder)
+    with held_folder(within, RESTORE) as folder:
+        yield folder
 
 
 def _ways(operation: Operation, arguments: OntoArguments, folder: Path) -> Sequence[Way]:
