@@ -4,10 +4,12 @@ What must hold (invariant 17): nothing is inferred. What was not read is not pro
 until it is read again at least as deep, or an operator accepts it.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from itertools import chain
 
 from daemon.core.model import Backup
@@ -76,9 +78,15 @@ class Proof:
         return f"{self.name}{where} is not sound: {'; '.join(self.problems)}"
 
 
-def archive_of(backup: Backup) -> str:
-    """Return which file a backup has by what its panel says, size and checksum; empty where that tells too little."""
-    return f"{backup.bytes} {backup.checksum}" if backup.bytes > 0 and backup.checksum else ""
+def archive_of(backup: Backup, expect: Collection[str] = ()) -> str:
+    """Return which file a backup has by what its panel says, size and checksum; empty where that tells too little.
+
+    A reading of it says something of the files that its policy came to `expect` only if it looked for just these.
+    """
+    if backup.bytes <= 0 or not backup.checksum:
+        return ""
+    looked_for = f" {sha256(json.dumps(sorted(expect)).encode()).hexdigest()[:16]}" if expect else ""
+    return f"{backup.bytes} {backup.checksum}{looked_for}"
 
 
 LATELY = timedelta(hours=1)
@@ -162,15 +170,15 @@ class Proofs:
         read = self._standing.get((backup, store), ())
         return next((one for one in read if one.asked.depth >= level.depth), None)
 
-    def proven_lately(self, backup: Backup, level: Level, now: datetime) -> Proof | None:
+    def proven_lately(self, backup: Backup, level: Level, now: datetime, expect: Collection[str] = ()) -> Proof | None:
         """Return the reading of the last hour that showed a backup of the panel right, walked and as deep as `level`.
 
-        None where any reading of it shows something wrong, even if that was accepted, and where the panel told another
-        size or checksum then, or tells none. What passed through the walker on its way to a store names no file: that
-        it was recorded may come hours after it was read.
+        None where any reading of it shows something wrong, even if that was accepted, where the panel told another size
+        or checksum then, or tells none, or where other files were looked for than `expect` names now. What passed
+        through the walker on its way to a store names no file: that it was recorded may come hours after it was read.
         """
         mine = [one for one in self._read if (one.backup, one.store) == (backup.uuid, PANEL)]
-        archive = archive_of(backup)
+        archive = archive_of(backup, expect)
         if not archive or any(one.problems for one in mine):
             return None
         fresh = (

@@ -93,9 +93,10 @@ def _as_seen(what: Subject, seen: Preview) -> _Whose:
 
 
 def _archive(what: Subject, seen: Preview) -> str:
-    """Return which file was read: the node's, by the listing that it was held against."""
+    """Return which file was read: the node's, by the listing that it was held against, and what it looked for."""
+    _, expect = depth_to_bring(seen.config.policy)
     listed = (one for one in seen.listing.backups if what.store == PANEL and one.uuid == what.backup)
-    return next(map(archive_of, listed), "")
+    return next((archive_of(one, expect) for one in listed), "")
 
 
 def proof_of(what: Subject, found: ProofFound, now: datetime, known: Proofs) -> Proof:

@@ -42,9 +42,9 @@ class ReadFirst:
         A proof of the last hour says so as well.
         """
         operation, backup = self._operation, self._backup
-        now, (level, _) = operation.clock.now(), depth_to_bring(seen.config.policy)
+        now, (level, expect) = operation.clock.now(), depth_to_bring(seen.config.policy)
         listed = next(one for one in seen.listing.backups if one.uuid == backup.uuid)
-        if (proof := seen.proven.proofs.proven_lately(listed, level, now)) is not None:
+        if (proof := seen.proven.proofs.proven_lately(listed, level, now, expect)) is not None:
             operation.tell(f"{backup.name} was read to its end {format_duration(now - proof.at)} ago, and is right")
             self._stands(now - proof.at)
             return None

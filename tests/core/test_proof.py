@@ -272,6 +272,16 @@ def test_which_file_a_backup_has_is_known_by_size_and_checksum() -> None:
     assert archive_of(replace(ONE, checksum=None)) == archive_of(replace(ONE, checksum="")) == ""
     assert archive_of(replace(ONE, bytes=0)) == ""
     assert archive_of(replace(ONE, bytes=1)) != ""
+    assert archive_of(replace(ONE, bytes=0), ["a"]) == ""
+
+
+def test_a_reading_of_the_last_hour_counts_for_the_files_that_it_looked_for() -> None:
+    """An operator may have come to expect others since; in which order they are named is nothing."""
+    known = Proofs([lately(archive=archive_of(ONE, ["b", "a"]))])
+    assert known.proven_lately(ONE, Level.SANE, NOW, ["a", "b"]) is not None
+    for other in ([], ["a"], ["a", "b", "c"], ["a, b"]):
+        assert known.proven_lately(ONE, Level.SANE, NOW, other) is None
+    assert Proofs([lately()]).proven_lately(ONE, Level.SANE, NOW, ["a"]) is None
 
 
 def test_a_proof_of_the_last_hour_stands_for_another_reading() -> None:

@@ -9,6 +9,7 @@ import pytest
 from daemon.cli.ui.which import line
 from daemon.core.model import Backup as Model
 from daemon.core.proof import Level, Proof, archive_of
+from daemon.core.proof_due import ProofRules
 from daemon.core.restores import Activity, RestoreEnd, restore_begun
 from daemon.errors import UsageError
 from daemon.operations.pick import pick
@@ -114,6 +115,28 @@ async def test_a_proof_that_counted_counts_until_its_hour_is_over(hand: Hand, ro
     hand.rig.server.work = Work(seconds=900)
     what = await restored(hand, row, RestoreOptions(truncate=True, read=whole))
     assert (what.outcome.result, read) == (Result.DONE, [row.name])
+
+
+@pytest.mark.parametrize(("expected", "times"), [(("level.dat",), 0), ((), 1), (("another",), 1)])
+async def test_a_proof_counts_for_the_files_that_it_looked_for(
+    hand: Hand, row: Backup, expected: tuple[str, ...], times: int
+) -> None:
+    """An operator may have written `expect` anew since."""
+    policy = replace(hand.rig.config.policy, prove=ProofRules(expect=("level.dat",)))
+    hand.rig.config = replace(hand.rig.config, policy=policy)
+    backup, at = await hand.backup(row), hand.rig.clock.now() - timedelta(minutes=5)
+    assert backup.created_at is not None
+    archive = archive_of(backup, expected)
+    proof = Proof(backup.uuid, backup.name, backup.created_at, at, Level.SANE, Level.SANE, archive=archive)
+    await hand.rig.context.journal.record_proof(ProofRecord("survival", hand.rig.server.uuid, proof))
+    read: list[str] = []
+
+    async def whole(backup: Model) -> VerifyResult:
+        read.append(backup.name)
+        return VerifyResult(backup.bytes, "sha1:0", None, ())
+
+    await restored(hand, row, RestoreOptions(truncate=True, safety=False, read=whole))
+    assert len(read) == times
 
 
 async def test_one_that_is_found_damaged_the_second_time_empties_nothing(hand: Hand, row: Backup) -> None:
