@@ -9,7 +9,7 @@ middle is told with how to go on.
 """
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from daemon.core.files import ArchiveIndex, FileEntry
@@ -192,7 +192,8 @@ class _Restore:
         try:
             await self._is_as_it_was()
         except Halt:
-            await self.target.delete(await self.target.leftovers())
+            with suppress(BackupdError):  # what refuses it is to be told
+                await self.target.delete(await self.target.leftovers())
             raise
 
     async def _is_as_it_was(self) -> None:
@@ -292,8 +293,7 @@ def _with_the_rest(done: Brought, going_on: str) -> Brought:
         return done
     left = []
     if done.safety is not None and done.safety.backup is not None:
-        kept = f"{done.safety.backup.name}, the safety backup, stays, locked"
-        left.append(Problem(ProblemCode.SAFETY_BACKUP, kept))
+        left.append(Problem(ProblemCode.SAFETY_BACKUP, f"{done.safety.backup.name}, the safety backup, stays, locked"))
     if done.outcome.changed and going_on:
         left.append(Problem(ProblemCode.HALF_RESTORED, going_on))
     return replace(done, outcome=replace(done.outcome, problems=(*left, *done.outcome.problems)))

@@ -74,6 +74,17 @@ def test_where_nobody_may_read_the_log_it_is_said_that_the_end_is_not_known(
     assert "whether it went well is not known: the key's user lacks activity.read" in ran.err
 
 
+def test_a_server_that_cannot_be_used_afterwards_is_not_told_as_restored_alone(
+    cli: Cli, panel: Panel, made: Backup
+) -> None:
+    """It was suspended meanwhile."""
+    suspended = faults.meanwhile(lambda *_: setattr(panel.survival, "status", "suspended"))
+    panel.world.faults.order(suspended, on=Call.SERVER, skip=2, times=None)
+    ran = restore(cli, panel, "--no-safety-backup")
+    assert ran.out.endswith("; the server cannot be used now\n")
+    assert "the server is suspended now that the restore has ended" in ran.err
+
+
 # Onto another server --------------------------------------------------------------------------------------------------
 
 

@@ -88,6 +88,17 @@ async def test_a_spare_server_that_was_started_meanwhile_is_stopped_again(onto: 
     assert (said(what), tree(onto.b), onto.b.power) == ([], FILES, Power.OFFLINE)
 
 
+async def test_an_archive_that_cannot_be_removed_hides_no_refusal(onto: Onto) -> None:
+    """It is in nobody's way: the next command takes it for what it is."""
+    onto.hand.before(Call.PULL, lambda _: onto.b.files.write("mine", b"1"))
+    onto.hand.rig.world.faults.order(faults.refused(403, "AccessDeniedHttpException", "No."), on=Call.DELETE_FILES)
+    what = await onto.bring()
+    assert (said(what), onto.code(what)) == ([ProblemCode.NOT_EMPTY], 5)
+    assert len(tree(onto.b)) == 2
+    again = await onto.bring(truncate=True, safety=False)
+    assert (said(again), tree(onto.b)) == ([], FILES)
+
+
 async def test_a_server_that_is_started_between_two_parts_is_not_unpacked_into(onto: Onto, tmp_path: Path) -> None:
     """It has half of the archive, which is told."""
     onto.archive = await of_large_files(onto)
