@@ -15,6 +15,7 @@ from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proof_due import Budget
 from daemon.core.proven import Proven
 from daemon.core.restores import RestoreEnd
+from daemon.operations.read_first import ReadFirst
 from daemon.operations.restore_log import RestoreLog
 from tests.simulation.builds.registry import PATCH, broken, original
 
@@ -81,7 +82,7 @@ def _empties_unread() -> AbstractContextManager[Any]:
     async def whole(*_: Any) -> None:
         return None
 
-    return PATCH(daemon.operations.restore, "_not_whole", whole)
+    return PATCH(ReadFirst, "not_whole", whole)
 
 
 @broken(
