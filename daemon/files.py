@@ -135,12 +135,12 @@ def _closed_at_the_end(descriptor: int) -> Iterator[int]:
 
 
 RESTORE = "restore-"
-"""How the folders begin in which a command keeps what it sends to a node."""
+"""How the names of folders begin in which a command keeps what it sends to a node."""
 
 
 @contextmanager
 def held_folder(within: Path | None, prefix: str) -> Iterator[Path]:
-    """Return a new folder for a block, in `within`, where what was left is removed first, or else anywhere."""
+    """Return a new folder for a block: in `within`, once what was left there is removed; anywhere if that is None."""
     if within is not None:
         remove_left(within, prefix)
     folder, lock = _made(within, prefix)

@@ -15,7 +15,7 @@ from daemon.rotation.outcome import Result
 
 
 class LackingAsked(Stages):
-    """Asks, once, whether what is lacking is not wanted; with `yes` nobody is asked."""
+    """Asks once whether to restore a backup that lacks something; with `yes` nobody is asked, and it is refused."""
 
     def __init__(self, *, yes: bool) -> None:
         self._yes = yes

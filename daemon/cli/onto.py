@@ -131,8 +131,10 @@ async def bring(operation: Operation, archive: Archive, arguments: OntoArguments
 
 @contextmanager
 def temporary_folder(state_dir: Path | None) -> Iterator[Path]:
-    """Return a folder for what is sent from here, removed in the end, as is what a killed command left: in the state
-    folder, unless that is another user's, who could put a link in its place while root writes there.
+    """Return a folder for what is sent from here; it is removed in the end, as is what a killed command left.
+
+    It lies in the state folder, unless that is another user's, who could put a link in its place while root writes
+    there.
     """
     ours = state_dir is not None and state_dir.is_dir() and state_dir.stat().st_uid == os.geteuid()
     within = state_dir if ours else None

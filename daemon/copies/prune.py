@@ -139,8 +139,10 @@ class Pruner:
     async def _decided(
         self, decide: Callable[[PruneInputs, Sequence[Copy]], Pruning], store: Store, inputs: PruneInputs, shelf: Shelf
     ) -> tuple[Pruning, PruneInputs, datetime]:
-        """Decide by the locks of all that would go; return also by what, and at which moment. A lock, or the time that
-        looking for one takes, may let others go instead: then these are looked at too.
+        """Decide by the locks of all that would go; return also the inputs and the moment that this was decided by.
+
+        A lock, or the time that looking for one takes, may let other copies go instead: then their locks are looked at
+        too.
         """
         copies, looked = shelf.copies(), dict[str, Copy]()
         while True:

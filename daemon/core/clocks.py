@@ -12,8 +12,8 @@ TRUSTED = timedelta(hours=1)
 """The largest difference between two clocks, or change of one, with which deletions go on."""
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-"""This program is not older, so nothing was done with it before. A machine without a battery for its clock begins in
-1970, or when its system was built, and is set once it has a network.
+"""This program is no older, so nothing was done with it before that. The clock of a machine without a battery for it
+begins in 1970, or when the system was built, and is set once there is a network.
 """
 
 RECENT = timedelta(hours=1)

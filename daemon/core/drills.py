@@ -1,7 +1,7 @@
 """Which drill is due, whose backup it tries, and which one. Pure: `now` is an argument, and the records are given.
 
-What must hold: never two drills at once, but beside one that was killed and whose server nobody can clear; each server
-in turn, so that none waits for ever for one that fails; a backup that is known to be damaged is never tried.
+What must hold: never two drills at once, except beside one that was killed and whose server cannot be cleared; each
+server in turn, so that none waits for ever for one that fails; a backup that is known to be damaged is never tried.
 """
 
 from collections.abc import Collection, Iterable, Sequence

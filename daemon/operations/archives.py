@@ -49,8 +49,8 @@ async def read_to_bring(
 ) -> tuple[ProofFound, Recorded]:
     """Have a backup of the operation's server, which was just `seen`, read before it is brought onto one.
 
-    What is found is recorded as a proof. That an archive ended its reader is told as a problem, and no proof after one
-    time. Raises as `read` does.
+    What is found is recorded as a proof. If the archive ended its reader, that is told as a problem, but once is
+    no proof. Raises as `read` does.
     """
     context = operation.run.context
     job, asked = to_bring(seen, backup, operation.clock.now(), indexed=indexed)
@@ -161,7 +161,7 @@ class CopyArchive:
         return self._manifest.as_copy().backup
 
     async def read(self) -> ReadResult:
-        """Have the copy read to its end. That an archive ended its reader is no proof after one time."""
+        """Have the copy read to its end. If it ends its reader, once is no proof."""
         size = self._manifest.stored.bytes
         level, expect = depth_to_bring(self._job.config.policy)
         asked = ToProve(

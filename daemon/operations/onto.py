@@ -58,7 +58,7 @@ class _Restore:
     begun: bool = False
     """Whether anything was unpacked: then no other way is tried."""
     left_open: bool = False
-    """Whether nothing but the comparison in the end tells of some part that it was unpacked."""
+    """Whether only the comparison in the end can tell that some part was unpacked."""
     left: str = ""
     """How the server is left if we stop now; empty while it is as it was."""
     there: tuple[FileEntry, ...] = ()

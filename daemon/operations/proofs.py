@@ -150,7 +150,7 @@ async def _keep(done: ProofDone, journal: Journal, *, told: bool) -> None:
 def to_bring(seen: Preview, backup: Backup, now: datetime, *, indexed: int = 0) -> tuple[Job, ToProve]:
     """Return how a backup is read before it is brought onto a server: as its proofs are by the server's policy.
 
-    Of its files so many are told.
+    At most `indexed` of its files are told.
     """
     job = Job(seen.config, seen.server, seen.listing, seen.plan.verdicts, {}, (), "")
     level, expect = depth_to_bring(seen.config.policy)

@@ -90,7 +90,7 @@ async def restore(operation: Operation, backup: Backup, options: RestoreOptions)
 async def _look(
     operation: Operation, backup: Backup, options: RestoreOptions, first: ReadFirst | None
 ) -> tuple[Preview, OperationResult | None]:
-    """Look at the server, and return why the backup must not be restored; it is read `first`, if that is asked for."""
+    """Look at the server, and return why the backup must not be restored; `first` reads it, if that is asked for."""
     seen = await operation.look()
     hindered = _hindered(seen, backup, options)
     if hindered is None and first is not None:

@@ -45,7 +45,7 @@ STOP_SECONDS = 180.0
 """Seconds that a server may take to stop: it saves its world first."""
 
 LEAVE_SECONDS = 3.0
-"""The same, of a spare server whose drill was interrupted: who interrupted it waits."""
+"""The same for a spare server whose drill was interrupted: whoever did that is waiting."""
 
 SENT_BY = ("pull", "upload", "sftp")
 """The ways by which this program itself puts an archive into a server's folder."""

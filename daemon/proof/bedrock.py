@@ -149,7 +149,7 @@ class BedrockCheck:
         return world in levels or world in self._marked
 
     def _look_for(self, world: str, levels: Collection[str], whole: Collection[str]) -> None:
-        """Tell what one of Bedrock's worlds cannot be without."""
+        """Tell what one of Bedrock's worlds lacks and cannot be without."""
         if world not in levels:
             self._findings.add(posixpath.join(world, "level.dat"), "missing, though the world has a database")
         if (folder := posixpath.join(world, FOLDER)) not in whole:

@@ -33,7 +33,7 @@ _MOST_SECTORS = 255
 
 _NO_SECTOR = 2**24  # more than a location can say
 _TERRAIN = "region"
-"""The folder whose chunks the game never takes out again. Entities and points of interest it does, even the last."""
+"""The folder from which the game never removes chunks. Entities and points of interest it removes, even the last."""
 
 _PREFIX = 5  # bytes: the length, and the compression
 _COMPOUND = 0x0A

@@ -58,7 +58,7 @@ class FurtherBackups:
 def _bad_newest(seen: ServerSeen, start: datetime) -> str | None:
     """Return the newest good backup, by its name, if it was found bad since that start.
 
-    One that was found bad before is older than what that start made, or is to make.
+    A backup that was found bad before that start is older than the one that the start made or is to make.
     """
     newest = next((one.backup for one in seen.preview.plan.verdicts if one.own and one.whole), None)
     bad = seen.preview.proven.proofs.failed(newest.uuid) if newest is not None else None

@@ -186,7 +186,7 @@ def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
 def _made_already(run: Run, verdicts: Sequence[Verdict], rows: Sequence[Rotation]) -> Backup | None:
     """Return a backup of ours since the start that is retried; the journal may not know it, as after a full disk.
 
-    Or one whose name an earlier attempt asked for, though it was taken for not done: the panel may have shown a list
+    It may also be one whose name an earlier attempt asked for and took for not made: the panel may have shown a list
     without it, and its clock may have been set since.
     """
     start_at = run.order.start_at

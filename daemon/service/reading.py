@@ -50,8 +50,8 @@ class Reading:
 
     @property
     def config(self) -> Config:
-        """The configuration in force. Who runs for long asks for it anew: a frame that keeps the first one keeps its
-        servers as well, 10 MiB of ten thousand, until the daemon ends.
+        """The configuration in force. Whoever runs for long asks for it anew: a frame that keeps the first one keeps
+        its servers as well, 10 MiB for ten thousand, until the daemon ends.
         """
         if self._config is None:
             raise AssertionError("nothing was read yet")

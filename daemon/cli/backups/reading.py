@@ -13,9 +13,9 @@ from daemon.transfer.verify import VerifyResult
 
 
 def reading(operation: Operation, seen: Preview, asked: LackingAsked) -> ReadWhole:
-    """Return what has a backup of the operation's server read to its end, and its files, and shows the progress.
+    """Return a function that has a backup of the operation's server read to its end, with its files, showing progress.
 
-    What it lacks is `asked` about: the reading raises what that does.
+    What the backup lacks is `asked` about, and what that raises passes through.
     """
 
     async def read_whole(backup: Backup) -> VerifyResult:

@@ -22,7 +22,7 @@ from daemon.status.server_status import ServerStatus, status_of
 from daemon.status.timetable import times_of
 
 LOOKED_AT = 500
-"""How many rotations back servers are looked for that no configuration names."""
+"""Servers that no configuration names are looked for in so many of the newest rotations."""
 
 
 @dataclass(frozen=True, slots=True)

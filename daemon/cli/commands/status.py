@@ -131,7 +131,7 @@ def _under_way(shown: Shown) -> Document | None:
 
 
 def _row(shown: Shown, now: datetime, *, proven: bool) -> tuple[str, ...]:
-    """Return a row of the table, with a column of what is `proven` if any server is to be."""
+    """Return a row of the table, with a column on proofs if any server is to be `proven`."""
     zone, last = shown.zone, shown.last
     proof = shown.status.proof if shown.status else None
     return (

@@ -123,7 +123,7 @@ def restore(
     store: Store = None,
     identity: Identity = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Delete all files of the server first.")] = False,
-    unproven: Annotated[bool, typer.Option("--unproven", help="Do not read the whole copy first.")] = False,
+    unproven: Annotated[bool, typer.Option("--unproven", help="Restore a damaged one too; read none first.")] = False,
     no_safety_backup: Annotated[
         bool, typer.Option("--no-safety-backup", help="Do not back up the current files first.")
     ] = False,

@@ -55,7 +55,8 @@ def chosen_copy(
 ) -> tuple[str, Manifest]:
     """Return the copy that is meant, and the store that it is in; UsageError if none or several are.
 
-    Of a backup that lies in several stores, and as `latest`, one is meant that none of the `proofs` found damaged.
+    Of a backup in several stores, a copy that none of the `proofs` found damaged is preferred; `latest` is always such
+    a one.
     """
     first: dict[str, tuple[str, Manifest]] = {}
     good: dict[str, tuple[str, Manifest]] = {}
