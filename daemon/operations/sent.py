@@ -12,12 +12,15 @@ from daemon.operations.target import TargetFiles, archive_name
 from daemon.operations.ways import ByHandError, PullWay, Way, WayClosedError, WayName
 from daemon.panel.download import HostError
 from daemon.panel.errors import PanelError
-from daemon.panel.upload import upload
+from daemon.panel.upload import UploadRefusedError, upload
 from daemon.transfer.split import SplitError
 from daemon.transfer.threads import in_thread
 
 PART_BYTES = 90 * 2**20
 """A node takes uploads of up to 100 MiB unless it is configured otherwise, and so do some proxies before it."""
+
+LEAST_BYTES = 8 * 2**20
+"""Parts are not made smaller than this where a node refuses larger ones: it refuses them for another reason, then."""
 
 
 class UploadWay:
@@ -32,25 +35,37 @@ class UploadWay:
         self._operation = operation
         self._watching = watching
         self._folder = folder
+        self._most = PART_BYTES
 
     def largest(self, size: int) -> int:
         """One part."""
-        return min(size, PART_BYTES)
+        return min(size, self._most)
 
     async def pieces(self, archive: Archive, target: TargetFiles) -> AsyncGenerator[str, None]:
-        """Send a part, and the next one once that was unpacked."""
+        """Send a part, and the next one once that was unpacked. If the node refuses the first one, smaller ones may do:
+        no panel tells its limit.
+        """
         name = archive_name(archive.backup.uuid, self.name)
-        first = True
-        async with aclosing(archive.parts(self._folder, PART_BYTES)) as parts:
-            while (part := await self._next(parts)) is not None:
+        while True:
+            async with aclosing(archive.parts(self._folder, self._most)) as parts:
+                first = await self._next(parts)
+                if first is None:
+                    return
+                size = _size(first)
                 try:
-                    await self._send(part, target, name)
-                except (HostError, PanelError, WayClosedError) as error:
-                    if first:
+                    await self._send(first, target, name)
+                except UploadRefusedError as error:
+                    if size <= LEAST_BYTES:
                         raise WayClosedError(error.text, hint=error.hint) from error
-                    raise
-                first = False
+                    self._most = max(LEAST_BYTES, size // 2)
+                    continue
+                except (HostError, PanelError) as error:
+                    raise WayClosedError(error.text, hint=error.hint) from error
                 yield name
+                while (part := await self._next(parts)) is not None:
+                    await self._send(part, target, name)
+                    yield name
+                return
 
     async def _next(self, parts: AsyncGenerator[Path, None]) -> Path | None:
         try:

@@ -85,6 +85,28 @@ def test_a_large_archive_is_uploaded_in_parts(
     assert changes == [Change.UPLOADED, Change.UNPACKED, Change.FILES_DELETED] * 4
 
 
+def test_where_the_node_takes_less_the_parts_are_made_smaller(
+    cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No panel tells its limit: what the node refuses at first is sent in halves, down to a bound."""
+    monkeypatch.setattr(sent, "PART_BYTES", 1024 * 2**10)
+    monkeypatch.setattr(sent, "LEAST_BYTES", 200 * 2**10)
+    panel.lobby.node.upload_limit = 400 * 2**10
+    noise = Random(1)
+    for number in range(7):
+        panel.survival.files.write(f"world/region/{number}.bin", noise.randbytes(100_000))
+    panel.world.add_backup(panel.survival, "large")
+    words = ("survival", "large", "--onto", "lobby", "--via", "upload", "--yes")
+    ran = cli("--config", panel.config, "backups", "restore", *words)
+    assert (ran.code, ran.out) == (0, "restored large onto lobby by upload, 11 files are there as in the archive\n")
+    assert tree(panel.lobby) == tree(panel.survival)
+    panel.lobby.node.upload_limit = 1
+    ran = cli("--config", panel.config, "backups", "restore", *words, "--truncate", "--no-safety-backup")
+    assert ran.code == 4
+    assert "upload: host 127.0.0.1 answers 4" in ran.err
+    assert tree(panel.lobby) == tree(panel.survival)
+
+
 def test_what_no_way_takes_leaves_the_server_as_it_was(
     cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
