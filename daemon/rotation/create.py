@@ -192,11 +192,17 @@ def _made_already(run: Run, verdicts: Sequence[Verdict], rows: Sequence[Rotation
     start_at = run.order.start_at
     if run.order.trigger not in AGAIN or start_at is None:
         return None
-    since = run.by_panel(start_at)
-    mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})
     steps = (step for row in rows if row.start_at == start_at for step in row.steps)  # others were left open
-    names = {step.detail["backup"] for step in steps if step.name == StepName.CREATE}
-    return next((one for one in mine if one.name in names or (one.created_at and one.created_at >= since)), None)
+    asked = {step.detail["backup"]: step.at for step in steps if step.name == StepName.CREATE}
+    since = run.by_panel(start_at)
+
+    def serves(backup: Backup) -> bool:
+        if backup.name in asked:
+            return _serves_this_start(run, backup, asked[backup.name])
+        return backup.created_at is not None and backup.created_at >= since
+
+    mine = (v.backup for v in verdicts if v.own and v.state not in {State.STRANGE, State.FAILED})
+    return next((backup for backup in mine if serves(backup)), None)
 
 
 def _adoptable(run: Run, verdicts: Sequence[Verdict], now: datetime) -> Backup | None:
