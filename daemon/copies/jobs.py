@@ -226,6 +226,11 @@ class ProofFound:
     index: ArchiveIndex | None = None
     details: Details | None = None
 
+    @property
+    def died(self) -> bool:
+        """Whether the archive is known to have ended its reader."""
+        return self.details is not None and self.details.died
+
 
 @dataclass(frozen=True, slots=True)
 class ToFetch:

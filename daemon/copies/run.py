@@ -25,7 +25,7 @@ from daemon.copies.spool import NO_ROOM, SpoolRoom
 from daemon.copies.undeleted import Undeleted
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
-from daemon.core.copies_wanted import Choice, Taken, Wanted, choices, wanted
+from daemon.core.copies_wanted import Choice, Taken, Wanted, by_maker, choices, wanted
 from daemon.core.copies_ways import ways
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError, StateError
@@ -192,13 +192,12 @@ class Copier:
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
         policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
         there = await self._elsewhere.backups_for(name, panel, server)
-        ours, rules = self._installation, self._stores[name].rules
-        copies = [copy.backup for copy in shelf.copies() if copy.installation == ours]
-        foreign = {copy.backup.uuid for copy in shelf.copies() if copy.installation != ours}
+        rules, (copies, foreign) = self._stores[name].rules, by_maker(shelf.copies(), self._installation)
         chosen = choices(seen.verdicts, copies, rules, policy, now=now, elsewhere=there, foreign=foreign)
         keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
         cleared: frozenset[str] = frozenset()
         if not doubt:
+            ours = self._installation
             cleared = await clear_lonely(store, shelf, keys.values(), ours, moment, undeleted=uncleared)
         elif self._stores[name].object_lock is not None and Taken.WANTED in {one.taken for one in chosen}:
             result.problems.append((name, CopyError(f"copied without a lock: {doubt}", hint=_LOCKED_LATER)))

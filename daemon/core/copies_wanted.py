@@ -83,6 +83,12 @@ def choices(
     return tuple(map(choice, good))
 
 
+def by_maker(copies: Collection[Copy], installation: str) -> tuple[list[Backup], frozenset[str]]:
+    """Return the backups that the copies of that installation are of, and the uuids of those that others' are of."""
+    ours = [copy.backup for copy in copies if copy.installation == installation]
+    return ours, frozenset(copy.backup.uuid for copy in copies if copy.installation != installation)
+
+
 def _judged(backups: Iterable[Backup], rules: StoreRules, policy: Retention, now: datetime) -> Mapping[str, Verdict]:
     """Return the verdicts of the store's rules on its copies and on what may be copied, all taken for good, by uuid."""
     unlocked = [replace(backup, locked=False) for backup in backups]
@@ -157,8 +163,7 @@ def copied_of(
     `installation` wrote are as good for the backups that they are of, but its rules do not count them. Those that are
     not verified count only where the operator said so (invariant 13).
     """
-    ours = [copy.backup for copy in copies if copy.installation == installation]
-    foreign = {copy.backup.uuid for copy in copies if copy.installation != installation}
+    ours, foreign = by_maker(copies, installation)
     chosen = choices(verdicts, ours, rules, policy, now=now, foreign=foreign)
     refused = frozenset(choice.backup.uuid for choice in chosen if choice.taken is Taken.REFUSED)
     listed = {one.backup.uuid for one in verdicts}

@@ -63,7 +63,7 @@ async def read_to_bring(
         if error.code is WrongFileError.code:  # it came, and is not what the panel says
             await record_brought(context, seen, backup, asked, ProofFound(None, (error.text,)), began=began)
         raise
-    if found.details is not None and found.details.died:
+    if found.died:
         return found, Recorded()
     return found, await record_brought(context, seen, backup, asked, found, began=began)
 
@@ -180,7 +180,7 @@ class CopyArchive:
             listener.said(f"reading {format_size(size)} from {self._settings.name}")
             began = self._context.clock.monotonic()
             found = await read(self._worker, self._job, asked, listener)
-        if found.details is not None and found.details.died:
+        if found.died:
             return _result(found)
         recorded = await record_copy_brought(self._context, self._job, self.backup, asked, found, began=began)
         return replace(_result(found), lacks=recorded.lacks, unrecorded=recorded.trouble)

@@ -65,8 +65,7 @@ def is_proof(policy: PolicyConfig, found: ProofFound) -> bool:
     """Return whether what was read by hand says something of the backup: not if its reader died, which may be this
     machine's fault. If nobody looked for the files that the policy expects, what is right proves nothing.
     """
-    died = found.details is not None and found.details.died
-    return not died and (bool(found.problems) or policy.prove is None or not policy.prove.expect)
+    return not found.died and (bool(found.problems) or policy.prove is None or not policy.prove.expect)
 
 
 async def record_copy(
@@ -74,9 +73,7 @@ async def record_copy(
 ) -> None:
     """Record what a reading of a copy by hand found, compared as the scheduled ones are; raises StateError."""
     if (what := _subject(backup, asked)) is not None and is_proof(job.config.policy, found):
-        known = (await proven_of(job.config.policy, job.server.uuid, journal)).proofs
-        whose = _Whose(job.config.name, job.server.uuid, known)
-        await _record(what, found, whose, clock, journal, began=began, told=True)
+        await _record(what, found, await _of_copy(job, journal), clock, journal, began=began, told=True)
 
 
 async def _record(
@@ -90,6 +87,12 @@ async def _record(
 
 def _as_seen(what: Subject, seen: Preview) -> _Whose:
     return _Whose(seen.config.name, seen.server.uuid, seen.proven.proofs, _archive(what, seen))
+
+
+async def _of_copy(job: Job, journal: Journal) -> _Whose:
+    """Return whose copies a job reads; raises StateError. Their panel is not asked, since it may be gone."""
+    known = (await proven_of(job.config.policy, job.server.uuid, journal)).proofs
+    return _Whose(job.config.name, job.server.uuid, known)
 
 
 def _archive(what: Subject, seen: Preview) -> str:
@@ -194,17 +197,16 @@ async def record_copy_brought(
 ) -> Recorded:
     """Record a reading of a backup's copy that `began` then, before that is brought onto a server.
 
-    It is a proof of that copy, as the scheduled ones of copies are, and compared as they are. The panel of the server
-    that was copied is not asked, since it may be gone.
+    It is a proof of that copy, as the scheduled ones of copies are, and compared as they are.
     """
-    config, uuid, what = job.config, job.server.uuid, _subject(backup, asked)
+    what = _subject(backup, asked)
     if what is None:
         return Recorded()
     try:
-        known = (await proven_of(config.policy, uuid, context.journal)).proofs
+        whose = await _of_copy(job, context.journal)
     except StateError as error:
         return Recorded(trouble=error)
-    return await _recorded(context, what, found, _Whose(config.name, uuid, known), began=began)
+    return await _recorded(context, what, found, whose, began=began)
 
 
 def _subject(backup: Backup, asked: ToProve) -> Subject | None:

@@ -67,20 +67,26 @@ def test_where_the_node_may_not_fetch_it_is_uploaded(cli: Cli, panel: Panel, mad
         assert f"not by pull: {said}" in ran.err or said in ran.err
 
 
+def upload_a_large_one(cli: Cli, panel: Panel) -> tuple[str, ...]:
+    """Bring some 700 kB that no gzip makes smaller onto the other server, and see them there; return the command."""
+    noise = Random(1)
+    for number in range(7):
+        panel.survival.files.write(f"world/region/{number}.bin", noise.randbytes(100_000))
+    panel.world.add_backup(panel.survival, "large")
+    words = ("backups", "restore", "survival", "large", "--onto", "lobby", "--via", "upload", "--yes")
+    ran = cli("--config", panel.config, *words)
+    assert (ran.code, ran.out) == (0, "restored large onto lobby by upload, 11 files are there as in the archive\n")
+    assert tree(panel.lobby) == tree(panel.survival)
+    return ("--config", str(panel.config), *words)
+
+
 def test_a_large_archive_is_uploaded_in_parts(
     cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each an archive of its own, unpacked before the next comes."""
     monkeypatch.setattr(sent, "PART_BYTES", 256 * 2**10)
     panel.lobby.node.upload_limit = 256 * 2**10
-    noise = Random(1)
-    for number in range(7):
-        panel.survival.files.write(f"world/region/{number}.bin", noise.randbytes(100_000))
-    panel.world.add_backup(panel.survival, "large")
-    words = ("survival", "large", "--onto", "lobby", "--via", "upload", "--yes")
-    ran = cli("--config", panel.config, "backups", "restore", *words)
-    assert (ran.code, ran.out) == (0, "restored large onto lobby by upload, 11 files are there as in the archive\n")
-    assert tree(panel.lobby) == tree(panel.survival)
+    upload_a_large_one(cli, panel)
     changes = [entry.change for entry in panel.world.ledger if entry.server == panel.lobby.uuid]
     assert changes == [Change.UPLOADED, Change.UNPACKED, Change.FILES_DELETED] * 4
 
@@ -92,16 +98,9 @@ def test_where_the_node_takes_less_the_parts_are_made_smaller(
     monkeypatch.setattr(sent, "PART_BYTES", 1024 * 2**10)
     monkeypatch.setattr(sent, "LEAST_BYTES", 200 * 2**10)
     panel.lobby.node.upload_limit = 400 * 2**10
-    noise = Random(1)
-    for number in range(7):
-        panel.survival.files.write(f"world/region/{number}.bin", noise.randbytes(100_000))
-    panel.world.add_backup(panel.survival, "large")
-    words = ("survival", "large", "--onto", "lobby", "--via", "upload", "--yes")
-    ran = cli("--config", panel.config, "backups", "restore", *words)
-    assert (ran.code, ran.out) == (0, "restored large onto lobby by upload, 11 files are there as in the archive\n")
-    assert tree(panel.lobby) == tree(panel.survival)
+    command = upload_a_large_one(cli, panel)
     panel.lobby.node.upload_limit = 1
-    ran = cli("--config", panel.config, "backups", "restore", *words, "--truncate", "--no-safety-backup")
+    ran = cli(*command, "--truncate", "--no-safety-backup")
     assert ran.code == 4
     assert "upload: host 127.0.0.1 answers 4" in ran.err
     assert tree(panel.lobby) == tree(panel.survival)
