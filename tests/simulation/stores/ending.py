@@ -3,6 +3,7 @@
 What its rules want is worked out a second time: see `wanted`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -103,8 +104,8 @@ class StoreEnding:
         """What a store lacks, whatever is known of deletions that were not completed, and of copies in other stores.
 
         A backup that may have no file is not copied, and takes no other one's place. One that only another store has is
-        copied too, and so may take the place of one that the panel has. What was pruned lately leaves its period to
-        another one, which is copied at the next look.
+        copied too, and so may take the place of one that the panel has. What was pruned lately, here or there, leaves
+        its period to another one, which is copied at the next look.
         """
         simulation = self._simulation
         table, policy = simulation.configuration.stores[store], simulation.configuration.known[name]
@@ -122,16 +123,19 @@ class StoreEnding:
             )
             for asked in half_deleted
             for there in (copies, [*copies, *pruned])
-            for gone in ([], self._elsewhere(store, server))
+            for gone in ([], self._elsewhere(store, server), self._elsewhere(store, server, lately))
         ]
         return [row for row in each[0] if all(row in those for those in each[1:])]
 
-    def _elsewhere(self, store: str, server: str) -> list[Row]:
-        """What other stores have of backups that the panel does not list any more."""
+    def _elsewhere(self, store: str, server: str, since: float = math.inf) -> list[Row]:
+        """What other stores have, or pruned since then, of backups that the panel does not list any more."""
         stores, listed = self._simulation.stores, self._simulation.recorder.mirror[server]
-        others = (bucket for name, bucket in stores.buckets.items() if name != store)
-        copies = (row for bucket in others for row in stores.rules.whole(bucket, server))
-        found = {backup_of(row): row for row in copies}
+        found = {
+            backup_of(row): row
+            for name, bucket in stores.buckets.items()
+            if name != store
+            for row in (*stores.rules.whole(bucket, server), *stores.rules.pruned_since(name, server, since))
+        }
         return [replace(row, uuid=uuid) for uuid, row in found.items() if uuid not in listed]
 
     def _good_before(self, name: str, server: str, policy: Mapping[str, Any]) -> list[Row]:
