@@ -244,6 +244,12 @@ class Recorder:
         """A process is about to write down that it asks for a deletion, and may be killed before that leaves it."""
         self.to_be_asked[server].setdefault(backup, self.now())
 
+    def forget_asked(self, since: float) -> None:
+        """What was written down since then is lost: of deletions that were asked for meanwhile nobody need know."""
+        for asked in self.asked.values():
+            for backup in [backup for backup, at in asked.items() if at >= since]:
+                del asked[backup]
+
     def half_deleted(self, server: str, before: float) -> tuple[set[str], set[str]]:
         """Whose deletion was asked for before that moment: what a daemon knows of at least, and at most."""
         asked, most = (

@@ -1,8 +1,10 @@
 """Which server the tables are in: a promoted standby, or a restored backup, is another one than before.
 
-What was committed on the old one and not replicated is lost with it: announcements, and epochs that were given. So no
+What was committed on the old one and not replicated is lost with it: announcements, and numbers that were given. So no
 lease counts any more, the next epochs are far beyond any that may have been given, and nothing is deleted until all
-writes of the members from before are over (invariant 20).
+writes of the members from before are over (invariant 20). The numbers of rotations rise as well: a member from before
+must not write into the rotation of another one. How far is drawn by lot, since one backup may be restored twice, and
+members from between live on.
 """
 
 import asyncpg
@@ -18,7 +20,10 @@ WRITE_SECONDS = 70.0
 """After so long the one deadline of a write that was let leave before is over (daemon/panel/http.py)."""
 
 EPOCHS = 1_000_000
-"""More than were ever given between two commits that were replicated."""
+"""More than were ever given between two commits that were replicated, of epochs or of numbers of rotations."""
+
+LOTS = 100_000_000
+"""By 1 to so many times that number they rise."""
 
 PROMOTED = "the cluster's database was promoted or restored a moment ago, and may lack what was announced before"
 
@@ -31,9 +36,9 @@ _LOCKED = f"{_KNOWN} FOR UPDATE"
 _FIRST = "INSERT INTO home (system, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _NOW_HERE = "UPDATE home SET system = $1, timeline = $2, promoted_at = clock_timestamp()"
 _VOID = "DELETE FROM member"
-_RAISE = (
-    "SELECT setval(pg_get_serial_sequence('member', 'epoch'),"
-    f" nextval(pg_get_serial_sequence('member', 'epoch')) + {EPOCHS})"
+_RAISE = "SELECT " + ", ".join(
+    f"setval({numbers}, nextval({numbers}) + {EPOCHS} * (1 + floor(random() * {LOTS}))::bigint)"
+    for numbers in ("pg_get_serial_sequence('member', 'epoch')", "pg_get_serial_sequence('rotation', 'id')")
 )
 
 

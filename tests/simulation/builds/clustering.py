@@ -10,11 +10,14 @@ from daemon.fleet.sharing import Sharing
 from daemon.fleet.standing import Standing
 from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.transport import Transport
+from daemon.state.postgres import members, promotion
+from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.engine import PostgresLocks
 from daemon.state.postgres.members import Members
-from tests.simulation.builds.registry import PATCH, broken
+from tests.simulation.builds.registry import PATCH, broken, original
 
 STANDING = {"member stands still before a write that it announced": 0.4}
+PROMOTED = {"database promoted": 0.3}
 REBALANCED = {"member stopped and started": 0.5, "backup ends late": 0.6}
 
 
@@ -70,3 +73,24 @@ def _takes_nothing_over() -> AbstractContextManager[Any]:
 @broken("a member that was replaced never notices", "live", insist={"member stands still": 0.6}, cluster=True)
 def _never_notices() -> AbstractContextManager[Any]:
     return PATCH(Members, "lose", lambda self: None)
+
+
+@broken("a promotion of the database is not noticed", "20", insist=PROMOTED, cluster=True)
+def _notices_no_promotion() -> AbstractContextManager[Any]:
+    real = original(promotion, "_is_known")
+
+    async def is_known(connection: Connection, here: tuple[str, str], query: str) -> bool:
+        await real(connection, here, query)
+        return True
+
+    return PATCH(promotion, "_is_known", is_known)
+
+
+@broken("epochs go on after a promotion as if none was lost", "20", insist=PROMOTED, cluster=True)
+def _gives_epochs_again() -> AbstractContextManager[Any]:
+    return PATCH(promotion, "EPOCHS", 0)
+
+
+@broken("a member deletes right after a promotion", "20", insist=PROMOTED, first=14, cluster=True)
+def _is_not_quiet() -> AbstractContextManager[Any]:
+    return PATCH(members, "WRITE_SECONDS", float("-inf"))

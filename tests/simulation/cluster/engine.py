@@ -37,7 +37,7 @@ class Link:
 
     async def connect(self) -> "Connection":
         """Return a new connection."""
-        return Connection(self)
+        return Connection(self, await self.carry(lambda: self.tables.timeline))
 
     async def carry(self, work: Callable[[], Result]) -> Result:
         """Have something done at the database, and return what came of it."""
@@ -45,10 +45,14 @@ class Link:
 
 
 class Connection:
-    """One connection, as asyncpg's would be used. What is done in a transaction is done at one moment."""
+    """One connection, as asyncpg's would be used. What is done in a transaction is done at one moment.
 
-    def __init__(self, link: Link) -> None:
+    It is to the server of that timeline, and lost with that.
+    """
+
+    def __init__(self, link: Link, timeline: int) -> None:
         self._link = link
+        self._timeline = timeline
         self._closed = False
         self._inside = False
 
@@ -66,7 +70,13 @@ class Connection:
 
     async def do(self, work: Callable[[], Result]) -> Result:
         """Have something done at the database."""
-        return work() if self._inside else await self._link.carry(work)
+        return work() if self._inside else await self._link.carry(lambda: self._there(work))
+
+    def _there(self, work: Callable[[], Result]) -> Result:
+        if self._timeline != self._link.tables.timeline:
+            self._closed = True
+            raise ConnectionResetError
+        return work()
 
     async def fetch(self, statement: str, *values: object) -> Rows:
         """Return the rows that a statement returns."""
@@ -92,7 +102,7 @@ class Connection:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Run a transaction: once its begin has arrived nothing suspends it, and its commit is carried back."""
-        await self._link.carry(lambda: None)
+        await self.do(lambda: None)
         self._inside = True
         try:
             with self._link.tables.transaction():

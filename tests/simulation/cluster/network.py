@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tests.simulation.cluster.engine import Connection, Link
+from tests.simulation.cluster.engine import Link
 from tests.simulation.cluster.tables import Tables
 
 if TYPE_CHECKING:
@@ -93,17 +93,12 @@ class Network(Link):
         self._roads = roads
         self._caller = caller
 
-    async def connect(self) -> Connection:
-        """Return a new connection, if the database is in reach."""
-        await self.carry(lambda: None)
-        return await super().connect()
-
     async def carry(self, work: Callable[[], Result]) -> Result:
         """Have something done at the database, and return what came of it, if the answer comes."""
         self._caller.check_alive()
-        if self._roads.at_once():
-            return work()
         try:
+            if self._roads.at_once():
+                return work()
             result = await asyncio.shield(self._roads.begin(self._there_and_back(work)))
         except BaseException:
             self._roads.failed_at = asyncio.get_running_loop().time()
@@ -114,9 +109,9 @@ class Network(Link):
 
     async def _there_and_back(self, work: Callable[[], Result]) -> Result:
         await self._roads.pass_along()
-        before = self.tables.announced
+        before = len(self.tables.announced)
         result = work()
-        if self.tables.announced > before:
+        if len(self.tables.announced) > before:
             self._caller.announced()
         await self._roads.pass_along()
         if self._roads.losing and self._roads.rng.random() < self._roads.losing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from daemon.core.shares import node_part
 from daemon.state.postgres.fence import SERVER
 from tests.simulation.cluster.member import Member
+from tests.simulation.cluster.tables import Announcement
 from tests.simulation.doubts import Doubts
 from tests.simulation.recorder import Exchange, Rotation
 
@@ -21,6 +22,8 @@ KNOWN_SECONDS = 20.0
 """So long a member does not ask again after the database did not answer."""
 LOOKS = 3
 """After so many looks a member knows that it was sent out."""
+QUIET_SECONDS = 70.0
+"""For so long beyond a lease nothing is deleted after a promotion."""
 WRITE_SECONDS = 100.0
 """So long a write may still leave that was announced before the database's clock was set."""
 
@@ -33,6 +36,13 @@ class Fencing:
         self._hold = simulation.checker.hold
         self._sent: dict[str, tuple[Exchange, int | None]] = {}
         """The last write to each server, and the epoch under which it left."""
+
+        self._given: set[int] = set()
+
+    def given(self, epoch: int) -> None:
+        """A member is given an epoch: one that no other ever had."""
+        self._hold("20", epoch not in self._given, f"epoch {epoch} is given a second time")
+        self._given.add(epoch)
 
     def began(self, rotation: Rotation) -> None:
         """A rotation begins: at no member that was sent out, and has had the time to learn of it at the database."""
@@ -52,8 +62,14 @@ class Fencing:
         if exchange.call == "create" and lacks_database:
             return
         self._alone(exchange, exchange.server)
-        self._announced(exchange, exchange.server)
-        self._held(exchange, exchange.server)
+        announcement = self._announced(exchange, exchange.server)
+        if announcement is None:
+            return
+        if announcement.timeline == self._simulation.tables.timeline:
+            self._held(exchange, exchange.server)
+            self._quiet(exchange, exchange.server)
+        else:
+            self._soon(exchange, exchange.server)
 
     def _alone(self, exchange: Exchange, server: str) -> None:
         """No other process that is at work waits for the answer to a write there; one that has joined anew does not."""
@@ -67,11 +83,27 @@ class Fencing:
         alone = not simulation.checker.at_work(before.process) or not simulation.tables.lives(epoch)
         self._hold("20", alone, f"{exchange.process} writes while {before.process} does", server)
 
-    def _announced(self, exchange: Exchange, server: str) -> None:
-        """The database has it that this is about to be asked for."""
+    def _announced(self, exchange: Exchange, server: str) -> Announcement | None:
+        """The database has it that this is about to be asked for, or had it before it was promoted."""
         about = exchange.name if exchange.call == "create" else exchange.backup
-        known = any(self._simulation.tables.knows_of(server, step, about or "") for step in STEPS[exchange.call])
-        self._hold("20", known, f"{exchange.process} sends a {exchange.call} that nobody announced", server)
+        found = self._simulation.tables.announcement(server, STEPS[exchange.call], about or "")
+        self._hold("20", found is not None, f"{exchange.process} sends a {exchange.call} that nobody announced", server)
+        return found
+
+    def _soon(self, exchange: Exchange, server: str) -> None:
+        """What was announced before a promotion leaves by the lease from before, and not later."""
+        ago = exchange.sent - self._simulation.promoted_at
+        text = f"{exchange.process} sends a {exchange.call} {ago:.0f} s after its announcement was lost"
+        self._hold("20", ago < self._simulation.lease, text, server)
+
+    def _quiet(self, exchange: Exchange, server: str) -> None:
+        """After a promotion was noticed nothing is deleted until whatever was announced before must be over."""
+        simulation, since = self._simulation, self._simulation.tables.quiet_since
+        was_set = simulation.database_set_at >= simulation.promoted_at
+        if exchange.call != "delete" or since is None or was_set:
+            return
+        over = exchange.sent + simulation.database_ahead >= since + simulation.lease + QUIET_SECONDS - 1
+        self._hold("20", over, f"{exchange.process} deletes, and the database was promoted a moment ago", server)
 
     def _held(self, exchange: Exchange, server: str) -> None:
         """Nobody has taken over from the process: it holds the server's lock, and the node that the server is on.

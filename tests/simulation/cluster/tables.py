@@ -11,7 +11,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from json import loads
-from typing import Any
+from random import Random
+from typing import Any, ClassVar
 
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.memory import MemoryCatalogue
@@ -20,7 +21,6 @@ from daemon.state.postgres import ended, fence, members, membership, promotion, 
 Rows = list[dict[str, Any]]
 CHANGE = "a change of the journal"
 """Stands for each statement that the journal makes as a member: what it changes in SQLite is given as its value."""
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -45,13 +45,39 @@ class LeaseRow:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A step that was announced for a server, what it says, and in which timeline that was committed."""
+
+    server: str
+    step: str
+    said: Sequence[Any]
+    timeline: int
+
+
 class Tables:
-    """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion, and
-    `announced` counts what members have announced.
+    """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion. All that was
+    ever `announced` is kept, also what a promotion has lost, and `given` is told each epoch that a member is given.
+    Its clock shows `began` at 0.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    ROWS: ClassVar = (
+        "made",
+        "members",
+        "leases",
+        "_opinions",
+        "_out",
+        "_epoch",
+        "home",
+        "_promoted_at",
+        "_placed",
+        "_changes",
+    )
+    """What the database holds beside the journal."""
+
+    def __init__(self, now: Callable[[], float], began: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self.now = now
+        self._began = began
         self.made = False
         self.timeline = 1
         self.journal = SqliteJournal.memory()
@@ -60,9 +86,11 @@ class Tables:
         self.leases: dict[str, LeaseRow] = {}
         self._opinions: dict[int, dict[str, Any]] = {}
         self._out: dict[str, dict[str, Any]] = {}
-        self.announced = 0
+        self.announced: list[Announcement] = []
+        self.given: Callable[[int], None] = lambda _epoch: None
         self._epoch = 0
-        self._home: tuple[str, str] | None = None
+        self._lots = Random(0)
+        self.home: tuple[str, str] | None = None
         self._promoted_at: float | None = None
         self._placed: dict[tuple[str, str], tuple[str, int]] = {}
         self._changes = 0
@@ -100,6 +128,17 @@ class Tables:
         """Return since when the member of that epoch holds something, by the database's clock; infinity if not."""
         return self.leases[what].since if self.holds(epoch, what) else float("inf")
 
+    def is_out(self, name: str) -> bool:
+        """Return whether the member of that name was sent out."""
+        return name in self._out
+
+    @property
+    def quiet_since(self) -> float | None:
+        """Return when the last promotion was noticed, by the database's clock: infinity before it is, None without."""
+        if self.home is None or self.home == self._here():
+            return self._promoted_at
+        return float("inf")
+
     # Members ---------------------------------------------------------------------------------------------------------
 
     def _alive(self, epoch: int) -> bool:
@@ -116,6 +155,7 @@ class Tables:
 
     def _join(self, name: str, process: int, lease: timedelta, role: str) -> Rows:
         self._epoch += 1
+        self.given(self._epoch)
         now = self.now()
         self.members[self._epoch] = MemberRow(
             self._epoch, name, process, role, now, now + lease.total_seconds(), lease.total_seconds()
@@ -176,7 +216,7 @@ class Tables:
         return [
             _as_row(row)
             | {
-                "since": _moment(row.since),
+                "since": self._moment(row.since),
                 "left": row.until - self.now(),
                 "holds": sorted(what for what in self._parts() if self.leases[what].epoch == row.epoch),
             }
@@ -184,7 +224,7 @@ class Tables:
         ]
 
     def _send_out(self, name: str, by: str, evicted: bool) -> Rows:
-        row = self._out.get(name, {"name": name, "since": _moment(self.now()), "sent_by": by, "evicted": False})
+        row = self._out.get(name, {"name": name, "since": self._moment(self.now()), "sent_by": by, "evicted": False})
         self._out[name] = row | {"evicted": row["evicted"] or evicted}
         return []
 
@@ -201,9 +241,12 @@ class Tables:
             self._opinions[epoch] = {"epoch": epoch, "decisions": decisions, "digest": digest, "rules": rules}
         return []
 
+    def _moment(self, seconds: float) -> datetime:
+        return self._began + timedelta(seconds=seconds)
+
     def _promoted(self) -> Rows:
         at = self._promoted_at
-        return [{"promoted_at": None if at is None else _moment(at)}] if self._home else []
+        return [{"promoted_at": None if at is None else self._moment(at)}] if self.home else []
 
     # Steps -----------------------------------------------------------------------------------------------------------
 
@@ -214,10 +257,16 @@ class Tables:
     def _fenced_step(self, epoch: int, lease: timedelta, rotation: int, *step: str) -> Rows:
         if not self._renew(epoch, lease):
             return []
-        servers = self._query("SELECT server_uuid FROM rotation WHERE id = ?", rotation)
-        held = any(self.holds(epoch, f"{fence.SERVER}{row['server_uuid']}") for row in servers)
-        self.announced += held
-        return self._step(rotation, *step) if held else []
+        held = any(self.holds(epoch, f"{fence.SERVER}{server}") for server in self._server_of(rotation))
+        return self._announced_step(rotation, *step) if held else []
+
+    def _announced_step(self, rotation: int, at: str, name: str, detail: str) -> Rows:
+        said = tuple(loads(detail).values())
+        self.announced += (Announcement(one, name, said, self.timeline) for one in self._server_of(rotation))
+        return self._step(rotation, at, name, detail)
+
+    def _server_of(self, rotation: int) -> list[str]:
+        return [row["server_uuid"] for row in self._query("SELECT server_uuid FROM rotation WHERE id = ?", rotation)]
 
     def _change_as_member(self, epoch: int, lease: timedelta, change: Callable[[], object]) -> Rows:
         return self._change(epoch, lease, change) if self._renew(epoch, lease) else []
@@ -225,10 +274,10 @@ class Tables:
     def _change(self, _: object, __: object, change: Callable[[], object]) -> Rows:
         return [{"count": int(bool(change()))}]
 
-    def knows_of(self, server: str, step: str, about: str) -> bool:
-        """Return whether the journal has such a step of a server, which says something of that backup."""
-        query = "SELECT detail FROM step JOIN rotation ON rotation.id = rotation WHERE server_uuid = ? AND name = ?"
-        return any(about in loads(row["detail"]).values() for row in self._query(query, server, step))
+    def announcement(self, server: str, steps: Sequence[str], about: str) -> Announcement | None:
+        """Return the last of such steps of a server that was announced, and says something of that backup."""
+        newest_first = (one for one in reversed(self.announced) if one.server == server)
+        return next((one for one in newest_first if one.step in steps and about in one.said), None)
 
     # Shares ----------------------------------------------------------------------------------------------------------
 
@@ -285,15 +334,18 @@ class Tables:
 
     # Promotions ------------------------------------------------------------------------------------------------------
 
+    def _here(self) -> tuple[str, str]:
+        return "1", f"{self.timeline:08X}"
+
     def _known(self) -> Rows:
-        return [dict(zip(("system", "timeline"), self._home, strict=True))] if self._home else []
+        return [dict(zip(("system", "timeline"), self.home, strict=True))] if self.home else []
 
     def _first(self, *here: str) -> Rows:
-        self._home = self._home or (here[0], here[1])
+        self.home = self.home or (here[0], here[1])
         return []
 
     def _now_here(self, *here: str) -> Rows:
-        self._home, self._promoted_at = (here[0], here[1]), self.now()
+        self.home, self._promoted_at = (here[0], here[1]), self.now()
         return []
 
     def _void(self) -> Rows:
@@ -301,12 +353,10 @@ class Tables:
         return []
 
     def _raise(self) -> Rows:
-        self._epoch += promotion.EPOCHS
+        epochs, numbers = (promotion.EPOCHS * self._lots.randint(1, promotion.LOTS) for _ in range(2))
+        self._epoch += epochs
+        self._query("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'rotation'", numbers)
         return []
-
-
-def _moment(seconds: float) -> datetime:
-    return BEGAN + timedelta(seconds=seconds)
 
 
 def _as_row(row: MemberRow) -> dict[str, Any]:
@@ -332,7 +382,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     fence.HOLD_FAST: Tables._hold_fast,
     fence.HOLDER: Tables._holder,
     fence.FREE: Tables._free,
-    fence.STEP: Tables._step,
+    fence.STEP: Tables._announced_step,
     fence.FENCED_STEP: Tables._fenced_step,
     fence.as_member(CHANGE): Tables._change_as_member,
     fence.as_member(CHANGE, acts=False): Tables._change,
@@ -347,7 +397,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     ended.SINCE: Tables._since,
     ended.KNOWN: Tables._rotations_known,
     shares._LOCK: lambda _: [],
-    promotion._HERE: lambda tables: [{"system": "1", "timeline": f"{tables.timeline:08X}"}],
+    promotion._HERE: lambda tables: [dict(zip(("system", "timeline"), tables._here(), strict=True))],
     promotion._KNOWN: Tables._known,
     promotion._LOCKED: Tables._known,
     promotion._FIRST: Tables._first,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.sandbox.records import Server
 from tests.simulation import trouble
+from tests.simulation.cluster.standby import Standby
 from tests.simulation.trouble import NothingToDoError, Spell
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ Trouble = Callable[["Cluster", Server, random.Random], None]
 
 MINUTE, HOUR = 60.0, 3600.0
 ALSO_CUT_OFF = 0.5
+BEHIND = (0.0, 2.0, MINUTE, 20 * MINUTE, 3 * HOUR)
+"""For so many seconds a standby hears of nothing before it is promoted."""
 OF_ITS_MACHINE = {
     "host clock jumps",
     "both clocks jump by months",
@@ -128,6 +131,20 @@ def database_clock_set(sim: "Cluster", _: Server, rng: random.Random) -> None:
     sim.set_database_clock(rng.choice((-0.5, 0.5, 3.0)) * sim.lease)
 
 
+def promoted(sim: "Cluster", _: Server, rng: random.Random) -> None:
+    """From now on the standby, or a backup of the database, hears of nothing more; after a while it is all there is."""
+    if sim.tables.home is None:  # whoever connects first takes it for the first one
+        raise NothingToDoError
+    standby, away = Standby(sim.tables, sim.clock.monotonic()), rng.choice((0.0, 5.0, 5 * MINUTE))
+
+    def promote() -> None:
+        sim.promote(standby)
+        for machine in sim.machines if away else ():
+            sim.disturbances.spell(machine.roads, "refusing", True, away)
+
+    sim.later(rng.choice(BEHIND), promote)
+
+
 OF_ONE_DAEMON: Mapping[str, tuple[Spell, float, bool]] = {
     kind: spell for kind, spell in trouble.KINDS.items() if kind not in OF_ITS_MACHINE
 }
@@ -145,6 +162,7 @@ KINDS: Mapping[str, tuple[Trouble, float, bool]] = {
     "answers of the database lost": (answers_lost, 600, False),
     "member's clock set": (clock_set, 1800, False),
     "database's clock set": (database_clock_set, 600, False),
+    "database promoted": (promoted, 600, False),
 }
 BEFORE_A_WRITE = "member stands still before a write that it announced"
 OF_CLUSTERS = (*KINDS, BEFORE_A_WRITE)

@@ -26,6 +26,7 @@ from tests.simulation.cluster.member import Member, members_in_place
 from tests.simulation.cluster.network import Network, Roads
 from tests.simulation.cluster.rules import DoubtsOfMembers, Fencing
 from tests.simulation.cluster.scenario import Shape, draw_cluster
+from tests.simulation.cluster.standby import Standby
 from tests.simulation.cluster.stopping import know_tasks, processes_can_stand_still
 from tests.simulation.cluster.tables import Tables
 from tests.simulation.configuration import Policy
@@ -80,7 +81,7 @@ class Cluster(Simulation):
         super().__init__(scenario, folder)
         self.shape = shape
         self.database_ahead = 0.0
-        self.database_set_at = float("-inf")
+        self.database_set_at = self.promoted_at = float("-inf")
         self.machines: list[Machine] = []
         self.engines: dict[str, ModelEngine] = {}
         self.roads: dict[str, Roads] = {}
@@ -96,8 +97,9 @@ class Cluster(Simulation):
         super().set_up()
         know_tasks(asyncio.get_running_loop())
         self._outside = copy_context()
-        self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead)
+        self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead, self.scenario.begins)
         self.fencing = Fencing(self)
+        self.tables.given = self.fencing.given
         self.rules._endings._doubts = self.rules._deletions._doubts = DoubtsOfMembers(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
         self.checker.may_act = self._is_at_work
@@ -185,6 +187,19 @@ class Cluster(Simulation):
         self.database_ahead += seconds
         self.database_set_at = self.clock.monotonic()
         self.recorder.tell(f"the clock of the database jumps by {seconds:.0f} s")
+
+    def promote(self, standby: Standby) -> None:
+        """Let a standby take the primary's place; what an operator said to that about members may be lost as well."""
+        if self.calm or self.stop.is_set():
+            return
+        now = self.promoted_at = self.clock.monotonic()
+        standby.take_the_place_of(self.tables)
+        self.recorder.tell(f"the database is PROMOTED, and lacks what came after {now - standby.since:.0f} s ago")
+        self.checker.journal_failed()
+        self.recorder.forget_asked(standby.since)
+        for machine in self.machines:
+            if self.tables.is_out(machine.name) is not (machine.out_since is not None):
+                machine.out_since = now if machine.out_since is None else None
 
     def evict(self, machine: Machine) -> None:
         """Take a member out at once, as `cluster evict` does."""
