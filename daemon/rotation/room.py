@@ -4,6 +4,7 @@ What must hold: room is made again only once a backup has turned good since, or 
 place; and never without a journal to say so.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from daemon.config.values import ServerConfig
@@ -36,13 +37,14 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
 
     Refuse with the reason if none is deleted.
     """
-    earlier = await _earlier_room(run, limit)
+    rooms = await _earlier_rooms(run, limit)
+    last = rooms[0] if rooms else None
 
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         if disputed := run.context.disputed(config):
             raise at_limit(limit, disputed, refusal(config.name, ProblemCode.DISPUTED, disputed).hint)
-        came = {State.GOOD} if earlier is None else await _came_of(run, earlier, limit, config, listing)
-        open_still = earlier is not None and _may_still_be_done(run, earlier)
+        came = await _came_of(run, rooms, limit, config, listing)
+        open_still = last is not None and _may_still_be_done(run, last)
         marks = await run.marks()
         room = make_room(
             listing,
@@ -51,7 +53,7 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
             coming_name=name,
             brake=await brake_of(run, config),
             accepted=marks.accepted,
-            asked=marks.asked - {earlier.detail["uuid"]} if earlier is not None and open_still else marks.asked,
+            asked=marks.asked - {last.detail["uuid"]} if last is not None and open_still else marks.asked,
             in_vain=run.undeleted.keys(),
             again=State.GOOD not in came,
             copied=await copies(run, config, listing, marks),
@@ -64,7 +66,7 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
         if room.backup.uuid in run.undeleted:
             because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"
             raise at_limit(limit, because, UNDELETED_HINT)
-        if earlier is not None and open_still and room.backup.uuid != earlier.detail["uuid"]:
+        if last is not None and open_still and room.backup.uuid != last.detail["uuid"]:
             raise at_limit(
                 limit, "a deletion to make room was requested a moment ago, and may still be done", LOOKED_AT_NEXT
             )
@@ -86,9 +88,8 @@ def _may_still_be_done(run: Run, earlier: Step) -> bool:
     return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
 
 
-async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
-    """Return the room that a rotation made, or began to make, if no backup has turned good since; None if there is
-    none.
+async def _earlier_rooms(run: Run, limit: BackupLimitError) -> list[Step]:
+    """Return the room that rotations made, or began to make, since a backup last turned good, newest first.
 
     Refuse if no room would be enough, and without a journal.
     """
@@ -98,27 +99,32 @@ async def _earlier_room(run: Run, limit: BackupLimitError) -> Step | None:
         raise at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
     if run.journal_broken:
         raise at_limit(limit, "without a journal no room is made")
-    last = await run.context.journal.last_step(
-        run.known_server.uuid, (StepName.ROOM, StepName.ROOM_REFUSED, StepName.TURNED_GOOD)
+    steps = await run.context.journal.steps_since(
+        run.known_server.uuid, StepName.TURNED_GOOD, (StepName.ROOM, StepName.ROOM_REFUSED)
     )
-    return last if last is not None and last.name == StepName.ROOM else None
+    refused = [False, *(step.name == StepName.ROOM_REFUSED for step in steps)]  # by the step that follows each
+    return [step for step, gone in zip(steps, refused, strict=False) if step.name == StepName.ROOM and not gone]
 
 
 async def _came_of(
-    run: Run, earlier: Step, limit: BackupLimitError, config: ServerConfig, listing: Listing
+    run: Run, rooms: Sequence[Step], limit: BackupLimitError, config: ServerConfig, listing: Listing
 ) -> set[State]:
-    """Return the states of our backups made since that room; refuse if none of them is good or only suspicious.
+    """Return the states of our backups made since room was last made; refuse if none of them is good or suspicious.
 
-    A deletion that the listing shows not to be done made no room: that is as if a good one had come of it. So is a
-    place that somebody else took, once a day has passed.
+    A deletion that the listing shows not to be done made no room: what was made before it counts. If none was made, it
+    is as if a good one had come of it. So is a place that somebody else took, once a day has passed.
     """
-    verdicts = (await judge(run, config, listing)).verdicts
-    if any(verdict.backup.uuid == earlier.detail["uuid"] for verdict in verdicts):
+    if not rooms:
         return {State.GOOD}
-    made_at = run.by_panel(earlier.at)
+    verdicts = (await judge(run, config, listing)).verdicts
+    there = {verdict.backup.uuid for verdict in verdicts}
+    made = next((room for room in rooms if room.detail["uuid"] not in there), None)
+    if made is None:
+        return {State.GOOD}
+    made_at = run.by_panel(made.at)
     came = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
     if not came and await _taken_by_another(run):
-        return _a_day_later(run, earlier, limit)
+        return _a_day_later(run, made, limit)
     if came.isdisjoint({State.GOOD, State.SUSPICIOUS}):
         raise at_limit(limit, ROOM_MADE)
     return came
@@ -132,14 +138,14 @@ async def _taken_by_another(run: Run) -> bool:
     return last is not None and last.name == StepName.ROOM
 
 
-def _a_day_later(run: Run, earlier: Step, limit: BackupLimitError) -> set[State]:
+def _a_day_later(run: Run, made: Step, limit: BackupLimitError) -> set[State]:
     """Count a place that somebody else took as used well, once a day has passed; refuse before that.
 
     Otherwise one backup that a player made in the wrong second would stop the server until an operator came.
     """
-    if abs(run.context.clock.now() - earlier.at) >= ROOM_AFTER:
+    if abs(run.context.clock.now() - made.at) >= ROOM_AFTER:
         return {State.GOOD}
-    again = format_moment(earlier.at + ROOM_AFTER, run.config.policy.retention.zone)
+    again = format_moment(made.at + ROOM_AFTER, run.config.policy.retention.zone)
     raise at_limit(limit, f"{ROOM_TAKEN}; it is made again from {again}")
 
 

@@ -138,6 +138,12 @@ class Journal(Protocol):
         """Return the newest step of one of these names in any rotation of the server."""
         ...
 
+    async def steps_since(self, server_uuid: str, last: str, names: Collection[str]) -> list[Step]:
+        """Return the steps of these names since the `last` one of that name in any rotation of the server, newest
+        first.
+        """
+        ...
+
     async def unseen(self, server_uuid: str) -> list[str]:
         """Return the newest names that rotations asked for without ever seeing a good backup of that name."""
         ...

@@ -346,19 +346,17 @@ class Recorder:
             exchange.document = json.loads(body) if body else None
         except ValueError:
             exchange.document = None
-        if exchange.call == "delete" and _said_locked(exchange.document):
+        if exchange.call == "delete" and (_was_held_back(exchange) or _said_locked(exchange.document)):
             self._left_alone(exchange)
         trouble = f" ({exchange.fault})" if exchange.fault else ""
         self.tell(f"  {exchange.process} ← #{exchange.number} {status}{trouble}", exchange.server)
 
     def _left_alone(self, exchange: Exchange) -> None:
-        """The panel refused to delete a locked one: the daemon knows of no deletion that may be half done, unless it
-        knew of one before. What the API limit held back right before was none.
+        """The panel surely did not delete it: the daemon need not know of a deletion that may be half done, unless it
+        knew of one before.
         """
         asked, backup = self.asked[exchange.server or ""], exchange.backup or ""
-        before = reversed(exchange.rotation.exchanges if exchange.rotation else [exchange])
-        tries = takewhile(lambda one: one is exchange or (one.backup == backup and _was_held_back(one)), before)
-        if asked.get(backup) == [one.sent for one in tries][-1]:
+        if asked.get(backup) == exchange.sent:
             del asked[backup]
 
     def lost(self, exchange: Exchange, how: str) -> None:

@@ -318,6 +318,20 @@ async def test_the_last_step_of_some_names_is_found_across_rotations(place: Plac
         assert await journal.last_step("never", ("room",)) is None
 
 
+async def test_the_steps_since_the_last_one_of_a_name_are_found_across_rotations(place: Place) -> None:
+    """Of that server alone, newest first; where there is none of that name, all."""
+    async with place.opened() as (_, journal):
+        assert await journal.steps_since(UUID, "turned_good", ("room",)) == []
+        for uuid, *names in ((UUID, "room", "turned_good", "room"), (OTHER, "room", "turned_good"), (UUID, "adopted")):
+            number = await begin(journal, uuid=uuid)
+            for place_of, name in enumerate(names):
+                await journal.step(number, name, AT, of=uuid, place=place_of)
+        found = await journal.steps_since(UUID, "turned_good", ("room", "room_refused"))
+        assert [(step.name, step.detail) for step in found] == [("room", {"of": UUID, "place": 2})]
+        since = await journal.steps_since(UUID, "never", ("room", "adopted"))
+        assert [step.name for step in since] == ["adopted", "room", "room"]
+
+
 async def test_names_that_were_asked_for_and_not_seen_to_turn_good_are_found(place: Place) -> None:
     """Newest first."""
     async with place.opened() as (_, journal):

@@ -1,5 +1,6 @@
 """A world that is next to nothing from one night on: no rotation gives the whole ones away for it."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.rotation.outcome import Result
+from daemon.sandbox import faults
 from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import Work
@@ -60,6 +62,29 @@ async def test_no_second_whole_one_makes_room_for_small_ones(rig: Rig) -> None:
     small = next(one.uuid for one in rig.server.backups.values() if one.name not in whole)
     rig.journal.accept(rig.server.uuid, small, rig.clock.now())
     assert await rotations(rig, 1, HOUR) == [Result.DONE]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["refused", "killed before it was asked for"])
+async def test_a_small_one_that_could_not_make_room_does_not_let_a_second_whole_one_go(rig: Rig, killed: bool) -> None:
+    """The whole one went before that, and no backup has turned good since (seeds 827515 and 830347)."""
+    whole = rig.fill(4)
+    rig.server.limit, rig.server.work = 6, WIPED
+    assert await rotations(rig, 3, HOUR) == [Result.FAILED] * 3
+    assert set(whole) - set(rig.names()) == {whole[0]}
+    rig.world.faults.order(replace(faults.node_error(502), before=30), on=Call.DELETE)
+    rotation = asyncio.create_task(rig.rotate())
+    if killed:
+        await rig.clock.sleep(10)
+        rotation.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await rotation
+    else:
+        assert (await rotation).result is Result.REFUSED
+    await rig.clock.sleep(HOUR)
+    for one in rig.server.backups.values():
+        one.locked = one.name not in whole
+    assert await rotations(rig, 2, HOUR) == [Result.REFUSED] * 2
+    assert set(whole) - set(rig.names()) == {whole[0]}
 
 
 @pytest.mark.parametrize("seen_before", [True, False])

@@ -78,6 +78,7 @@ class AwaitedJournal:
     recent = _done_by_runner(SqliteJournal.recent)
     running = _done_by_runner(SqliteJournal.running)
     last_step = _done_by_runner(SqliteJournal.last_step)
+    steps_since = _done_by_runner(SqliteJournal.steps_since)
     unseen = _done_by_runner(SqliteJournal.unseen)
     marks = _done_by_runner(SqliteJournal.marks)
     accepted = _done_by_runner(SqliteJournal.accepted)

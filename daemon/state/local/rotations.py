@@ -96,15 +96,22 @@ class Rotations(Store):
 
     def last_step(self, server_uuid: str, names: Collection[str]) -> Step | None:
         """Return the newest step of one of these names in any rotation of the server."""
-        marks = ", ".join("?" * len(names))
-        indexed = f" AND {OF_ROOM}" if ROOM_STEPS.issuperset(names) else ""
         with self._reading() as connection:
-            row = connection.execute(  # rotations first: a server has hundreds, all of them together many thousands
-                "SELECT step.* FROM rotation CROSS JOIN step ON step.rotation = rotation.id"  # noqa: S608 — marks alone
-                f" WHERE server_uuid = ? AND name IN ({marks}){indexed} ORDER BY step.id DESC LIMIT 1",
+            row = connection.execute(
+                f"SELECT step.* {_steps_of(names)} ORDER BY step.id DESC LIMIT 1",
                 (server_uuid, *names),
             ).fetchone()
             return None if row is None else read_step(row)
+
+    def steps_since(self, server_uuid: str, last: str, names: Collection[str]) -> list[Step]:
+        """Return the steps of these names since the `last` one of that name, newest first."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT step.* {_steps_of(names)} AND step.id >"
+                f" (SELECT coalesce(max(step.id), 0) {_steps_of([last])}) ORDER BY step.id DESC",
+                (server_uuid, *names, server_uuid, last),
+            )
+            return [read_step(row) for row in rows]
 
     def unseen(self, server_uuid: str) -> list[str]:
         """Return the newest names that were asked for by rotations which saw no good backup come of it."""
@@ -131,3 +138,15 @@ class Rotations(Store):
             finally:
                 connection.execute("ROLLBACK")
             return read_rotations(rotations, steps)
+
+
+def _steps_of(names: Collection[str]) -> str:
+    """Return where a query finds the steps of so many names of a server: by its rotations first, for it has hundreds,
+    and all servers together have many thousands.
+    """
+    indexed = f" AND {OF_ROOM}" if ROOM_STEPS.issuperset(names) else ""
+    marks = ", ".join("?" * len(names))
+    return (
+        "FROM rotation CROSS JOIN step ON step.rotation = rotation.id"
+        f" WHERE server_uuid = ? AND name IN ({marks}){indexed}"
+    )

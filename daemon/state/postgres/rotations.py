@@ -126,6 +126,20 @@ class Rotations(Store):
         with self._readable():
             return None if row is None else read_step(row)
 
+    async def steps_since(self, server_uuid: str, last: str, names: Collection[str]) -> list[Step]:
+        """Return the steps of these names since the `last` one of that name, newest first."""
+        rows = await self._rows(
+            "SELECT step.* FROM step JOIN rotation ON step.rotation = rotation.id"
+            " WHERE server_uuid = $1 AND name = ANY($2) AND step.id > (SELECT coalesce(max(step.id), 0) FROM step"
+            " JOIN rotation ON step.rotation = rotation.id WHERE server_uuid = $1 AND name = $3)"
+            " ORDER BY step.id DESC",
+            server_uuid,
+            list(names),
+            last,
+        )
+        with self._readable():
+            return [read_step(row) for row in rows]
+
     async def unseen(self, server_uuid: str) -> list[str]:
         """Return the newest names that were asked for by rotations which saw no good backup come of it."""
         rows = await self._rows(
