@@ -164,7 +164,8 @@ class Creates:
     def _holds_place(self, other: Rotation, rotation: Rotation) -> bool:
         """Whether another rotation's backup is certainly being made on that node, and not for longer than its hold."""
         now, row = self._recorder.now(), self._recorder.mirror[other.uuid].get(other.made or "")
-        if row is None or row.completed is not None or other.ended is not None:
+        runs = self._recorder.running.get((other.process, other.server)) is other  # or a lost lease has ended it
+        if row is None or row.completed is not None or not runs:
             return False
         # Not by the row's date: its own process waits by a monotonic clock, whatever the panel's is set to meanwhile.
         pending = now - self._recorder.first_seen(other.uuid, row.uuid)

@@ -30,6 +30,7 @@ from daemon.status.metrics import Metrics
 from daemon.status.tracker import StatusTracker
 from tests.simulation.alert_checks import Mailbox
 from tests.simulation.clocks import ProcessClock
+from tests.simulation.configuration import Policy
 from tests.simulation.recorder import Rotation
 from tests.simulation.starts import latest_start
 from tests.simulation.wire import Wire
@@ -132,7 +133,7 @@ class Process:
         if order.max_deletions is not None:
             policy = {**policy, "max_deletions": order.max_deletions, "max_share": 1, "lifted": True}
         uuid, began = simulation.uuid_of(name), simulation.clock.monotonic()
-        last = None if order.trigger == "manual" else latest_start(policy, uuid, self.clock.now())
+        last = None if order.trigger == "manual" else self._last_start(order, policy, uuid)
         once_more = self._once_more(order, uuid, last)
         latest = None if once_more else last
         earlier = None if once_more else self._goes_on_with(order.trigger, uuid)
@@ -152,6 +153,17 @@ class Process:
                 early=start_at is not None and start_at > self.clock.now(),
             )
         )
+
+    def _last_start(self, order: Order, policy: Policy, uuid: str) -> datetime:
+        """The last start by now. One that fell due before a reload took it out of the schedule is still made up for."""
+        now = self.clock.now()
+        last = latest_start(policy, uuid, now)
+        if order.start_at is None or not last < order.start_at <= now:
+            return last
+        began = self.simulation.clock.monotonic()
+        due = began - (now - order.start_at).total_seconds()
+        before = filter(None, self.simulation.configuration.between(order.server.name, due, began))
+        return max([last, *(latest_start(one, uuid, order.start_at) for one in before)])
 
     def _once_more(self, order: Order, uuid: str, last: datetime | None) -> datetime | None:
         """The last start before a rotation that no start asks for, but a proof that failed; None for any other one.

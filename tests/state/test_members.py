@@ -141,6 +141,25 @@ async def test_what_could_not_be_given_back_can_be_taken_again_by_its_holder_alo
             pass
 
 
+async def test_what_could_not_be_given_back_is_given_back_once_the_database_answers(cluster: Clustered) -> None:
+    """The server may be on another member's node by then; what is held anew meanwhile is kept."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        await one.leadership.join()
+        assert isinstance(one, PostgresEngine)
+        assert one.leadership.shares is not None
+        left, kept = one.locks.held(SERVER), one.locks.held(OTHER)
+        for held in (left, kept):
+            await held.__aenter__()
+        with mock.patch.object(one._database, "run", side_effect=JournalBusyError("it is out of reach", hint="")):
+            for held in (left, kept):
+                await held.__aexit__(None, None, None)
+        async with one.locks.held(OTHER):
+            await one.leadership.shares.look()
+            async with two.locks.held(SERVER):
+                with pytest.raises(ServerBusyError, match=r"of member one$"):
+                    await two.locks.held(OTHER).__aenter__()
+
+
 async def test_a_member_that_was_replaced_can_come_again(cluster: Clustered) -> None:
     """Under another epoch, and behind the one that took over."""
     async with member(cluster, "one") as one, member(cluster, "two") as two:

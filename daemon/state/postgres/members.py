@@ -77,6 +77,9 @@ class Members:
         self._soon = asyncio.Event()
         self._lost = asyncio.Event()
         self._held: set[str] = set()
+        self._left: set[str] = set()
+        """What is held no more, as far as this process is concerned, and may be at the database."""
+
         self.token = uuid4().hex
         """What this process claims is marked so, whatever its epoch."""
 
@@ -175,10 +178,18 @@ class Members:
                     yield await self._database.run(lambda connection: self._take(connection, what, epoch, part))
                 finally:
                     # In its turn, since it may be cancelled while it is only just being taken.
+                    self._left.add(what)
                     with suppress(StateError):
-                        await self._database.run(lambda connection: connection.execute(fence.FREE, what, epoch))
+                        await self._database.run(lambda connection: self._free(connection, what))
         finally:
             self._held.discard(what)
+
+    async def free_left(self, connection: Connection) -> None:
+        """Give back what could not be given back when the time came, as the database was out of reach: the next to hold
+        it may be another member.
+        """
+        for what in sorted(self._left - self._held):
+            await self._free(connection, what)
 
     async def holder(self, what: str) -> Holder | None:
         """Return who holds something; raises StateError."""
@@ -220,6 +231,7 @@ class Members:
         """Let others take over at once."""
         epoch, renewing = self._epoch, self._renewing
         self._epoch = self._renewing = None
+        self._left.clear()
         if renewing is not None:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
@@ -239,8 +251,11 @@ class Members:
 
     async def free(self, what: str) -> None:
         """Hold it no more; raises StateError."""
-        epoch = self._epoch
-        await self._database.run(lambda connection: connection.execute(fence.FREE, what, epoch))
+        await self._database.run(lambda connection: self._free(connection, what))
+
+    async def _free(self, connection: Connection, what: str) -> None:
+        await connection.execute(fence.FREE, what, self._epoch)
+        self._left.discard(what)
 
     async def _take(self, connection: Connection, what: str, epoch: int, part: str | None) -> Holder | None:
         """Take what nobody holds, or whose holder's time is over; return who holds it otherwise.

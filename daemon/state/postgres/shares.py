@@ -101,6 +101,7 @@ class PostgresShares:
         if epoch != self._looked_as:
             self._looked_as, self._change = epoch, 0
             self._ended.begin_anew()
+        await self._members.free_left(connection)
         rows = await connection.fetch(_LIVE, epoch)
         live = {_member(row): row["out"] for row in rows}
         promoted = rows[0]["promoted_at"] if rows else None

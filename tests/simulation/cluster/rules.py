@@ -65,11 +65,13 @@ class Fencing:
         announcement = self._announced(exchange, exchange.server)
         if announcement is None:
             return
-        if announcement.timeline == self._simulation.tables.timeline:
+        if announcement.timeline != self._simulation.tables.timeline:
+            self._soon(exchange, exchange.server, self._simulation.promoted_at)
+        elif announcement.epoch in self._simulation.evicted_at:
+            self._soon(exchange, exchange.server, self._simulation.evicted_at[announcement.epoch])
+        else:
             self._held(exchange, exchange.server)
             self._quiet(exchange, exchange.server)
-        else:
-            self._soon(exchange, exchange.server)
 
     def _alone(self, exchange: Exchange, server: str) -> None:
         """No other process that is at work waits for the answer to a write there; one that has joined anew does not."""
@@ -90,10 +92,10 @@ class Fencing:
         self._hold("20", found is not None, f"{exchange.process} sends a {exchange.call} that nobody announced", server)
         return found
 
-    def _soon(self, exchange: Exchange, server: str) -> None:
-        """What was announced before a promotion leaves by the lease from before, and not later."""
-        ago = exchange.sent - self._simulation.promoted_at
-        text = f"{exchange.process} sends a {exchange.call} {ago:.0f} s after its announcement was lost"
+    def _soon(self, exchange: Exchange, server: str, over_at: float) -> None:
+        """What was announced before a promotion, or before its member was evicted, leaves by the lease from before."""
+        ago = exchange.sent - over_at
+        text = f"{exchange.process} sends a {exchange.call} {ago:.0f} s after it may have been taken over"
         self._hold("20", ago < self._simulation.lease, text, server)
 
     def _quiet(self, exchange: Exchange, server: str) -> None:

@@ -47,11 +47,12 @@ class LeaseRow:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A step that was announced for a server, what it says, and in which timeline that was committed."""
+    """A step that was announced for a server, and what it says: under which epoch, and in which timeline."""
 
     server: str
     step: str
     said: Sequence[Any]
+    epoch: int | None
     timeline: int
 
 
@@ -258,11 +259,11 @@ class Tables:
         if not self._renew(epoch, lease):
             return []
         held = any(self.holds(epoch, f"{fence.SERVER}{server}") for server in self._server_of(rotation))
-        return self._announced_step(rotation, *step) if held else []
+        return self._announced_step(epoch, rotation, *step) if held else []
 
-    def _announced_step(self, rotation: int, at: str, name: str, detail: str) -> Rows:
+    def _announced_step(self, epoch: int | None, rotation: int, at: str, name: str, detail: str) -> Rows:
         said = tuple(loads(detail).values())
-        self.announced += (Announcement(one, name, said, self.timeline) for one in self._server_of(rotation))
+        self.announced += (Announcement(one, name, said, epoch, self.timeline) for one in self._server_of(rotation))
         return self._step(rotation, at, name, detail)
 
     def _server_of(self, rotation: int) -> list[str]:
@@ -382,7 +383,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     fence.HOLD_FAST: Tables._hold_fast,
     fence.HOLDER: Tables._holder,
     fence.FREE: Tables._free,
-    fence.STEP: Tables._announced_step,
+    fence.STEP: lambda tables, *step: tables._announced_step(None, *step),
     fence.FENCED_STEP: Tables._fenced_step,
     fence.as_member(CHANGE): Tables._change_as_member,
     fence.as_member(CHANGE, acts=False): Tables._change,

@@ -82,6 +82,9 @@ class Cluster(Simulation):
         self.shape = shape
         self.database_ahead = 0.0
         self.database_set_at = self.promoted_at = float("-inf")
+        self.evicted_at: dict[int, float] = {}
+        """When an operator ended an epoch."""
+
         self.machines: list[Machine] = []
         self.engines: dict[str, ModelEngine] = {}
         self.roads: dict[str, Roads] = {}
@@ -204,8 +207,8 @@ class Cluster(Simulation):
     def evict(self, machine: Machine) -> None:
         """Take a member out at once, as `cluster evict` does."""
         self.tables.run(membership._SEND_OUT, (machine.name, "an operator", True))
-        self.tables.run(membership._EVICT, (machine.name,))
-        machine.out_since = self.clock.monotonic()
+        now = machine.out_since = self.clock.monotonic()
+        self.evicted_at |= {row["epoch"]: now for row in self.tables.run(membership._EVICT, (machine.name,))}
         self.recorder.tell(f"{machine.name} is EVICTED")
 
     def call_back(self, machine: Machine) -> None:
