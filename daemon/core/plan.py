@@ -71,7 +71,7 @@ def plan(
 
     if refusal := unfit(listing):
         return Plan(waiting_for(verdicts), (), refusal.text, refusal.code)
-    waiting = seen.held(verdicts, present, brake)
+    waiting = seen.held(present, brake)
     held = (*waiting, *seen.held_small(present, brake))
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone, already=already_deleted)
     if over is not None:
@@ -98,7 +98,10 @@ class Seen:
 
     def judged(self, by: Applied) -> tuple[Verdict, ...]:
         """Return the verdicts, newest first, with the newest proven ones kept."""
-        verdicts = judge(
+        return keeping_proven(self._by_rules(by), Proven(by.proven, self.proofs), by.retention.scope)
+
+    def _by_rules(self, by: Applied) -> tuple[Verdict, ...]:
+        return judge(
             self.listing.backups,
             by.retention,
             ownership=by.ownership,
@@ -109,7 +112,6 @@ class Seen:
             coming=self.coming,
             complete=self.listing.completeness is Completeness.COMPLETE,
         )
-        return keeping_proven(verdicts, Proven(by.proven, self.proofs), by.retention.scope)
 
     def spare(self, by: Applied) -> tuple[Verdict, ...]:
         """Return the suspicious ones that may make room, oldest first."""
@@ -117,17 +119,19 @@ class Seen:
         seen = look(there.backups, guard, by.ownership, now=at, accepted=self.accepted, earlier=there.earlier)
         return spare(seen, everyone=by.retention.scope is Scope.ALL)
 
-    def held(self, verdicts: Sequence[Verdict], present: Applied, brake: Brake) -> tuple[Verdict, ...]:
+    def held(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """Return what only the present retention deletes, while the operator has known of it for less than a day."""
         before = self._before(present, brake)
         if before is None:
             return ()
+        # What both keep for its proof is compared by the rules alone: the next proof may free it at any moment.
+        verdicts = self._by_rules if before.proven == present.proven else self.judged
         # What they held then is not known any more; each held some.
         held_then = [Copied(store) for store in before.stores - present.stores]
-        kept_then = until_copied(self.judged(before), held_then, self.listing.taken_at)
+        kept_then = until_copied(verdicts(before), held_then, self.listing.taken_at)
         if before.proven != present.proven:
             kept_then = until_proven(kept_then, Proven(before.proven, self.proofs), before.retention.scope)
-        return self._held_back(verdicts, kept_then, present, brake)
+        return self._held_back(verdicts(present), kept_then, present, brake)
 
     def held_small(self, present: Applied, brake: Brake) -> tuple[Verdict, ...]:
         """Return the suspicious ones that only the present retention lets make room, while the operator has known of it

@@ -114,7 +114,7 @@ def _room_by_good_ones(seen: Seen, present: Applied, brake: Brake, proven: Prove
     """Return what the plan deletes once the coming one is there, oldest first, or why it deletes nothing."""
     now, retention = seen.listing.taken_at, present.retention
     verdicts = seen.judged(present)
-    held = seen.held(verdicts, present, brake)
+    held = seen.held(present, brake)
     over = too_many(verdicts, brake, scope=retention.scope, zone=retention.zone)
     if over is not None and (because := _no_exception(brake, now, retention)):
         return Refusal(ProblemCode.MAX_DELETIONS, f"{over}; {because}", held)

@@ -191,6 +191,14 @@ def test_a_lowered_keep_proven_is_held_for_a_day(keep: int) -> None:
     assert gone(decided) == [one for one in TEN[:7] if one not in {TEN[1], TEN[3]}]
 
 
+def test_a_narrowed_retention_holds_what_stays_for_its_proof_as_well() -> None:
+    """Otherwise nothing would wait, and it would go as soon as a newer one is proven, minutes later (seed 832361)."""
+    before = Applied(retention("last=4"), OURS, proven=KeepProven(1))
+    decided = planned(TEN, proven([TEN[6]], keep=1), brake=Brake(10, before=before))
+    assert [one.backup for one in decided.held] == [TEN[6]]
+    assert gone(decided) == TEN[:6]
+
+
 def test_a_lowered_keep_proven_holds_foreign_ones_where_all_may_go() -> None:
     """They were among the proven then, so that it held no others."""
     rows = [but(one, name=f"by hand {number}") for number, one in enumerate(TEN)]
