@@ -269,7 +269,10 @@ class Deletions:
         return self._checker.proofs.proven_sets(exchange.server or "", policy, listing[0].sent)
 
     def _none_is_copied(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> bool:
-        """Whether room may be made by an uncopied one, since no other that might make it is surely copied."""
+        """Whether room may be made by an uncopied one, since no other that might make it is surely copied.
+
+        What may stay as one of the newest proven makes none.
+        """
         first, rotation = self._checker.copies_first, exchange.rotation
         if rotation is None or policy.get("copy_before_delete_when_full") != "make-room":
             return False
@@ -278,6 +281,7 @@ class Deletions:
         by: dict[str, Any] = {"now": self._now_of(listing[0]), "complete": True, "asked": asked, "proven": ()}
         room = self._to_go(rows, policy, exchange, **by)
         others = set(room) - tried - _looked_for_in_vain(exchange) - {exchange.backup}
+        others = others.difference(*self._proven_sets(exchange, listing, policy))
         return all(first.may_wait(server, uuid, policy, listing[0].sent) for uuid in others)
 
     def _in_force(self, exchange: Exchange, listing: Sequence[Exchange]) -> list[Policy]:
