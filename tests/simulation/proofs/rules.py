@@ -4,7 +4,7 @@ A reading counts as evidence once it came to its end; what is recorded, shown an
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from daemon.copies.jobs import Job, ProofFound, ToProve
 from daemon.core.proof import Level
 from daemon.state import ProofRecord
 from tests.simulation import oracle
+from tests.simulation.oracle import Row
 from tests.simulation.proofs.archives import is_sound
 from tests.simulation.proofs.known import Reading, Way, accepting, after, freezing, is_proven
 from tests.simulation.proofs.scenario import HOUR, LEVELS
@@ -179,12 +180,16 @@ class ProofRules:
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
         bad |= self._bad_in_memory[rotation.process, server]
         gone = {uuid: row for _, rows in recorder.versions[server] for uuid, row in rows.items() if uuid in bad}
-        rows = sorted((gone | recorder.mirror[server]).values(), key=lambda row: row.created, reverse=True)
-        states = oracle.judge(rows, policy, rotation.server, self._simulation.world.now()).states
-        mine = [
-            row.uuid for row in rows if states[row.uuid] == "good" and oracle.owns(policy, rotation.server, row.name)
-        ]
-        self._hold("17", bool(bad & set(mine[:3])), "another backup is made, and the newest ones are not bad", server)
+        there = recorder.mirror[server]
+        newest = {uuid for rows in (there, gone | there) for uuid in self._newest(rows.values(), policy, rotation)}
+        self._hold("17", bool(bad & newest), "another backup is made, and the newest ones are not bad", server)
+
+    def _newest(self, rows: Iterable[Row], policy: Mapping[str, Any], rotation: Rotation) -> list[str]:
+        """The policy's three newest good ones of these."""
+        newest_first = sorted(rows, key=lambda row: row.created, reverse=True)
+        states = oracle.judge(newest_first, policy, rotation.server, self._simulation.world.now()).states
+        mine = (row.uuid for row in newest_first if oracle.owns(policy, rotation.server, row.name))
+        return [uuid for uuid in mine if states[uuid] == "good"][:3]
 
     def _was_misled(self, rotation: Rotation) -> bool:
         """Whether a list of the look that this follows from told of rows that are not so: which is newest is open."""
