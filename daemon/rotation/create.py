@@ -56,8 +56,9 @@ async def obtain(run: Run, dated: DatedListing, rows: Sequence[Rotation]) -> Bac
             return await _adopted(run, earlier, "an earlier attempt at this start asked for it")
         if earlier is not None and earlier.uuid not in {row.backup_uuid for row in rows if made_a_failed_one(row)}:
             raise _failed_meanwhile(run, earlier)
-        if found is None and run.order.trigger in AGAIN and any(row.summary.get("good") for row in rows):
-            text = f"{name}, which this start made, was good and is gone now, so nothing more is deleted for it"
+        good = {row.backup_uuid for row in rows if row.summary.get("good")}  # another one, if that was taken over
+        if found is None and run.order.trigger in AGAIN and good - {row.uuid for row in dated.listing.backups}:
+            text = "the good backup that this start had is gone now, so nothing more is deleted for it"
             raise Halt(Result.FAILED, Problem(ProblemCode.VANISHED, text, "did someone delete it?"))
         dated = await gather(run)  # what is decided rests on a listing taken after the last wait
     verdicts = (await judge(run, run.config, dated.listing)).verdicts

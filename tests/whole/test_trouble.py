@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.core.model import Obstacle
-from daemon.errors import Exit, JournalBusyError
+from daemon.errors import Exit, JournalBusyError, StateError
 from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import Outcome, Result, Retry, exit_code
 from daemon.rotation.rotate import halted_by
@@ -268,8 +268,18 @@ async def test_what_a_killed_rotation_of_an_earlier_start_asked_for_is_not_taken
     assert again.created.name != old
 
 
-async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_it_asked_for(rig: Rig) -> None:
-    """Nothing came of its create; a backup by hand serves it. What cannot be deleted brings it back (seed 786935)."""
+def unwritable(*_: object, **__: object) -> None:
+    """What a step meets while the disk is in trouble."""
+    raise StateError("the disk is full")
+
+
+@pytest.mark.parametrize("journalled", [True, False])
+async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_it_asked_for(
+    rig: Rig, journalled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing came of its create; a backup by hand serves it. What cannot be deleted brings it back (seed 786935), and
+    so does a journal that failed while it was taken over (seed 835956).
+    """
     rig.fill(5)
     start = rig.world.now()
 
@@ -282,9 +292,12 @@ async def test_a_start_that_took_over_another_backup_does_not_miss_the_one_that_
     await rig.clock.sleep(600)
     rig.world.faults.order(faults.refused(500), on=Call.DELETE, times=None)
     by_hand = await rig.rotate()
-    taken_over = await rig.rotate("retry", start)
+    with monkeypatch.context() as patch:
+        if not journalled:
+            patch.setattr(type(rig.journal), "step", unwritable)
+        taken_over = await rig.rotate("retry", start)
     assert by_hand.created is not None
-    assert problem(taken_over)[0] == "undeletable"
+    assert problem(taken_over)[0] == ("undeletable" if journalled else "journal")
     rig.world.faults.clear()
     last = await rig.rotate("retry", start)
     assert last.result is Result.DONE, last.problems
