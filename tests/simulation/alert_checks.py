@@ -6,7 +6,7 @@ mirror shows, and when a rotation ended is what the recorder saw.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,7 @@ class AlertChecks:
     def take(self, letter: Mapping[str, Any]) -> None:
         """One alert arrives."""
         simulation, event, name = self._simulation, letter["event"], letter["server"]
-        if name.startswith("stores."):
+        if name.startswith(("stores.", "cluster.")):
             simulation.recorder.tell(f"somebody is told: {letter['title']}")
             return
         server = simulation.uuid_of(name)
@@ -142,7 +142,6 @@ class AlertChecks:
 
     async def look_at_the_end(self, daemon: "Daemon") -> None:
         """After calm days the last word on each server is good, and the metrics show its newest good backup."""
-        self._nobody_misses_anything()
         text = await daemon.metrics()
         self._simulation.log_capture.search(text, "the metrics")
         self._simulation.proofs.rules.shown(text)
@@ -151,10 +150,20 @@ class AlertChecks:
             for line in text.splitlines()
             if line.startswith(NEWEST + "{")
         }
+        for name, done in self.look_at_the_words({daemon.name}):
+            real = self._newest_good(done)
+            self._hold(shown.get(name) in real, f"{name}: {NEWEST} is {shown.get(name)}, and not {real}", done.uuid)
+
+    def look_at_the_words(self, processes: Collection[str]) -> Sequence[tuple[str, Rotation]]:
+        """After calm days nobody misses anything, and the last word on each server is good; return those whose last
+        rotation was made there by one of these processes, and ended well.
+        """
+        self._nobody_misses_anything()
+        ended_well = []
         for name in self._simulation.specs:
             server = self._simulation.uuid_of(name)
             done = self._last_done(server)
-            ours = done is not None and done.process == daemon.name and done.began > self._simulation.calm_since
+            ours = done is not None and done.process in processes and done.began > self._simulation.calm_since
             newest = next((r for r in reversed(self._simulation.recorder.rotations) if r.uuid == server), None)
             if server in self._simulation.removed or done is None or done is not newest or not ours:
                 continue
@@ -163,8 +172,8 @@ class AlertChecks:
             lacks = word == "uncopied" and any(map(self._simulation.stores.ending.refuses_locks, stores))
             well = word in GOOD_NEWS or lacks
             self._hold(well, f"the last that was told of {name} is “{word}”, and all is well", server)
-            real = self._newest_good(done)
-            self._hold(shown.get(name) in real, f"{name}: {NEWEST} is {shown.get(name)}, and not {real}", server)
+            ended_well.append((name, done))
+        return ended_well
 
     def _nobody_misses_anything(self) -> None:
         """Whatever had to be told was told: itself, the trouble that it goes on with, or one since, which takes the

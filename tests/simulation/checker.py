@@ -35,6 +35,7 @@ TITLES = {
     "turn": "one rotation at a time on a server, no more backups at once on a node than its places",
     "told": "what outcomes, alerts and metrics say agrees with the panel's ledger",
     "news": "whatever has to be told is told, also where a receiver was down and the daemon was killed meanwhile",
+    "once": "an alert of a cluster is sent by one member, and once unless that dies before it has noted it",
     "13": "a manifest stands only beside whole data that is what the panel says; what may be written is not cleared",
     "14": "a good backup leaves the panel only once the stores that must have it do; else what waits is told",
     "15": "a store is pruned by its own rules from its own listing, the manifest first; nothing else is touched",

@@ -10,7 +10,7 @@ import pytest
 from daemon.core.applied import AppliedRetention
 from daemon.core.proof import Level, Proof
 from daemon.errors import JournalBusyError, ServerBusyError, StateError
-from daemon.state import Engine, ProofRecord
+from daemon.state import Alert, Engine, ProofRecord
 from daemon.state.postgres.engine import PostgresEngine
 from tests.state.engines import Clustered, membership
 from tests.state.test_postgres import AT, SERVER, begin, leaving
@@ -158,6 +158,31 @@ async def test_what_could_not_be_given_back_is_given_back_once_the_database_answ
             async with two.locks.held(SERVER):
                 with pytest.raises(ServerBusyError, match=r"of member one$"):
                     await two.locks.held(OTHER).__aenter__()
+
+
+async def test_a_message_is_in_the_hands_of_one_member(cluster: Clustered) -> None:
+    """That one alone forgets it; what is told anew is in nobody's hands."""
+    failed, overdue = (Alert("ops", "survival", event, {"text": event}) for event in ("failed", "overdue"))
+    keys = [(each.receiver, each.server, each.event) for each in (failed, overdue)]
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        for engine in (one, two):
+            await engine.leadership.join()
+        ours, others = await one.open(), await two.open()
+        await ours.watch({"survival": {"seen": 1}}, AT, [failed, overdue])
+        assert await ours.claim_alerts([failed]) == [failed]
+        assert await ours.claim_alerts([failed]) == [failed]
+        assert await others.claim_alerts([overdue, failed]) == [overdue]
+        await others.alerts_sent(keys)
+        assert await others.alerts() == [failed]
+        await others.alerts_sent(keys, claimed=True)
+        assert await others.alerts() == [failed]
+        await ours.alerts_sent(keys, claimed=True)
+        assert await others.alerts() == []
+        await ours.watch({}, AT, [failed])
+        assert await others.claim_alerts([failed]) == [failed]
+        assert await others.watches() == {"survival": {"seen": 1}}
+        for journal in (ours, others):
+            await journal.close()
 
 
 async def test_a_member_that_was_replaced_can_come_again(cluster: Clustered) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.clock import since_boot
 from daemon.state.postgres.connect import ANSWER_SECONDS, Connection
 from daemon.state.postgres.store import Store, Values
 from daemon.state.rows import written
@@ -83,7 +82,7 @@ class Alerts(Store):
         """
         keys = [(one.receiver, one.server, one.event) for one in alerts]
         columns = [[key[place] for key in keys] for place in range(3)]
-        sent_at = since_boot()
+        sent_at = self._members.now()
 
         async def claim(connection: Connection) -> list[Any]:
             await connection.execute(_CUT, CLAIM)
@@ -91,7 +90,7 @@ class Alerts(Store):
             return rows
 
         rows = await self._writing("claim of alerts", claim)
-        if since_boot() - sent_at > 2 * ANSWER_SECONDS:
+        if self._members.now() - sent_at > 2 * ANSWER_SECONDS:
             return []
         with self._readable():
             return sorted(map(_read, rows), key=lambda one: keys.index((one.receiver, one.server, one.event)))

@@ -65,7 +65,7 @@ class Members:
         self._database = database
         self._renewals = make_database(cluster.url, longest_pause=2.0)
         self._cluster = cluster
-        self._now = now
+        self.now = now
         self._lease = cluster.lease.total_seconds()
         self._joining = asyncio.Lock()
         self._users = 0
@@ -95,7 +95,7 @@ class Members:
         """
         if self._lost.is_set():
             return TAKEN_OVER
-        now = self._now()
+        now = self.now()
         if not creates and now < self._quiet_until:
             return PROMOTED
         if self._epoch is None or now < self._until - self._lease / MARGIN:
@@ -216,7 +216,7 @@ class Members:
             raise StateError(TAKEN_OVER, hint=TOO_LATE)
         if self._epoch is not None:
             return self._epoch
-        sent_at = self._now()
+        sent_at = self.now()
         values = (self._cluster.member, os.getpid(), self._cluster.lease, role)
         joined = await self._database.run(lambda connection: connection.fetchrow(_JOIN, *values))
         self._epoch = int(joined["epoch"])
@@ -286,7 +286,7 @@ class Members:
                     await asyncio.wait_for(self._soon.wait(), pause)
                 self._soon.clear()
                 pause = self._lease / RENEWALS
-                sent_at = self._now()
+                sent_at = self.now()
                 try:
                     if not await self._renewals.look(lambda connection: self._renewed(connection, epoch)):
                         self.lose()
@@ -294,7 +294,7 @@ class Members:
                     self._until = sent_at + self._lease
                     await self._renewals.look(lambda connection: connection.execute(fence.CUT, epoch))
                 except StateError:
-                    self._failed_at, pause = self._now(), min(pause, LOOK_SECONDS)
+                    self._failed_at, pause = self.now(), min(pause, LOOK_SECONDS)
         finally:
             await self._renewals.leave()
 

@@ -1,22 +1,28 @@
 """What members of a cluster must not do: broken fences, shares and lives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from daemon.alerts import Alerts
+from daemon.alerts.claims import Claims
+from daemon.alerts.message import Message
 from daemon.core.shares import Member
 from daemon.fleet.sharing import Sharing
 from daemon.fleet.standing import Standing
 from daemon.panel.answers import Answer, ApiCall
 from daemon.panel.transport import Transport
-from daemon.state.postgres import members, promotion
+from daemon.state.postgres import alerts, members, promotion
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.engine import PostgresLocks
 from daemon.state.postgres.members import Members
 from tests.simulation.builds.registry import PATCH, broken, original
 
 STANDING = {"member stands still before a write that it announced": 0.4}
+KILLED_TELLING = {"backup fails": 0.6, "receiver of alerts slow": 0.6, "member killed with an alert in hand": 0.6}
+TOLD_TWICE = {"backup fails": 0.6, "receiver of alerts down": 0.4, "member stopped and started": 0.3}
 PROMOTED = {"database promoted": 0.3}
 REBALANCED = {"member stopped and started": 0.5, "backup ends late": 0.6}
 
@@ -94,3 +100,32 @@ def _gives_epochs_again() -> AbstractContextManager[Any]:
 @broken("a member deletes right after a promotion", "20", insist=PROMOTED, first=14, cluster=True)
 def _is_not_quiet() -> AbstractContextManager[Any]:
     return PATCH(members, "WRITE_SECONDS", float("-inf"))
+
+
+@broken("an alert is sent without a claim", "once", insist=TOLD_TWICE, cluster=True)
+def _claims_nothing() -> AbstractContextManager[Any]:
+    async def claim(_: Claims, __: str, messages: Sequence[Message]) -> Sequence[Message]:
+        return messages
+
+    return PATCH(Claims, "claim", claim)
+
+
+@broken("an alert that was sent is not forgotten", "once", insist=TOLD_TWICE, cluster=True)
+def _forgets_nothing() -> AbstractContextManager[Any]:
+    async def arrived(_: Claims, __: str, ___: Sequence[Message]) -> None:
+        """Note nothing."""
+
+    return PATCH(Claims, "arrived", arrived)
+
+
+@broken("an alert that a dead member had in hand stays with it", "news", insist=KILLED_TELLING, cluster=True)
+def _claims_for_ever() -> AbstractContextManager[Any]:
+    return PATCH(alerts, "CLAIM", timedelta(days=30))
+
+
+@broken("nobody is told of a promotion", "news", insist=PROMOTED, cluster=True)
+def _tells_no_promotion() -> AbstractContextManager[Any]:
+    async def look_at_cluster(_: Alerts) -> None:
+        """Look at nothing."""
+
+    return PATCH(Alerts, "_look_at_cluster", look_at_cluster)

@@ -1,7 +1,7 @@
-"""The daemon's engine of a cluster over the model: all of its own code, but for the journal's statements.
+"""The daemon's engine of a cluster over the model: all of its own code, but for most of the journal's statements.
 
-Those of the journal are SQLite's, on the one journal that all members share. What must not be done by a member that
-another one has replaced goes through the daemon's fence, as in PostgreSQL.
+Those are SQLite's, on the one journal that all members share; announcements and alerts are the daemon's own. What must
+not be done by a member that another one has replaced goes through the daemon's fence, as in PostgreSQL.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from daemon.core.proof import Proof
 from daemon.errors import StateError
 from daemon.state import Journal, ProofRecord
 from daemon.state.local.engine import AwaitedJournal
+from daemon.state.postgres.alerts import Alerts
 from daemon.state.postgres.connect import CONNECT_SECONDS
 from daemon.state.postgres.database import Database, Work
 from daemon.state.postgres.engine import PostgresEngine
@@ -24,7 +25,8 @@ from daemon.state.postgres.members import Members
 from daemon.state.postgres.rotations import Rotations
 from daemon.state.postgres.trouble import translated
 from daemon.state.values import StateNote
-from tests.simulation.cluster.tables import CHANGE, Rows, Tables
+from tests.simulation.cluster.outbox import Rows
+from tests.simulation.cluster.tables import CHANGE, Tables
 
 Result = TypeVar("Result")
 
@@ -95,9 +97,8 @@ class Connection:
         await self.fetch(statement, *values)
 
     async def executemany(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement for each row of values."""
-        for row in rows:
-            await self.execute(statement, *row)
+        """Run a statement for each row of values, at one moment."""
+        await self.do(lambda: [self._link.tables.run(statement, row) for row in rows])
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -167,7 +168,7 @@ class ModelEngine(PostgresEngine):
 
     def journal(self) -> Journal:
         """Return its journal."""
-        return ModelJournal(Rotations(self._database, self._members), self._members, self.tables)
+        return ModelJournal(ModelStore(self._database, self._members), self._members, self.tables)
 
     async def look(self) -> Journal | None:
         """Open the journal for reading; None if there are no tables yet."""
@@ -180,12 +181,16 @@ class ModelEngine(PostgresEngine):
         return ()
 
 
+class ModelStore(Rotations, Alerts):
+    """What of the journal is the daemon's own here: announcements, alerts, and how trouble is remembered."""
+
+
 class Through:
     """Has the journal's work done at the database."""
 
     patience = 0.0
 
-    def __init__(self, store: Rotations) -> None:
+    def __init__(self, store: ModelStore) -> None:
         self._store = store
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -199,14 +204,18 @@ class Through:
         """Do nothing."""
 
 
-class ModelJournal(AwaitedJournal):
-    """The one journal, as one process has it. How trouble is remembered, and announcements, are the daemon's own."""
+OWN = ("announce", "watches", "watch", "alerts", "claim_alerts", "alerts_sent")
 
-    def __init__(self, store: Rotations, members: Members, tables: Tables) -> None:
+
+class ModelJournal(AwaitedJournal):
+    """The one journal, as one process has it."""
+
+    def __init__(self, store: ModelStore, members: Members, tables: Tables) -> None:
         super().__init__(tables.journal, Through(store))
         self._store = store
         self._members = members
-        self.announce = store.announce  # type: ignore[method-assign]  # the daemon's own
+        for name in OWN:
+            setattr(self, name, getattr(store, name))
 
     @property
     def persistent(self) -> bool:

@@ -10,14 +10,13 @@ from typing import Any
 
 from daemon.errors import StateError
 from daemon.state import Journal
-from daemon.state.postgres.rotations import Rotations
-from tests.simulation.cluster.engine import ModelEngine, ModelJournal
+from tests.simulation.cluster.engine import ModelEngine, ModelJournal, ModelStore
 from tests.simulation.process import PROCESS
 
 KIND = "a call to the database fails"
 
 
-class WatchedStore(Rotations):
+class WatchedStore(ModelStore):
     """Notes each call that fails, as the rotation that made it must."""
 
     @contextmanager

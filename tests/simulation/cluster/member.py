@@ -31,9 +31,9 @@ from daemon.service.systemd import Notifier
 from daemon.state import Engine
 from daemon.state.runner import Inline
 from daemon.status.tracker import StatusTracker
-from tests.simulation.alert_checks import Mailbox
 from tests.simulation.cluster.engine import ModelEngine
 from tests.simulation.cluster.stopping import Stoppable
+from tests.simulation.cluster.telling import MemberMailbox
 from tests.simulation.process import PROCESS, Ends
 from tests.simulation.scenario import DAY, HOUR
 
@@ -73,7 +73,7 @@ class Member(Stoppable):
             self.simulation.recorder.tell(f"{self.name} has stopped")
             life.result()
         self.alive = False
-        if self.parts is not None and self.parts.fleet._scheduler.running:
+        if self.parts is not None and self.parts.fleet._scheduler.running and not self.parts.fleet._draining:
             self.parts.fleet._scheduler.stop()
         with suppress(asyncio.CancelledError):
             await self.bury()
@@ -135,7 +135,7 @@ async def _open_context(engine: Engine, _: Any, current_config: Any, __: random.
 
 
 def _alerts(config: Config, tracker: StatusTracker, *, share: Share) -> Alerts:
-    return Alerts(config, tracker, Mailbox(_ours()), share)
+    return Alerts(config, tracker, MemberMailbox(_ours()), share)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.memory import MemoryCatalogue
 from daemon.state.postgres import ended, fence, members, membership, promotion, schema, shares
+from tests.simulation.cluster import outbox
+from tests.simulation.cluster.outbox import AlertRow, Key, Rows
 
-Rows = list[dict[str, Any]]
 CHANGE = "a change of the journal"
 """Stands for each statement that the journal makes as a member: what it changes in SQLite is given as its value."""
 
@@ -73,6 +74,8 @@ class Tables:
         "_promoted_at",
         "_placed",
         "_changes",
+        "watches",
+        "waiting",
     )
     """What the database holds beside the journal."""
 
@@ -95,6 +98,8 @@ class Tables:
         self._promoted_at: float | None = None
         self._placed: dict[tuple[str, str], tuple[str, int]] = {}
         self._changes = 0
+        self.watches: dict[str, str] = {}
+        self.waiting: dict[Key, AlertRow] = {}
 
     def close(self) -> None:
         """Forget all."""
@@ -405,4 +410,5 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     promotion._NOW_HERE: Tables._now_here,
     promotion._VOID: Tables._void,
     promotion._RAISE: Tables._raise,
+    **outbox.STATEMENTS,
 }

@@ -21,6 +21,7 @@ Trouble = Callable[["Cluster", Server, random.Random], None]
 
 MINUTE, HOUR = 60.0, 3600.0
 ALSO_CUT_OFF = 0.5
+STANDBYS = 3
 BEHIND = (0.0, 2.0, MINUTE, 20 * MINUTE, 3 * HOUR)
 """For so many seconds a standby hears of nothing before it is promoted."""
 OF_ITS_MACHINE = {
@@ -132,9 +133,13 @@ def database_clock_set(sim: "Cluster", _: Server, rng: random.Random) -> None:
 
 
 def promoted(sim: "Cluster", _: Server, rng: random.Random) -> None:
-    """From now on the standby, or a backup of the database, hears of nothing more; after a while it is all there is."""
-    if sim.tables.home is None:  # whoever connects first takes it for the first one
+    """From now on the standby, or a backup of the database, hears of nothing more; after a while it is all there is.
+
+    There are few of them, and none is promoted before anybody has seen where the tables are.
+    """
+    if sim.standbys == STANDBYS or sim.tables.home is None:
         raise NothingToDoError
+    sim.standbys += 1
     standby, away = Standby(sim.tables, sim.clock.monotonic()), rng.choice((0.0, 5.0, 5 * MINUTE))
 
     def promote() -> None:
@@ -143,6 +148,11 @@ def promoted(sim: "Cluster", _: Server, rng: random.Random) -> None:
             sim.disturbances.spell(machine.roads, "refusing", True, away)
 
     sim.later(rng.choice(BEHIND), promote)
+
+
+def receiver_slow(sim: "Cluster", _: Server, rng: random.Random) -> None:
+    """So that there is time in which a member has a message in hand."""
+    sim.disturbances.spell(sim.telling, "slowness", rng.choice((1.0, 10.0, 25.0)), rng.uniform(HOUR, 4 * HOUR))
 
 
 OF_ONE_DAEMON: Mapping[str, tuple[Spell, float, bool]] = {
@@ -163,6 +173,8 @@ KINDS: Mapping[str, tuple[Trouble, float, bool]] = {
     "member's clock set": (clock_set, 1800, False),
     "database's clock set": (database_clock_set, 600, False),
     "database promoted": (promoted, 600, False),
+    "receiver of alerts slow": (receiver_slow, 600, False),
 }
 BEFORE_A_WRITE = "member stands still before a write that it announced"
-OF_CLUSTERS = (*KINDS, BEFORE_A_WRITE)
+WITH_AN_ALERT = "member killed with an alert in hand"
+OF_CLUSTERS = (*KINDS, BEFORE_A_WRITE, WITH_AN_ALERT)

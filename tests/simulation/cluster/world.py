@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 import daemon.fleet.sharing
 from daemon.config.values import ClusterConfig, Config
+from daemon.core.alerting import Event
 from daemon.core.shares import node_part
 from daemon.state import Engine
 from daemon.state.postgres import membership
@@ -29,6 +30,7 @@ from tests.simulation.cluster.scenario import Shape, draw_cluster
 from tests.simulation.cluster.standby import Standby
 from tests.simulation.cluster.stopping import know_tasks, processes_can_stand_still
 from tests.simulation.cluster.tables import Tables
+from tests.simulation.cluster.telling import Telling
 from tests.simulation.configuration import Policy
 from tests.simulation.process import PROCESS, Process
 from tests.simulation.recorder import Exchange, Rotation
@@ -82,6 +84,7 @@ class Cluster(Simulation):
         self.shape = shape
         self.database_ahead = 0.0
         self.database_set_at = self.promoted_at = float("-inf")
+        self.standbys = 0
         self.evicted_at: dict[int, float] = {}
         """When an operator ended an epoch."""
 
@@ -103,6 +106,7 @@ class Cluster(Simulation):
         self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead, self.scenario.begins)
         self.fencing = Fencing(self)
         self.tables.given = self.fencing.given
+        self.telling = Telling(self, trouble.WITH_AN_ALERT)
         self.rules._endings._doubts = self.rules._deletions._doubts = DoubtsOfMembers(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
         self.checker.may_act = self._is_at_work
@@ -114,6 +118,12 @@ class Cluster(Simulation):
             clock.ahead = timedelta(seconds=skew)
             name = f"member{number}"
             self.machines.append(Machine(name, clock, Roads(self.scenario.stream(f"way of {name}"))))
+
+    def read(self) -> Config:
+        """Read the configuration as each member does: it is one of a cluster, whose promotions are told."""
+        config = super().read()
+        alerts = {name: replace(one, events=one.events | {Event.PROMOTED}) for name, one in config.alerts.items()}
+        return replace(config, cluster=ClusterConfig(URL, "member", self.shape.lease), alerts=alerts)
 
     def machine_now(self) -> datetime:
         """What the clock of the machine shows whose code runs."""
@@ -199,6 +209,7 @@ class Cluster(Simulation):
         standby.take_the_place_of(self.tables)
         self.recorder.tell(f"the database is PROMOTED, and lacks what came after {now - standby.since:.0f} s ago")
         self.checker.journal_failed()
+        self.checker.upset()  # all begin anew
         self.recorder.forget_asked(standby.since)
         for machine in self.machines:
             if self.tables.is_out(machine.name) is not (machine.out_since is not None):
@@ -281,6 +292,10 @@ class Cluster(Simulation):
             machine.member = None
             away = 0.0 if self.calm else rng.choice(DOWNTIMES)
             await self._pass(min(away, max(0.0, self.scenario.chaos_seconds - self.clock.monotonic())))
+
+    async def _look_at_what_is_told(self) -> None:
+        self.alert_checks.look_at_the_words({member.name for member in self.members})
+        self.telling.look_at_the_end()
 
     def _end_processes(self) -> None:
         for member in self.members:
