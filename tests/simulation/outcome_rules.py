@@ -201,14 +201,16 @@ class Endings:
         return [uuid for uuid in judged.candidates if uuid not in known]
 
     def _went_past(self, rotation: Rotation, outcome: Outcome) -> None:
-        """The new backup was made, and all that was to go was asked for, but that one was not deleted."""
+        """The new backup was made, and all that was to go was asked for, but that one was not deleted. Where a clock may
+        be doubted, nothing more is asked for.
+        """
         judged, deleted = self._judged(rotation)
         left = [backup.uuid for backup in outcome.undeleted]
         wanted, asked = [sorted(one.deletions) for one in judged], sorted({e.backup or "" for e in deleted})
         for uuid in left:  # where no look at it was answered, no DELETE left
             wanted = [[one for one in those if one != uuid] for those in wanted]
         others = [uuid for uuid in asked if uuid not in left]
-        went_on = not judged or self._changed_lately(rotation)
+        went_on = not judged or self._changed_lately(rotation) or self._doubts.perhaps(last_passes(rotation)[-1][0])
         went_on |= any(self._all_went(those, others, rotation) for those in wanted)
         text = f"to be deleted besides {left}: {wanted}, asked for: {asked}"
         self._hold("past", outcome.created is not None and went_on, text, rotation.uuid)
