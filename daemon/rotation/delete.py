@@ -65,11 +65,11 @@ async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step:
             run.log.info("listing_changed", text=str(changed))
             if last < LISTINGS:
                 dated = await gather(run)
+            else:
+                text = f"something changed each time before a backup was deleted, the last time: {changed}"
+                run.problem(ProblemCode.CHANGING, text, "the next rotation looks again")
             continue
         return True
-    run.problem(
-        ProblemCode.CHANGING, "the backups changed each time they were looked at; deletion waits for the next rotation"
-    )
     return False
 
 

@@ -715,6 +715,7 @@ async def test_deletion_waits_when_the_backups_change_each_time_they_are_looked_
     )
     outcome = await rig.rotate()
     assert (outcome.result, problem(outcome)[0]) == (Result.DONE, "changing")
+    assert "before a backup was deleted, the last time: " in outcome.problems[0].text
     assert rig.requests(Call.DELETE) == 3
     assert set(history) < set(rig.names())
 
