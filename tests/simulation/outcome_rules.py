@@ -201,8 +201,9 @@ class Endings:
         return [uuid for uuid in judged.candidates if uuid not in known]
 
     def _went_past(self, rotation: Rotation, outcome: Outcome) -> None:
-        """The new backup was made, and all that was to go was asked for, but that one was not deleted. Where a clock may
-        be doubted, nothing more is asked for.
+        """The new backup was made, and all that was to go was asked for, but that one was not deleted.
+
+        Where a clock may be doubted, nothing more is asked for.
         """
         judged, deleted = self._judged(rotation)
         left = [backup.uuid for backup in outcome.undeleted]
