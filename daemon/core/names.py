@@ -53,13 +53,13 @@ class Template:
 
     def matches(self, name: str, server: str | None) -> bool:
         """Return whether this template could have made exactly that name for this server (None: for any server)."""
-        return _pattern(self.text, server).fullmatch(name) is not None
+        return _pattern(self.text, of_one=server is not None).fullmatch(_with_server(name, server)) is not None
 
     def server_of(self, name: str) -> str | None:
         """Return the server for which this template could have made the name; None where it could not, or names no
         server.
         """
-        found = _pattern(self.text, None).fullmatch(name)
+        found = _pattern(self.text).fullmatch(name)
         return found.groupdict().get("server") if found else None
 
     def longest_length(self, server: str) -> int:
@@ -95,8 +95,9 @@ class Ownership:
 
         A backup that a person has renamed since is foreign, even if this policy named it.
         """
+        said = _with_server(name, self.server)
         for pattern in self._patterns:
-            if pattern.fullmatch(name):
+            if pattern.fullmatch(said):
                 return True
         known = self.altered.get(uuid) if uuid is not None else None
         return known is not None and known.kept == name and self.owns(known.asked)
@@ -104,15 +105,23 @@ class Ownership:
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], ...]:
         """The templates as expressions, looked up once, since a judgement asks of every backup."""
-        return tuple(_pattern(template.text, self.server) for template in self.templates)
+        return tuple(_pattern(template.text, of_one=self.server is not None) for template in self.templates)
 
 
-@lru_cache(maxsize=1024)
-def _pattern(text: str, server: str | None) -> re.Pattern[str]:
-    """Return the template as an expression; a placeholder that comes again must say the same again."""
-    expressions = _PLACEHOLDERS if server is None else _PLACEHOLDERS | {"server": re.escape(server)}
+def _with_server(name: str, server: str | None) -> str:
+    """Return a name as the expressions for one server take it: below the server's own. None: as those for any do."""
+    return name if server is None else f"{server}\n{name}"
+
+
+@lru_cache(maxsize=64)
+def _pattern(text: str, *, of_one: bool = False) -> re.Pattern[str]:
+    """Return the template as an expression; a placeholder that comes again must say the same again.
+
+    With `of_one` it takes the name below that of the server that it is asked for. So one expression does for all
+    servers: one for each would take 1.9 KiB of memory, and a third of a millisecond to make.
+    """
     pieces = re.split(r"\{(server|time|id)\}", text)
-    seen: set[str] = set()
+    seen = {"server"} if of_one else set[str]()
     for place, piece in enumerate(pieces):
         if place % 2 == 0:
             pieces[place] = re.escape(piece)
@@ -120,5 +129,5 @@ def _pattern(text: str, server: str | None) -> re.Pattern[str]:
             pieces[place] = f"(?P={piece})"
         else:
             seen.add(piece)
-            pieces[place] = f"(?P<{piece}>{expressions[piece]})"
-    return re.compile("".join(pieces))
+            pieces[place] = f"(?P<{piece}>{_PLACEHOLDERS[piece]})"
+    return re.compile((r"(?P<server>.*)\n" if of_one else "") + "".join(pieces))

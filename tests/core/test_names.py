@@ -84,6 +84,21 @@ def test_a_placeholder_that_comes_again_must_say_the_same(server: str | None) ->
     assert not template.matches("x-a-b-20260401T040000Z", server)
 
 
+def test_one_expression_does_for_all_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To make one for each of a large fleet would take seconds, and MiB that stay."""
+    assert PLAIN.matches(NAME, "survival")
+    monkeypatch.setattr(re, "compile", None)
+    assert PLAIN.matches(PLAIN.render("creative", DAWN, "0a1b2c3d"), "creative")
+    assert not Ownership((PLAIN,), "creative").owns(NAME)
+
+
+def test_a_name_of_several_lines_says_no_other_server() -> None:
+    """A person can write any name at the panel."""
+    assert not PLAIN.matches("x\n" + NAME, "survival")
+    assert not PLAIN.matches("survival\n" + NAME, "creative")
+    assert not PLAIN.matches(NAME, "creative\nsurvival")
+
+
 def test_ownership_covers_earlier_templates_too() -> None:
     """A changed template leaves the old names foreign until they are named."""
     old, new = Template.parse("old-{server}-{time}"), PLAIN
