@@ -14,8 +14,8 @@ probe     whether a store can be used             prune     a store pruned by it
 clear     what is in the way, and is no copy         alone     one run at a time for a server
 verify    a copy read back                       renew     the locks of copies, made longer
 spool     what waits on a disk for slow stores    judged    what a store's rules say of its copies
+spool_room  how much may wait there               settle    a put whose answer was lost
 records   what the journal keeps of copies by hand
-settle    a put whose answer was lost
 jobs      what the daemon asks of whoever touches stores, and what comes of it
 work      those jobs done by this process         child     the daemon's own process for them
 prove     what one reading found                  pipe      messages between the two
@@ -39,6 +39,6 @@ __all__ = [
     "shelf",
     "shelves",
     "source",
-    "spool",
+    "spool_room",
     "verify",
 ]

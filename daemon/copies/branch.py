@@ -16,7 +16,7 @@ from daemon.copies.age_program import ProgramEncryption, encryption_for
 from daemon.copies.channel import Channel, StalledError
 from daemon.copies.errors import CopyError, EncryptionError
 from daemon.copies.settle import BEGINNING, stands
-from daemon.copies.spool import NO_ROOM, SpoolRoom
+from daemon.copies.spool_room import NO_ROOM, SpoolRoom
 from daemon.core.copies_layout import CopyName
 from daemon.errors import BackupdError
 from daemon.stores.base import Store

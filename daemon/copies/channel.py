@@ -12,7 +12,8 @@ from concurrent.futures import CancelledError as FutureCancelledError
 from contextlib import suppress
 
 from daemon.copies.errors import CopyError
-from daemon.copies.spool import NO_ROOM, Spool, SpoolRoom
+from daemon.copies.spool import Spool
+from daemon.copies.spool_room import NO_ROOM, SpoolRoom
 
 MOST_WAITING = 2  # pieces of 1 MiB or so, for each of the stores
 PIECE = 2**20

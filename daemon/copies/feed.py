@@ -16,7 +16,8 @@ from daemon.core.units import format_size
 from daemon.stores.base import Store
 from daemon.stores.errors import StoreError
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import ProgressListener, Source, Transfer
+from daemon.transfer.progress import ProgressListener
+from daemon.transfer.receive import Source, Transfer
 from daemon.transfer.sinks import Sink
 
 T = TypeVar("T")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
-from daemon.copies.spool import NO_ROOM, SpoolRoom
+from daemon.copies.spool_room import NO_ROOM, SpoolRoom
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Listing, Server, Verdict
 from daemon.core.proof import PANEL, Level
 from daemon.errors import BackupdError, ProblemCode
 from daemon.state import ShelfRecord
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 
 if TYPE_CHECKING:
     from daemon.copies.manifest import Manifest

@@ -26,7 +26,7 @@ from daemon.copies.manifest import (
 )
 from daemon.copies.one_pass import Pass, Passed, pass_to_all
 from daemon.copies.settle import stands
-from daemon.copies.spool import NO_ROOM, SpoolRoom
+from daemon.copies.spool_room import NO_ROOM, SpoolRoom
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_lock import lock_until

@@ -17,13 +17,13 @@ from daemon.clock import Clock
 from daemon.copies.branch import Branch, Target
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import Feed
-from daemon.copies.spool import SpoolRoom
+from daemon.copies.spool_room import SpoolRoom
 from daemon.core.copies_layout import CopyName
 from daemon.core.units import format_size
 from daemon.errors import BackupdError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected, Tally
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from daemon.transfer.threads import Beside, in_thread
 from daemon.transfer.verify import ArchiveReader, VerifyResult
 

@@ -18,7 +18,7 @@ from daemon.copies.verify import Verified
 from daemon.core.model import Completeness, Listing, Server
 from daemon.errors import ProblemCode
 from daemon.panel.errors import PanelError
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from daemon.transfer.verify import Complaint, Contents, VerifyResult
 
 

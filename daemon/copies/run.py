@@ -21,7 +21,7 @@ from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
-from daemon.copies.spool import NO_ROOM, SpoolRoom
+from daemon.copies.spool_room import NO_ROOM, SpoolRoom
 from daemon.copies.undeleted import Undeleted
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
@@ -35,7 +35,7 @@ from daemon.stores.errors import ObjectExistsError, ObjectMissingError, StoreErr
 from daemon.stores.open import open_store
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from daemon.transfer.errors import WrongFileError
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 
 Watch = Callable[[str, int], AbstractContextManager[ProgressListener]]
 """Given a backup's name and size, watch its transfer."""

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.core.model import Backup
 from daemon.panel.download import FileHost
-from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.progress import ProgressListener
+from daemon.transfer.receive import Source
 
 T = TypeVar("T")
 

@@ -45,7 +45,8 @@ from daemon.state import MemoryEngine, MemoryLocks, ShelfRecord
 from daemon.stores.errors import StoreError
 from daemon.stores.open import open_store
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import ProgressListener, Source, Unheard
+from daemon.transfer.progress import ProgressListener, Unheard
+from daemon.transfer.receive import Source
 from daemon.transfer.threads import in_thread
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.copies.jobs import CopyWorker
-from daemon.copies.spool import spool_room
+from daemon.copies.spool_room import spool_room
 from daemon.copying.kept import KeptQueue
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.copying.visit import Ended, Visits

@@ -46,7 +46,7 @@ from daemon.log import get_logger
 from daemon.panel.errors import PanelError
 from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.state import ShelfRecord
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 
 log = get_logger()
 

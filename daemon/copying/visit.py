@@ -13,7 +13,7 @@ from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.errors import WorkerDiedError, WorkerError
 from daemon.copies.jobs import CopyDone, CopyWorker, Failure, Job, Pruned, PruneInputs, WantedCopy, came_from
-from daemon.copies.spool import SpoolRoom
+from daemon.copies.spool_room import SpoolRoom
 from daemon.copying.logged import Logged
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.applied import NOTHING, AppliedRetention

@@ -17,7 +17,7 @@ from daemon.operations.operation import open_operation
 from daemon.operations.sent import usual_ways
 from daemon.rotation.setup import Tell
 from daemon.sandbox.scenes import SPARE
-from daemon.transfer.receive import ProgressListener, Unheard
+from daemon.transfer.progress import ProgressListener, Unheard
 
 
 async def run_drill(config: Config, clock: Clock, folder: Path, tell: Tell) -> Drilled | None:

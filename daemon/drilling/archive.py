@@ -17,7 +17,7 @@ from daemon.operations.ways import WayClosedError
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import Preview
 from daemon.rotation.run import RotationContext
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from daemon.transfer.split import SplitError
 from daemon.transfer.verify import Complaint
 

@@ -36,7 +36,7 @@ from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.preview import Preview, preview
 from daemon.rotation.run import RotationContext, Run
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 
 log = get_logger()
 

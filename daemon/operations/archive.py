@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
 from daemon.errors import StateError
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from daemon.transfer.split import check_split, split
 from daemon.transfer.threads import in_thread
 from daemon.transfer.verify import Complaint

@@ -31,7 +31,8 @@ from daemon.stores.open import open_store
 from daemon.transfer.download import download
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.progress import ProgressListener
+from daemon.transfer.receive import Source
 from daemon.transfer.threads import in_thread
 
 LINK_SECONDS = 3600

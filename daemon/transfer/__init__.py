@@ -11,6 +11,20 @@ gzip      unpacking, a bounded piece at a time    tar      walking what was unpa
 headers   one header of a tar                     links     where the links of a tar lead
 download  one backup into a file or to stdout     verify   one backup read to its end, and not written
 threads   a transfer beside an event loop         split    a large archive as several small ones
+progress  who hears how far it is
 """
 
-__all__ = ["download", "errors", "expected", "files", "names", "receive", "sinks", "split", "tar", "threads", "verify"]
+__all__ = [
+    "download",
+    "errors",
+    "expected",
+    "files",
+    "names",
+    "progress",
+    "receive",
+    "sinks",
+    "split",
+    "tar",
+    "threads",
+    "verify",
+]

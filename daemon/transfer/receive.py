@@ -6,7 +6,6 @@ together from several streams proves nothing, so the file is fetched again as a 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -16,6 +15,7 @@ from daemon.panel.download import FileHost, HostError, LinkRefusedError, RangeRe
 from daemon.panel.errors import PanelError
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
+from daemon.transfer.progress import ProgressListener
 from daemon.transfer.sinks import Sink, WriterThread
 
 TRIES = 5  # in a row that bring the file no further
@@ -24,28 +24,6 @@ PAUSES = Backoff(1.0, 8.0)
 """Seconds before a new link is asked for: a connection that broke is mostly there again, and the fifth try is the last.
 """
 PROGRESS = 2**20  # so many more bytes are further
-
-
-class ProgressListener(Protocol):
-    """Hears of a transfer's progress."""
-
-    def moved(self, size: int) -> None:
-        """That many bytes of the file are there."""
-        ...
-
-    def said(self, text: str) -> None:
-        """Something happened that a person should know."""
-        ...
-
-
-class Unheard:
-    """A ProgressListener for what nobody watches."""
-
-    def moved(self, size: int) -> None:
-        """Do nothing."""
-
-    def said(self, text: str) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)

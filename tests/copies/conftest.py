@@ -13,7 +13,7 @@ from daemon.copies.branch import Target
 from daemon.copies.feed import node_feed
 from daemon.copies.make import Made, Origin, Targets, copy_backup
 from daemon.copies.source import node_source
-from daemon.copies.spool import NO_ROOM, SpoolRoom
+from daemon.copies.spool_room import NO_ROOM, SpoolRoom
 from daemon.core.model import Backup
 from daemon.panel.client import PanelClient
 from daemon.sandbox import records

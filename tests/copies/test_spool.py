@@ -16,7 +16,8 @@ from daemon.copies.branch import Target
 from daemon.copies.channel import Channel
 from daemon.copies.errors import CopyError
 from daemon.copies.make import Made
-from daemon.copies.spool import Spool, SpoolRoom
+from daemon.copies.spool import Spool
+from daemon.copies.spool_room import SpoolRoom
 from daemon.stores.base import Entry
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import StoreUnreachableError

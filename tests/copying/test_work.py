@@ -13,7 +13,7 @@ import pytest
 
 from daemon.copies.clear import LEFTOVER
 from daemon.copies.jobs import Job, PruneInputs
-from daemon.copies.spool import SpoolRoom
+from daemon.copies.spool_room import SpoolRoom
 from daemon.copies.work import OwnProcess
 from daemon.core.copies_layout import MANIFEST
 from daemon.core.keep import Keep

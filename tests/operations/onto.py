@@ -25,7 +25,7 @@ from daemon.rotation.run import Run
 from daemon.sandbox.records import Backup as Row
 from daemon.sandbox.records import Power, Server
 from daemon.transfer.gzip import Unpacker
-from daemon.transfer.receive import ProgressListener, Unheard
+from daemon.transfer.progress import ProgressListener, Unheard
 from daemon.transfer.tar import Walker
 from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand

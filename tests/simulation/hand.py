@@ -15,7 +15,7 @@ from daemon.rotation.order import Order
 from daemon.rotation.rotate import rotate
 from daemon.rotation.run import Run
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import Unheard
+from daemon.transfer.progress import Unheard
 from daemon.transfer.verify import VerifyResult, verify
 from tests.simulation.process import PROCESS, Process
 from tests.simulation.proofs.restores import Asked

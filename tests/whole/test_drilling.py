@@ -33,7 +33,7 @@ from daemon.sandbox.records import Change, Power, Pulls, Server, Work
 from daemon.sandbox.world import World
 from daemon.state.local.journal import SqliteJournal
 from daemon.transfer.gzip import Unpacker
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from daemon.transfer.tar import Walker
 from tests.operations.onto import FILES, tree
 from tests.whole.fleet import Daemons, at, made, until

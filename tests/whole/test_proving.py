@@ -23,7 +23,7 @@ from daemon.sandbox.records import Server, Work
 from daemon.sandbox.world import World
 from daemon.state import ProofRecord
 from daemon.state.local.journal import SqliteJournal
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from tests.whole.fleet import Daemons, at, made, rows, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]

@@ -35,7 +35,8 @@ from daemon.rotation.setup import open_client
 from daemon.state import Journal, engine_for
 from daemon.transfer.errors import WrongFileError
 from daemon.transfer.expected import Expected
-from daemon.transfer.receive import ProgressListener, Source
+from daemon.transfer.progress import ProgressListener
+from daemon.transfer.receive import Source
 from daemon.transfer.verify import VerifyResult
 
 

@@ -18,14 +18,14 @@ from daemon.copies.errors import CopiesBusyError
 from daemon.copies.jobs import came_from
 from daemon.copies.records import records_of
 from daemon.copies.run import Copier, Looked, ServerResult
-from daemon.copies.spool import spool_room
+from daemon.copies.spool_room import spool_room
 from daemon.core.units import format_size
 from daemon.documents.copies import copied
 from daemon.errors import Exit, StateError
 from daemon.operations.rotations import Failed, preview_servers
 from daemon.rotation.setup import open_client
 from daemon.state import Engine, engine_for
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 
 
 def run_copies(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from daemon.cli.ui.output import printable, say
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 
 if TYPE_CHECKING:
     from rich.console import Console

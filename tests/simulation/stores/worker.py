@@ -24,7 +24,7 @@ from daemon.copies.work import OwnProcess
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
-from daemon.transfer.receive import ProgressListener
+from daemon.transfer.progress import ProgressListener
 from tests.simulation.stores.engine import MemoryStore
 
 if TYPE_CHECKING:
