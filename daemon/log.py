@@ -19,7 +19,9 @@ from daemon._imports import standing_in, without
 from daemon.clock import Clock, SystemClock
 from daemon.core.units import rfc3339
 
-with without("rich"), standing_in("pickle"):  # of which it takes one exception
+_UNUSED = ("pickle", "structlog.stdlib", "structlog.testing", "structlog.threadlocal")
+
+with without("rich"), standing_in(*_UNUSED):  # of pickle it takes one exception; the others it merely offers
     import structlog
     from structlog.contextvars import bind_contextvars as bind
     from structlog.contextvars import bound_contextvars as bound

@@ -31,7 +31,8 @@ RUN = {
 NEVER_AT_REST = {
     *("apprise", "asyncpg", "asyncssh", "click", "difflib", "html", "isal", "obstore", "prometheus_client"),
     *("pygments", "pyrage", "rich", "starlette", "tarfile", "typer", "unittest", "uvicorn", "xml"),
-    *("argparse", "csv", "dotenv", "importlib.metadata", "multiprocessing", "pickle", "zipfile"),
+    *("argparse", "bz2", "csv", "dotenv", "importlib.metadata", "lzma", "multiprocessing", "pickle", "zipfile"),
+    *("structlog.stdlib", "structlog.testing", "structlog.threadlocal", "tzlocal"),
     *("daemon.copies.jobs", "daemon.copies.manifest", "daemon.copies.run", "daemon.copies.shelf"),
     *("daemon.core.copies_prune", "daemon.core.copies_wanted"),
     *("daemon.copying.copying", "daemon.demo", "daemon.documents", "daemon.operations", "daemon.sandbox"),
@@ -39,6 +40,18 @@ NEVER_AT_REST = {
     *("daemon.stores.base", "daemon.stores.open", "daemon.transfer", "daemon.web.app"),
 }
 """What a daemon without HTTP, and without stores, never needs: each would stay in its memory for good."""
+
+NEVER_WITH_HTTP = {
+    *("click", "http.server", "logging.config", "multiprocessing", "pickle", "socketserver", "typer"),
+    *("uvicorn.main", "uvicorn.supervisors", "wsgiref.simple_server"),
+}
+"""What a daemon with HTTP does not need either, though uvicorn and prometheus-client would load it."""
+
+NEVER_WHERE_IT_COPIES = {
+    *("daemon.copies.manifest", "daemon.copies.shelf", "daemon.copies.spool"),
+    *("daemon.panel.download", "daemon.transfer.files", "daemon.transfer.receive"),
+}
+"""What the process that copies has for the daemon."""
 
 NEVER_IN_THE_CHILD = {
     *("apprise", "apscheduler", "asyncpg", "asyncssh", "click", "isal", "obstore", "prometheus_client"),
@@ -118,15 +131,24 @@ def test_a_daemon_at_rest_has_loaded_only_what_rotations_need(tmp_path: Path) ->
     assert NEVER_AT_REST & modules == set()
 
 
-def test_a_daemon_that_copies_leaves_manifests_to_the_process_that_touches_the_stores(tmp_path: Path) -> None:
-    """Looked at once a copy was made. It reads one only where something is to be proven."""
+def test_a_daemon_with_http_has_loaded_no_command_line_and_no_other_servers(tmp_path: Path) -> None:
+    """Looked at once it has made a backup: that it answers is for tests/process/test_http.py."""
+    with serving(tmp_path) as panel:
+        file = panel.configure(panel.add_server(), more='[http]\nlisten = "127.0.0.1:0"\n')
+        modules = loaded_at_rest(panel, file, '"rotation_ended"')
+    assert {"prometheus_client", "uvicorn.server"} <= modules
+    assert NEVER_WITH_HTTP & modules == set()
+
+
+def test_a_daemon_that_copies_leaves_all_that_to_the_process_that_touches_the_stores(tmp_path: Path) -> None:
+    """Looked at once a copy was made. It reads a manifest only where something is to be proven."""
     (tmp_path / "nas").mkdir()
     more = f'[stores.nas]\nurl = "file://{tmp_path / "nas"}"\n'
     with serving(tmp_path) as panel:
         file = panel.configure(panel.add_server(), more=more, copies='["nas"]')
         modules = loaded_at_rest(panel, file, '"copy_made"')
     assert "daemon.copying.copying" in modules
-    assert {"daemon.copies.manifest", "daemon.copies.shelf"} & modules == set()
+    assert NEVER_WHERE_IT_COPIES & modules == set()
 
 
 def loaded_at_rest(panel: Panel, file: Path, done: str) -> set[str]:

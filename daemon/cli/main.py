@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from daemon._imports import without_plugins
+from daemon._imports import without, without_plugins
 from daemon.cli import daemon_line
 from daemon.cli.settings import PROGRAM
 from daemon.cli.streams import output_error
@@ -15,6 +15,11 @@ from daemon.errors import BackupdError, Exit
 COLLECTED_AFTER = 50_000
 """Python looks for cycles after so many new objects (700 by default). What a command loads at its start is no garbage,
 and looking through it again and again takes a tenth of a short command's time.
+"""
+
+_OF_ARCHIVES = ("bz2", "lzma")
+"""What shutil would load, and the daemon keep, for archives: it makes none, and does without them where they are
+missing.
 """
 
 
@@ -46,7 +51,7 @@ def _obey(words: Sequence[str]) -> int:
         from daemon.cli.by_typer import obey  # noqa: PLC0415 — see above
 
         return obey(words)
-    with without_plugins():
+    with without_plugins(), without(*_OF_ARCHIVES):
         from daemon.cli.commands.run import run_daemon  # noqa: PLC0415 — as above
 
     settings, log_to_stdout = daemon

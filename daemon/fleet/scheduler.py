@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from daemon._imports import standing_in
 from daemon.core.calendar import Starts
 
-with standing_in("apscheduler.executors.pool"):  # which would load multiprocessing, for threads and processes
+# The pools would load multiprocessing, and tzlocal has a table of Windows' zones: ours is always given.
+with standing_in("apscheduler.executors.pool", "tzlocal"):
     from apscheduler.executors.asyncio import AsyncIOExecutor
     from apscheduler.jobstores.base import JobLookupError
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -109,7 +110,7 @@ class Scheduler:
     def once(self, server: str, moment: datetime, call: Callable[[], None]) -> None:
         """Call once at that moment; a second request for the same server replaces the first."""
         self._scheduler.add_job(
-            _calling(call), DateTrigger(moment), id=_once(server), name=f"{server} again", replace_existing=True
+            _calling(call), DateTrigger(moment, UTC), id=_once(server), name=f"{server} again", replace_existing=True
         )
 
     def remove(self, server: str) -> None:

@@ -15,9 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Self
 
-import uvicorn
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from daemon.clock import SystemClock
 from daemon.sandbox.app import PanelApp
@@ -78,7 +79,7 @@ class _Listener:
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._app = app
         self._address = (host, port)
-        config = uvicorn.Config(
+        config = Config(
             self._answer,
             interface="asgi3",
             http="h11",
@@ -90,7 +91,7 @@ class _Listener:
             server_header=False,
             proxy_headers=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
         self._stopping = False
         self.url = ""
 

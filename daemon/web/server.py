@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from daemon._imports import standing_in
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError
 from daemon.log import get_logger
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from daemon.web.site import Site
 
 log = get_logger()
+
+_UNUSED = ("uvicorn.main", "logging.config", "http.server", "socketserver", "wsgiref.simple_server")
+"""uvicorn's command line with click and multiprocessing, its settings for logging, and prometheus-client's own servers:
+2.5 MiB that the daemon would keep.
+"""
 
 
 class Http:
@@ -23,7 +29,8 @@ class Http:
     async def follow(self, config: HttpConfig | None) -> None:
         """Listen where the configuration says, or nowhere; raises BackupdError if that is impossible."""
         if self._site is None and config is not None:
-            from daemon.web.site import Site  # noqa: PLC0415 — a daemon without HTTP must not pay for it
+            with standing_in(*_UNUSED):
+                from daemon.web.site import Site  # noqa: PLC0415 — a daemon without HTTP must not pay for it
 
             self._site = Site(self._fleet_status)
         if self._site is not None:

@@ -10,7 +10,8 @@ import os
 import socket
 from dataclasses import dataclass
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from daemon.config.values import HttpConfig
 from daemon.errors import BackupdError, Exit, ProblemCode
@@ -34,7 +35,7 @@ class ListenError(BackupdError):
 
 @dataclass(slots=True)
 class _Listening:
-    server: uvicorn.Server
+    server: Server
     config: HttpConfig
 
 
@@ -81,8 +82,8 @@ class Site:
         return made
 
 
-def _server(crowd: Crowd) -> uvicorn.Server:
-    config = uvicorn.Config(
+def _server(crowd: Crowd) -> Server:
+    config = Config(
         crowd,
         interface="asgi3",
         http=crowd.connect,  # type: ignore[arg-type]  # it is only ever called
@@ -96,10 +97,10 @@ def _server(crowd: Crowd) -> uvicorn.Server:
         backlog=crowd.limits.backlog,
         timeout_keep_alive=round(crowd.limits.ask_seconds),
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
-async def _stop(server: uvicorn.Server) -> None:
+async def _stop(server: Server) -> None:
     for listening in server.servers:
         listening.close()
     for connection in list(server.server_state.connections):
