@@ -4,7 +4,7 @@ What must hold: room is made again only once a backup has turned good since, or 
 place; and never without a journal to say so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from daemon.config.values import ServerConfig
@@ -31,19 +31,22 @@ from daemon.rotation.outcome import (
 from daemon.rotation.run import Run
 from daemon.state import Step, StepName
 
+_ACCEPTED = (StepName.CREATED, StepName.ADOPTED)
+"""Steps after which a place that was made is ours; without one, somebody else took it."""
+
 
 async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: BackupLimitError) -> None:
     """Delete the oldest backup that the plan deletes with the coming one counted, or the next if the panel does not.
 
     Refuse with the reason if none is deleted.
     """
-    rooms = await _earlier_rooms(run, limit)
-    last = rooms[0] if rooms else None
+    earlier = await _steps_since_good(run, limit)
+    last = next(iter(_rooms(earlier)), None)
 
     async def decide(config: ServerConfig, listing: Listing) -> tuple[Verdict, ...]:
         if disputed := run.context.disputed(config):
             raise at_limit(limit, disputed, refusal(config.name, ProblemCode.DISPUTED, disputed).hint)
-        came = await _came_of(run, rooms, limit, config, listing)
+        came = await _came_of(run, earlier, limit, config, listing)
         open_still = last is not None and _may_still_be_done(run, last)
         marks = await run.marks()
         room = make_room(
@@ -88,8 +91,8 @@ def _may_still_be_done(run: Run, earlier: Step) -> bool:
     return abs(run.context.clock.now() - earlier.at) < timedelta(seconds=SETTLE_SECONDS)
 
 
-async def _earlier_rooms(run: Run, limit: BackupLimitError) -> list[Step]:
-    """Return the room that rotations made, or began to make, since a backup last turned good, newest first.
+async def _steps_since_good(run: Run, limit: BackupLimitError) -> list[Step]:
+    """Return what rotations did since a backup last turned good, as far as it concerns room, newest first.
 
     Refuse if no room would be enough, and without a journal.
     """
@@ -99,21 +102,29 @@ async def _earlier_rooms(run: Run, limit: BackupLimitError) -> list[Step]:
         raise at_limit(limit, NO_RIGHT_TO_DELETE.text, NO_RIGHT_TO_DELETE.hint)
     if run.journal_broken:
         raise at_limit(limit, "without a journal no room is made")
-    steps = await run.context.journal.steps_since(
-        run.known_server.uuid, StepName.TURNED_GOOD, (StepName.ROOM, StepName.ROOM_REFUSED)
+    return await run.context.journal.steps_since(
+        run.known_server.uuid, StepName.TURNED_GOOD, (StepName.ROOM, StepName.ROOM_REFUSED, *_ACCEPTED)
     )
-    refused = [False, *(step.name == StepName.ROOM_REFUSED for step in steps)]  # by the step that follows each
-    return [step for step, gone in zip(steps, refused, strict=False) if step.name == StepName.ROOM and not gone]
+
+
+def _rooms(steps: Sequence[Step]) -> Iterator[Step]:
+    """Yield the room that was made, or begun, newest first: not what the step that follows says was refused."""
+    following = None
+    for step in steps:
+        if step.name == StepName.ROOM and following != StepName.ROOM_REFUSED:
+            yield step
+        following = step.name
 
 
 async def _came_of(
-    run: Run, rooms: Sequence[Step], limit: BackupLimitError, config: ServerConfig, listing: Listing
+    run: Run, steps: Sequence[Step], limit: BackupLimitError, config: ServerConfig, listing: Listing
 ) -> set[State]:
     """Return the states of our backups made since room was last made; refuse if none of them is good or suspicious.
 
     A deletion that the listing shows not to be done made no room: what was made before it counts. If none was made, it
     is as if a good one had come of it. So is a place that somebody else took, once a day has passed.
     """
+    rooms = list(_rooms(steps))
     if not rooms:
         return {State.GOOD}
     verdicts = (await judge(run, config, listing)).verdicts
@@ -123,19 +134,12 @@ async def _came_of(
         return {State.GOOD}
     made_at = run.by_panel(made.at)
     came = {v.state for v in verdicts if v.own and v.backup.created_at and v.backup.created_at >= made_at}
-    if not came and await _taken_by_another(run):
+    taken = not any(step.name in _ACCEPTED for step in steps[: steps.index(made)])
+    if not came and taken:
         return _a_day_later(run, made, limit)
     if came.isdisjoint({State.GOOD, State.SUSPICIOUS}):
         raise at_limit(limit, ROOM_MADE)
     return came
-
-
-async def _taken_by_another(run: Run) -> bool:
-    """Return whether the panel has accepted no create of ours since room was last made."""
-    last = await run.context.journal.last_step(
-        run.known_server.uuid, (StepName.ROOM, StepName.CREATED, StepName.ADOPTED)
-    )
-    return last is not None and last.name == StepName.ROOM
 
 
 def _a_day_later(run: Run, made: Step, limit: BackupLimitError) -> set[State]:

@@ -64,9 +64,8 @@ async def test_no_second_whole_one_makes_room_for_small_ones(rig: Rig) -> None:
     assert await rotations(rig, 1, HOUR) == [Result.DONE]
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["refused", "killed before it was asked for"])
-async def test_a_small_one_that_could_not_make_room_does_not_let_a_second_whole_one_go(rig: Rig, killed: bool) -> None:
-    """The whole one went before that, and no backup has turned good since (seeds 827515 and 830347)."""
+async def a_whole_one_made_room_and_a_small_one_did_not(rig: Rig, *, killed: bool = False) -> list[str]:
+    """Four whole ones and two places: the first makes room for a third small one, and no small one for a fourth."""
     whole = rig.fill(4)
     rig.server.limit, rig.server.work = 6, WIPED
     assert await rotations(rig, 3, HOUR) == [Result.FAILED] * 3
@@ -81,9 +80,26 @@ async def test_a_small_one_that_could_not_make_room_does_not_let_a_second_whole_
     else:
         assert (await rotation).result is Result.REFUSED
     await rig.clock.sleep(HOUR)
+    return whole
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["refused", "killed before it was asked for"])
+async def test_a_small_one_that_could_not_make_room_does_not_let_a_second_whole_one_go(rig: Rig, killed: bool) -> None:
+    """The whole one went before that, and no backup has turned good since (seeds 827515 and 830347)."""
+    whole = await a_whole_one_made_room_and_a_small_one_did_not(rig, killed=killed)
     for one in rig.server.backups.values():
         one.locked = one.name not in whole
     assert await rotations(rig, 2, HOUR) == [Result.REFUSED] * 2
+    assert set(whole) - set(rig.names()) == {whole[0]}
+
+
+async def test_small_ones_that_are_gone_are_not_taken_for_a_place_that_somebody_else_took(rig: Rig) -> None:
+    """Their creates were accepted after the room that a whole one made, whatever was to make room since."""
+    whole = await a_whole_one_made_room_and_a_small_one_did_not(rig)
+    for one in [one for one in rig.server.backups.values() if one.name not in whole]:
+        del rig.server.backups[one.uuid]
+        rig.world.add_backup(rig.server, "taken", created_at=rig.world.now(), by="somebody")
+    assert await rotations(rig, 2, DAY) == [Result.REFUSED] * 2
     assert set(whole) - set(rig.names()) == {whole[0]}
 
 
