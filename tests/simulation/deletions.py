@@ -271,18 +271,28 @@ class Deletions:
     def _none_is_copied(self, exchange: Exchange, listing: Sequence[Exchange], policy: Policy) -> bool:
         """Whether room may be made by an uncopied one, since no other that might make it is surely copied.
 
-        What may stay as one of the newest proven makes none.
+        Copied or not, one makes no room that stays for its proof, or that may be held since the policy was changed.
         """
         first, rotation = self._checker.copies_first, exchange.rotation
         if rotation is None or policy.get("copy_before_delete_when_full") != "make-room":
             return False
-        rows, server = merged(listing), exchange.server or ""
+        rows, server, now = merged(listing), exchange.server or "", self._now_of(listing[0])
         asked, tried = self._recorder.half_deleted(server, exchange.sent)
-        by: dict[str, Any] = {"now": self._now_of(listing[0]), "complete": True, "asked": asked, "proven": ()}
-        room = self._to_go(rows, policy, exchange, **by)
-        others = set(room) - tried - _looked_for_in_vain(exchange) - {exchange.backup}
-        others = others.difference(*self._proven_sets(exchange, listing, policy))
-        return all(first.may_wait(server, uuid, policy, listing[0].sent) for uuid in others)
+        apart = tried | _looked_for_in_vain(exchange) | {exchange.backup}
+        apart |= self.brake.perhaps_held(list(rows.values()), policy, rotation, now, asked=asked)
+
+        good = self._judged(listing, policy, rotation).candidates
+        frozen = self._checker.proofs.ever_frozen(server, listing[0].sent)
+
+        def others(proven: Collection[str]) -> set[str]:
+            room = self._to_go(rows, policy, exchange, now=now, complete=True, asked=asked, proven=proven)
+            newest = [uuid for uuid in good if uuid in proven and uuid not in asked][:1]
+            return set(room) - apart - set(newest if frozen else ())
+
+        return any(
+            all(first.may_wait(server, uuid, policy, listing[0].sent) for uuid in others(proven))
+            for proven in self._proven_sets(exchange, listing, policy)
+        )
 
     def _in_force(self, exchange: Exchange, listing: Sequence[Exchange]) -> list[Policy]:
         """The policies by which it may be decided on: in force when it leaves, or when it was about to."""
