@@ -12,6 +12,7 @@ from unittest import mock
 
 import apscheduler.schedulers.base
 import structlog
+from structlog.testing import ReturnLoggerFactory
 
 import daemon.alerts.dispatcher
 import daemon.fleet.timekeeper
@@ -98,7 +99,7 @@ def _heard_by(log_capture: LogCapture) -> Iterator[None]:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, log_capture.event],
         wrapper_class=structlog.make_filtering_bound_logger("debug"),
-        logger_factory=structlog.ReturnLoggerFactory(),
+        logger_factory=ReturnLoggerFactory(),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()
