@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from json import loads
+from json import dumps, loads
 from random import Random
 from typing import Any, ClassVar
 
@@ -326,12 +326,14 @@ class Tables:
         return [row for row in rows if row["open"] or row["id"] > rows[-1]["id"] - behind]
 
     def _since(self, newest: int, left_out: Sequence[int], numbers: Sequence[int]) -> Rows:
-        rows = self._query("SELECT id, server, ended_at IS NOT NULL AS ended FROM rotation")
-        return [
-            row
-            for row in rows
-            if row["id"] > newest or row["id"] in left_out or (row["ended"] and row["id"] in numbers)
-        ]
+        return self._query(
+            "SELECT id, server, ended_at IS NOT NULL AS ended FROM rotation"
+            " WHERE id > ? OR id IN (SELECT value FROM json_each(?))"
+            " OR (ended_at IS NOT NULL AND id IN (SELECT value FROM json_each(?)))",
+            newest,
+            dumps(left_out),
+            dumps(numbers),
+        )
 
     def _query(self, query: str, *values: object) -> Rows:
         """Return what the journal's own tables say."""
