@@ -50,10 +50,13 @@ Origin = tuple[str, str]
 
 @dataclass
 class _Known:
-    """What is known of one server: when to look at it again, by the monotonic clock, and what was due then."""
+    """What is known of one server: when to look at it again, by the monotonic clock, and what was due then, on which
+    node.
+    """
 
     look_at: float = float("-inf")
     due: tuple[Due, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,8 @@ class Proving:
             log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
             self._know(server.name, _Known(self._clock.monotonic() + TROUBLE_SECONDS))
             return None
-        self._know(server.name, _Known(self._clock.monotonic() + LOOK_SECONDS, self._kept_in_mind(seen.due)))
+        look_at, node = self._clock.monotonic() + LOOK_SECONDS, seen.preview.server.node
+        self._know(server.name, _Known(look_at, self._kept_in_mind(seen.due), node))
         return seen
 
     def _kept_in_mind(self, due: Sequence[Due]) -> tuple[Due, ...]:
@@ -211,12 +215,12 @@ class Proving:
         """Read one backup or copy, if it is due still, and record what was found."""
         config = self._config  # a reload may come meanwhile
         server = config.servers.get(what.server) if config else None
+        if server is not None and await self._waits_for_node(server, what):  # or each that is due would take a look
+            return
         seen = await self._look(server) if server else None
         if config is None or server is None or seen is None or what.place not in {one.place for one in seen.due}:
             return
-        if not what.store and await node_is_busy(self._context, server.panel.name, seen.preview.server.node):
-            before = self._put_off.get(what.place, _Try(self._clock.now()))
-            self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
+        if await self._waits_for_node(server, what):  # a rotation may have begun meanwhile, on another node than before
             return
         self.at_work = server.name
         try:
@@ -225,6 +229,15 @@ class Proving:
             self._failed(what, Failure.of(error))
         finally:
             self.at_work = None
+
+    async def _waits_for_node(self, server: ServerConfig, what: Due) -> bool:
+        """Put it off while the node, as far as it is known, makes a backup; return whether it does."""
+        known = self._known.get(server.name, _Known())
+        if what.store or not known.node or not await node_is_busy(self._context, server.panel.name, known.node):
+            return False
+        before = self._put_off.get(what.place, _Try(self._clock.now()))
+        self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
+        return True
 
     async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due) -> None:
         context, began = self._context, self._clock.monotonic()

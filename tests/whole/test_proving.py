@@ -147,6 +147,22 @@ async def test_nothing_is_read_while_its_node_makes_a_backup(proofs: Proofs) -> 
     assert busy == [False, False]
 
 
+async def test_while_a_node_makes_a_backup_its_servers_are_not_looked_at_for_each_that_is_due(proofs: Proofs) -> None:
+    """Forty are due, and a look would follow the other until the backup is made (seed 852614)."""
+    for server in proofs.daemons.world.servers.values():
+        server.work, server.limit = Work(seconds=3600), 50
+    for minute in range(40):
+        proofs.daemons.world.add_backup(proofs.survival, f"old-{minute}", created_at=at(1, 0, minute))
+    prove = {"level": "sane", "keep_proven": 40}
+    config = proofs.daemons.configure(schedule="0 5 * * *", prove=prove, keep={"last": 50}, scope="all")
+    async with proofs.running(config) as (fleet, _):
+        await proofs.until(1, 4, 10)
+        before = proofs.daemons.app.requests()
+        await proofs.until(1, 4, 50)
+        assert fleet.running()
+    assert proofs.daemons.app.requests() - before < 40
+
+
 async def test_a_busy_node_holds_up_no_proof_of_another_one(proofs: Proofs) -> None:
     """One backup takes ten minutes there: the other node's is read meanwhile."""
     first, second = proofs.daemons.world.servers.values()
