@@ -16,6 +16,9 @@ from daemon.state.values import Rotation, Step, Trigger
 _STEPS = "(SELECT coalesce(json_agg(step ORDER BY id), '[]') FROM step WHERE rotation = rotation.id)"
 """Those of a rotation, read at the same moment as that."""
 
+_STEPS_OF = "FROM step JOIN rotation ON step.rotation = rotation.id WHERE server_uuid = $1 AND name"
+"""Where the steps of a server are; what follows says of which names."""
+
 
 class Rotations(Store):
     """What each rotation did."""
@@ -118,8 +121,7 @@ class Rotations(Store):
     async def last_step(self, server_uuid: str, names: Collection[str]) -> Step | None:
         """Return the newest step of one of these names in any rotation of the server."""
         row = await self._row(
-            "SELECT step.* FROM step JOIN rotation ON step.rotation = rotation.id"
-            " WHERE server_uuid = $1 AND name = ANY($2) ORDER BY step.id DESC LIMIT 1",
+            f"SELECT step.* {_STEPS_OF} = ANY($2) ORDER BY step.id DESC LIMIT 1",
             server_uuid,
             list(names),
         )
@@ -129,10 +131,8 @@ class Rotations(Store):
     async def steps_since(self, server_uuid: str, last: str, names: Collection[str]) -> list[Step]:
         """Return the steps of these names since the `last` one of that name, newest first."""
         rows = await self._rows(
-            "SELECT step.* FROM step JOIN rotation ON step.rotation = rotation.id"
-            " WHERE server_uuid = $1 AND name = ANY($2) AND step.id > (SELECT coalesce(max(step.id), 0) FROM step"
-            " JOIN rotation ON step.rotation = rotation.id WHERE server_uuid = $1 AND name = $3)"
-            " ORDER BY step.id DESC",
+            f"SELECT step.* {_STEPS_OF} = ANY($2) AND step.id >"
+            f" (SELECT coalesce(max(step.id), 0) {_STEPS_OF} = $3) ORDER BY step.id DESC",
             server_uuid,
             list(names),
             last,
