@@ -19,6 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.config.values import ClusterConfig
+from tests.process.support import wait_until
 from tests.stores.services import free_ports, program
 
 NOBODY = 65534
@@ -126,6 +127,8 @@ class Postgres:
             follower.start()
             ends.callback(follower.end)
             self._wait_for("'*'")
+            wait_until(self._is_followed, "commits wait for the standby")
+            self.psql("CHECKPOINT")  # the process that makes it is the one that tells the others to wait
             try:
                 yield follower
             finally:
@@ -136,6 +139,10 @@ class Postgres:
         """Let commits wait for these standbys."""
         self.psql(f"ALTER SYSTEM SET synchronous_standby_names = {standbys}")
         self.psql("SELECT pg_reload_conf()")
+
+    def _is_followed(self) -> bool:
+        """Whether the change of settings has come to the process that serves the standby."""
+        return self.psql("SELECT sync_state FROM pg_stat_replication") == "sync"
 
     def promote(self) -> None:
         """Let it follow no more, and be written to."""
