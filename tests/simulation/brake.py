@@ -11,7 +11,7 @@ from typing import Any
 from tests.simulation import oracle
 from tests.simulation.checker import Checker
 from tests.simulation.oracle import Row
-from tests.simulation.reading import last_passes, merged
+from tests.simulation.reading import every_pass, last_passes, merged
 from tests.simulation.recorder import Exchange, Rotation
 from tests.simulation.scenario import DAY
 
@@ -35,20 +35,23 @@ class Brake:
         return not oracle.over(judged, policy, already=len(already - named), named=named)
 
     def named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
-        """What earlier plans named by the same policy, and might have let through."""
-        return self._named(policy, self._earlier(rotation))
+        """What earlier plans may have named by the same policy, and might have let through."""
+        return self._named(policy, ((one, every_pass(one)) for one in self._earlier(rotation)))
 
     def surely_named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
-        """The same, without the plans of rotations that were refused: the brake may have held these."""
-        return self._named(policy, (one for one in self._earlier(rotation) if not _refused(one)))
+        """What their last plans named, without those of rotations that were refused: the brake may have held these."""
+        those = (one for one in self._earlier(rotation) if not _refused(one))
+        return self._named(policy, ((one, last_passes(one)[-1:]) for one in those))
 
-    def _named(self, policy: Policy, earlier: Iterable[Rotation]) -> set[str]:
-        named: set[str] = set()
-        for one in earlier:
-            if oracle.same_retention(one.policy, policy):
-                judged = self.judged_last(one, policy)
-                named |= set(judged.good_deletions()) if judged else set()
-        return named
+    def _named(self, policy: Policy, earlier: Iterable[tuple[Rotation, Sequence[Sequence[Exchange]]]]) -> set[str]:
+        """What the policy deletes of each of these passes, where the rotation went by the same one."""
+        return {
+            uuid
+            for rotation, passes in earlier
+            if oracle.same_retention(rotation.policy, policy)
+            for one in passes
+            for uuid in self._judged(one, policy, rotation).good_deletions()
+        }
 
     def lately(self, made: Exchange | None, now: float) -> bool:
         """Whether room was made within the day before, by any clock."""
@@ -139,13 +142,10 @@ class Brake:
         those = [other for other in self._recorder.rotations if other.uuid == rotation.uuid]
         return [other for other in reversed(those) if other is not rotation and other.began <= rotation.began]
 
-    def judged_last(self, rotation: Rotation, policy: Policy) -> oracle.Judgement | None:
-        """What the policy makes of the last list that a rotation read."""
-        passes = last_passes(rotation)
-        if not passes:
-            return None
-        now = passes[-1][0].date or self._recorder.world.now()
-        return oracle.judge(list(merged(passes[-1]).values()), policy, rotation.server, now)
+    def _judged(self, one: Sequence[Exchange], policy: Policy, rotation: Rotation) -> oracle.Judgement:
+        """What the policy makes of a pass."""
+        now = one[0].date or self._recorder.world.now()
+        return oracle.judge(list(merged(one).values()), policy, rotation.server, now)
 
 
 def makes_room(exchange: Exchange) -> bool:

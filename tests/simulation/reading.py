@@ -76,6 +76,11 @@ def merged(pages: Sequence[Exchange]) -> dict[str, Row]:
     return {uuid: row for page in pages for uuid, row in rows_of(page).items()}
 
 
+def every_pass(rotation: Rotation) -> list[list[Exchange]]:
+    """The passes of all listings that a rotation read, each a row of pages, the first one first."""
+    return _passes([exchange for exchange in rotation.exchanges if _shows_rows(exchange)])
+
+
 def last_passes(rotation: Rotation, before: Exchange | None = None) -> list[list[Exchange]]:
     """The passes of the listing that was read last, each a row of pages; before that request where one is given."""
     pages: list[Exchange] = []
@@ -83,12 +88,23 @@ def last_passes(rotation: Rotation, before: Exchange | None = None) -> list[list
         if before is not None and exchange.number >= before.number:
             continue
         if exchange.call == "list":
-            if exchange.delivered and isinstance(exchange.document, dict) and "data" in exchange.document:
+            if _shows_rows(exchange):
                 pages.append(exchange)
         elif pages:
             break
+    return _passes(pages[::-1])
+
+
+def _shows_rows(exchange: Exchange) -> bool:
+    """Whether it is a page of a list that arrived."""
+    arrived = exchange.call == "list" and exchange.delivered
+    return arrived and isinstance(exchange.document, dict) and "data" in exchange.document
+
+
+def _passes(pages: Sequence[Exchange]) -> list[list[Exchange]]:
+    """The same pages, each pass apart."""
     passes: list[list[Exchange]] = []
-    for page in reversed(pages):
+    for page in pages:
         if page.page == 1:
             passes.append([])
         if passes:

@@ -109,9 +109,10 @@ class LockRules:
     def _renewed(self, bucket: Bucket, server: str, kept: Sequence[Row]) -> None:
         half = timedelta(seconds=self._span(bucket.name) / 2 - UNDER_WAY - HOUR - SLACK)
         touched = self._simulation.stores.troubles[bucket.name].touched
+        # A machine whose clock is behind since before the daemon began measures the span from there.
+        soon = min(bucket.clock.now(), self._simulation.host_clock.now()) + half
         for row in kept:
             if not {row.uuid, row.uuid + MANIFEST} & touched:
-                soon = bucket.clock.now() + half
                 lasting = all(end is not None and end > soon for end in self.ends(bucket, row.uuid))
                 self._hold("15", lasting, f"{bucket.name} keeps {row.name}, and its lock is not renewed", server)
 
