@@ -14,7 +14,8 @@ from daemon.copies.jobs import CopyWorker
 from daemon.copies.spool_room import spool_room
 from daemon.copying.kept import KeptQueue
 from daemon.copying.steps import GLANCE_SECONDS, Steps
-from daemon.copying.visit import Ended, Visits
+from daemon.copying.turn import Ended
+from daemon.copying.visit import Visits
 from daemon.core.copies_queue import CopyQueue, Visit
 from daemon.errors import BackupdError, ElsewhereError
 from daemon.fleet.clients import Clients
