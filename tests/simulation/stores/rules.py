@@ -73,7 +73,8 @@ class StoreRules:
         self._simulation = simulation
         self._hold = simulation.checker.hold
         self._shown: dict[tuple[str, str], list[Entry]] = {}
-        self._alone: dict[tuple[str, str], tuple[object, datetime]] = {}
+        self._alone: dict[tuple[str, str], tuple[object, Sequence[datetime]]] = {}
+        """What stands without its other half, and when it was first seen so: by the host's clock, and in truth."""
         self._put: dict[tuple[str, str], str] = {}
         self._pruned: dict[tuple[str, str], tuple[float, Sequence[Row]]] = {}
         self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
@@ -165,7 +166,7 @@ class StoreRules:
 
     def _listed(self, bucket: Bucket, folder: str, shown: list[Entry]) -> None:
         """Remember what the store showed, and since when something stands there alone."""
-        now, keys = self._simulation.host_clock.now(), {entry.key: entry for entry in shown}
+        now, keys = self._clocks(), {entry.key: entry for entry in shown}
         for server in {entry.key.split("/")[1] for entry in shown if KEY.fullmatch(entry.key)} | {
             folder.rstrip("/").rpartition("/")[2]
         }:
@@ -211,9 +212,15 @@ class StoreRules:
         self._visited[server] = moment
 
     def _was_left(self, store: str, key: str) -> bool:
-        """Whether two looks that were far enough apart, by the daemon's own clock, found it as it is."""
-        _, since = self._alone.get((store, key), (None, None))
-        return since is not None and self._simulation.host_clock.now() - since >= TWO_LOOKS
+        """Whether two looks that were far enough apart found it as it is: by the daemon's own clock, or in truth.
+
+        A look that was shown less makes the daemon begin to count anew, by a clock that may be right by then.
+        """
+        _, first = self._alone.get((store, key), (None, ()))
+        return any(now - since >= TWO_LOOKS for now, since in zip(self._clocks(), first, strict=False))
+
+    def _clocks(self) -> Sequence[datetime]:
+        return self._simulation.host_clock.now(), self._simulation.clock.now()
 
     def _by_the_rules(self, bucket: Bucket, data: str, server: str) -> None:
         """A copy is pruned: the store's own rules let it go, by what the store showed last, and so does the brake."""
