@@ -1,8 +1,8 @@
 """The configuration: files and environment in, frozen values out, or every mistake at once.
 
 `load` reads it, `values` is what comes out, `opinion` what members of a cluster compare of it, `errors` says what is
-wrong. `sources`, `files` and `environment` find what was written, `models` and `kinds` hold every key and its type,
-`keys` and `secret` find keys and passwords. `schema` and `first` write what operators start from.
+wrong. `sources`, `files` and `environment` find what was written, `models`, `policy_tables` and `kinds` hold every key
+and its type, `keys` and `secret` find keys and passwords. `schema` and `first` write what operators start from.
 """
 
 __all__ = [

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.config.match import chosen
-from daemon.config.models import DiscoverTable, PanelTable, PolicyTable
+from daemon.config.models import DiscoverTable, PanelTable
+from daemon.config.policy_tables import PolicyTable
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import DiscoverConfig, PolicyConfig
 from daemon.core.discover import Pattern, Selection

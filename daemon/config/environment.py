@@ -12,8 +12,9 @@ from typing import Any
 
 from daemon.config.errors import ENVIRONMENT, ConfigIssue, closest
 from daemon.config.kinds import AsJson
-from daemon.config.models import SECRETS, SECTIONS, TABLES, Document, Table
+from daemon.config.models import SECRETS, SECTIONS, TABLES, Document
 from daemon.config.quotes import QUOTED, UNQUOTE, in_quotes
+from daemon.config.table import Table
 from daemon.config.tree import PREFIX, KeyPath, Tree, variable
 
 FILE_VARIABLE = "PTERO_BACKUPD_CONFIG"

@@ -21,12 +21,14 @@ from daemon.config.http import http_config
 from daemon.config.keys import find_key
 from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
-from daemon.config.models import AlertTable, DrillTable, PanelTable, PolicyTable, ServerTable, StoreTable, Table
+from daemon.config.models import AlertTable, DrillTable, PanelTable, StoreTable
 from daemon.config.policy import check_policy, policy_config
+from daemon.config.policy_tables import PolicyTable, ServerTable
 from daemon.config.proof import proof_config
 from daemon.config.sources import main_file, read_sources
 from daemon.config.state import state_folder
 from daemon.config.stores import spool_size, store_configs
+from daemon.config.table import Table
 from daemon.config.translate import refuse_all
 from daemon.config.tree import Tree
 from daemon.config.values import Config, PanelConfig, PolicyConfig, ServerConfig, StatePlace, StoreConfig

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daemon.config.errors import did_you_mean, shown
-from daemon.config.models import PanelTable, PolicyTable, ServerIdentity
+from daemon.config.models import PanelTable
 from daemon.config.policy import check_policy
+from daemon.config.policy_tables import PolicyTable, ServerIdentity
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import same_server
 from daemon.core.names import LONGEST_NAME, Template

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from daemon.config.alerts import check_names
-from daemon.config.models import PolicyTable
+from daemon.config.policy_tables import PolicyTable
 from daemon.config.proof import check_prove, rules_of
 from daemon.config.schedule import schedule_of
 from daemon.config.stores import check_copied_first, check_store_names, keep_of

@@ -2,7 +2,8 @@
 
 from pydantic import ValidationError
 
-from daemon.config.models import PolicyTable, ProofTable, ProveTable
+from daemon.config.models import ProofTable
+from daemon.config.policy_tables import PolicyTable, ProveTable
 from daemon.config.translate import refuse_all
 from daemon.config.tree import KeyPath, Tree
 from daemon.config.values import ProofConfig

@@ -9,7 +9,8 @@ from pydantic import SecretStr, ValidationError
 
 from daemon.config.disk import read_text
 from daemon.config.errors import did_you_mean, shown
-from daemon.config.models import Document, PolicyTable, Rules, StoreTable
+from daemon.config.models import Document, StoreTable
+from daemon.config.policy_tables import PolicyTable, Rules
 from daemon.config.secret import Place, credential_file, find_secret
 from daemon.config.translate import refuse_all
 from daemon.config.tree import KeyPath, Tree, dotted, variable

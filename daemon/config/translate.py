@@ -4,7 +4,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from daemon.config.errors import ENVIRONMENT, closest, did_you_mean, shown
-from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable, KeepTable, ProveTable
+from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable
+from daemon.config.policy_tables import KeepTable, ProveTable
 from daemon.config.quotes import QUOTED, in_quotes
 from daemon.config.tree import KeyPath, Tree
 

@@ -16,16 +16,13 @@ from daemon.config.models import (
     DiscoverTable,
     Document,
     HttpTable,
-    KeepTable,
     PanelTable,
-    PolicyTable,
     ProofTable,
-    ProveTable,
-    ServerIdentity,
     StoreTable,
-    Table,
 )
+from daemon.config.policy_tables import KeepTable, PolicyTable, ProveTable, ServerIdentity
 from daemon.config.schema import schema
+from daemon.config.table import Table
 from tests.config.support import ENVIRONMENT, KEY, RIGHT, write
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from daemon.config.errors import ConfigError
 from daemon.config.first import quoted
 from daemon.config.load import load
-from daemon.config.models import SECTIONS, KeepTable
+from daemon.config.models import SECTIONS
+from daemon.config.policy_tables import KeepTable
 from daemon.config.values import Config
 from tests.config.support import ENVIRONMENT, RIGHT, SIDECAR
 
