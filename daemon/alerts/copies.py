@@ -12,7 +12,7 @@ from daemon.core.units import format_moment
 from daemon.log import harmless
 from daemon.status.copies import CopyStatus, StoreStatus
 from daemon.status.history import ServerHistory
-from daemon.status.server_status import uncopied_texts
+from daemon.status.troubles import uncopied_texts
 
 UTC = ZoneInfo("UTC")
 

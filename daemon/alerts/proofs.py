@@ -8,7 +8,7 @@ from daemon.core.alerting import Alert, AlertState, Event, proof_lateness_looked
 from daemon.core.units import format_moment
 from daemon.log import harmless
 from daemon.status.proofs import ProofStatus
-from daemon.status.server_status import late_text
+from daemon.status.troubles import late_text
 
 Words = tuple[str, str]
 """A text, and a hint."""

@@ -1,9 +1,10 @@
 """How each server stands at this moment, as values, for the page, the metrics, the documents and the commands.
 
 `history` is what a server's rotations left, and `server_status` the one value that is made of it, the configuration and
-the clock; both are pure. `tracker` listens to the fleet and keeps histories at hand, `stored` reads them from the
-journal. `coverage` says which days the backups cover, `copies` how the copies of them stand in the stores, `drills` how
-drills went. Nothing here decides about backups, asks a panel or a store, or knows HTTP.
+the clock; `troubles` says what is wrong in it. All three are pure. `tracker` listens to the fleet and keeps histories
+at hand, `stored` reads them from the journal. `coverage` says which days the backups cover, `copies` how the copies of
+them stand in the stores, `drills` how drills went. Nothing here decides about backups, asks a panel or a store, or
+knows HTTP.
 """
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "stored",
     "timetable",
     "tracker",
+    "troubles",
 ]

@@ -6,7 +6,7 @@ after a restart, and on the command line (`status`). docs/design.md says what co
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.model import State
@@ -113,6 +113,11 @@ class ServerHistory:
     def good_at(self) -> datetime | None:
         """When the newest good backup was made; None where there is none."""
         return self.good.at if self.good else None
+
+
+def age_of(good_at: datetime | None, now: datetime) -> timedelta | None:
+    """Return the age of a good backup; None where there is none, and 0 where its panel's clock is ahead of ours."""
+    return None if good_at is None else max(now - good_at, timedelta(0))
 
 
 def after(before: ServerHistory, ended: Ended) -> ServerHistory:

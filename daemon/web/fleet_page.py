@@ -9,8 +9,9 @@ from daemon.core.units import format_size, to_zone
 from daemon.core.words import first_few
 from daemon.status.coverage import strip_of
 from daemon.status.fleet_status import SLICE, FleetStatus
-from daemon.status.server_status import Progress, ServerStatus, Trouble, by_trouble
+from daemon.status.server_status import Progress, ServerStatus, by_trouble
 from daemon.status.snapshot import Snapshot
+from daemon.status.troubles import Trouble
 from daemon.web.html import Html, Part, join, tag
 from daemon.web.parts import chip, legend, mark, page, small_strip, tone_of, trend
 from daemon.web.words import STAGES, local, span, time

@@ -11,7 +11,8 @@ from daemon.core.copies_state import CopyState
 from daemon.core.units import format_size
 from daemon.state import Sample
 from daemon.status.coverage import Cell, Cover, Strip
-from daemon.status.server_status import Kind, ServerStatus
+from daemon.status.server_status import ServerStatus
+from daemon.status.troubles import Kind
 from daemon.web.html import Html, Part, join, tag
 from daemon.web.words import ACTIONS, change
 

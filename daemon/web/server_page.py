@@ -9,8 +9,9 @@ from daemon.core.words import first_few
 from daemon.state import Rotation, Sample
 from daemon.status.copies import CopyStatus
 from daemon.status.coverage import Cell, strip_of
-from daemon.status.server_status import Kind, ServerStatus, Trouble
+from daemon.status.server_status import ServerStatus
 from daemon.status.snapshot import Snapshot, is_beyond
+from daemon.status.troubles import Kind, Trouble
 from daemon.web.fleet_page import progress_parts, trouble_line
 from daemon.web.html import Html, Part, tag
 from daemon.web.parts import CLASSES, TONES, chip, explained, legend, mark, page, tone_of, trend

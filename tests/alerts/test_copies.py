@@ -26,9 +26,10 @@ from daemon.state.local.journal import SqliteJournal
 from daemon.status.copies import CopiesSeen, CopyStatus
 from daemon.status.copies_tracker import CopiesTracker
 from daemon.status.history import Good, ServerHistory
-from daemon.status.server_status import Kind, status_of
+from daemon.status.server_status import status_of
 from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
+from daemon.status.troubles import Kind
 from tests.alerts.build import alert, tracking
 from tests.virtual import BACKEND, VirtualClock
 from tests.web.gallery import DAY, configured, nightly, seen, with_stores

@@ -12,7 +12,8 @@ from daemon.core.copies_state import CopyState
 from daemon.state import Holding, ShelfRecord
 from daemon.status.copies import CopiesSeen, copies_of, stores_of
 from daemon.status.history import Good, ServerHistory
-from daemon.status.server_status import Kind, status_of
+from daemon.status.server_status import status_of
+from daemon.status.troubles import Kind
 from tests.at_once import at_once, sqlite
 from tests.web.gallery import DAY, NOW, Gallery, configured, empty, with_stores
 

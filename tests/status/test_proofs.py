@@ -14,8 +14,9 @@ from daemon.core.proof_due import ProofRules
 from daemon.state import ProofAsked
 from daemon.status.history import Good, ServerHistory
 from daemon.status.proofs import by_key, proof_status
-from daemon.status.server_status import Kind, status_of
+from daemon.status.server_status import status_of
 from daemon.status.snapshot import Snapshot
+from daemon.status.troubles import Kind
 from tests.alerts.build import NOON, server
 
 DAY = timedelta(days=1)

@@ -16,8 +16,9 @@ from daemon.errors import ProblemCode
 from daemon.rotation.order import Stage
 from daemon.rotation.outcome import Problem, Result
 from daemon.status.history import Ended, Good, ServerHistory, after
-from daemon.status.server_status import Kind, Work, by_trouble, progress_of, status_of
+from daemon.status.server_status import Work, by_trouble, progress_of, status_of
 from daemon.status.timetable import Timetable, times_of
+from daemon.status.troubles import Kind
 from tests.at_once import at_once
 from tests.web.gallery import DAY, GIB, NOW, Gallery, configured, empty, nightly, seen, snapshot
 

@@ -33,9 +33,9 @@ from daemon.fleet.discovery import remembered
 from daemon.state import Rotation, engine_for
 from daemon.status.copies import CopiesSeen, look
 from daemon.status.drills import drill_statuses
-from daemon.status.history import Good, ended_of
+from daemon.status.history import Good, age_of, ended_of
 from daemon.status.proofs import by_key, by_server
-from daemon.status.server_status import Kind, age_of, uncopied_text
+from daemon.status.troubles import Kind, uncopied_text
 
 if TYPE_CHECKING:
     from rich.table import Table
