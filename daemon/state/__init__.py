@@ -1,7 +1,7 @@
 """The state: what each rotation did, step by step, so that a kill at any point is picked up; locks; which daemon runs;
 what was last seen in the stores of copies.
 
-base     what an engine gives, as protocols; journal: the largest of these
+base     what an engine gives, as protocols; journal: the largest of these; rotations: its first part
 values   what is read from a journal
 engines  which engine keeps the state
 runner   where what may block is done: at once, or in a thread

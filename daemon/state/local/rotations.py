@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, get_args
 
 from daemon.errors import StateError
-from daemon.state.journal import MOST_UNSEEN
 from daemon.state.local.schema import OF_ROOM, ROOM_STEPS
 from daemon.state.local.store import Store
+from daemon.state.rotations import MOST_UNSEEN
 from daemon.state.rows import read_rotations, read_step, written
 from daemon.state.values import Rotation, Step, Trigger
 

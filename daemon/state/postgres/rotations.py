@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, get_args
 
 from daemon.errors import StateError, TakenOverError
-from daemon.state.journal import MOST_UNSEEN
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import TAKEN_OVER, TOO_LATE
 from daemon.state.postgres.store import Store
+from daemon.state.rotations import MOST_UNSEEN
 from daemon.state.rows import read_rotations, read_step, written
 from daemon.state.values import Rotation, Step, Trigger
 
