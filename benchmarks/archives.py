@@ -30,7 +30,8 @@ from pydantic import SecretStr
 from benchmarks.copies import MEMORY, Bench, Unseen, bench
 from benchmarks.download import static_host
 from benchmarks.measure import CLOCK, MIB, Figure, Spread, in_turn, peak, processor_seconds, report, run_to_end, say
-from daemon.copies.jobs import ProofFound, ToProve
+from daemon.copies.jobs import ToProve
+from daemon.copies.results import ProofFound
 from daemon.copying.process import ChildProcess
 from daemon.core.proof import Level
 from daemon.transfer.verify import ArchiveReader, Inspect

@@ -41,7 +41,8 @@ from benchmarks.measure import (
 )
 from daemon.config.load import load
 from daemon.copies.child import NICE
-from daemon.copies.jobs import CopyDone, Job
+from daemon.copies.jobs import Job
+from daemon.copies.results import CopyDone
 from daemon.copying.process import ChildProcess
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import preview

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from daemon.copies.jobs import ProofWorker
+from daemon.copies.workers import ProofWorker
 from daemon.copying.process import ChildProcess
 
 

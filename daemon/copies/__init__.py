@@ -16,7 +16,8 @@ verify    a copy read back                       renew     the locks of copies, 
 spool     what waits on a disk for slow stores    judged    what a store's rules say of its copies
 spool_room  how much may wait there               settle    a put whose answer was lost
 records   what the journal keeps of copies by hand
-jobs      what the daemon asks of whoever touches stores, and what comes of it
+jobs      what the daemon asks of whoever touches stores
+results   what comes of it                       workers   who does it, as protocols
 work      those jobs done by this process         child     the daemon's own process for them
 prove     what one reading found                  pipe      messages between the two
 parts     a backup fetched, and split             reading   an archive read while somebody waits
@@ -35,10 +36,12 @@ __all__ = [
     "prune",
     "reading",
     "records",
+    "results",
     "run",
     "shelf",
     "shelves",
     "source",
     "spool_room",
     "verify",
+    "workers",
 ]

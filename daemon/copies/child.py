@@ -25,8 +25,9 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter
 
 from daemon.clock import SystemClock
-from daemon.copies.jobs import Ask, CopyDone, Failure, Leave, Link, NoLink
+from daemon.copies.jobs import Ask, Leave, Link, NoLink
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
+from daemon.copies.results import CopyDone, Failure
 from daemon.copies.work import OwnProcess
 from daemon.errors import BackupdError, ProblemCode
 from daemon.panel.errors import PanelError

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from daemon.copies.age import read_identities
 from daemon.copies.errors import CopyError
-from daemon.copies.jobs import Details, ProofFound, ToProve
+from daemon.copies.jobs import ToProve
 from daemon.copies.manifest import Manifest
+from daemon.copies.results import Details, ProofFound
 from daemon.copies.verify import Reading, Verified, verify_copy
 from daemon.core.model import Backup
 from daemon.core.proof import Level

@@ -17,12 +17,13 @@ from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.clear import LEFTOVER, clear_leftovers
 from daemon.copies.errors import CopyError
-from daemon.copies.jobs import AskLeave, PruneInputs, always
+from daemon.copies.jobs import PruneInputs
 from daemon.copies.judged import applied_in, judge_copies
 from daemon.copies.renew import renew
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.undeleted import Undeleted
+from daemon.copies.workers import AskLeave, always
 from daemon.core.applied import AppliedRetention, let_through, told
 from daemon.core.brake import Applied
 from daemon.core.clocks import jumped

@@ -12,9 +12,11 @@ from pydantic import SecretStr
 
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.errors import ReadError, WorkerDiedError, WorkerError
-from daemon.copies.jobs import Details, GiveLink, Job, ProofFound, ProofWorker, ToProve
+from daemon.copies.jobs import Job, ToProve
 from daemon.copies.manifest import Manifest
+from daemon.copies.results import Details, ProofFound
 from daemon.copies.verify import Verified
+from daemon.copies.workers import GiveLink, ProofWorker
 from daemon.core.model import Completeness, Listing, Server
 from daemon.errors import ProblemCode
 from daemon.panel.errors import PanelError

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from daemon.copies.jobs import came_from
 from daemon.copies.prune import PruneResult
+from daemon.copies.results import came_from
 from daemon.copies.run import CopyResult
 from daemon.state import CopyEvent, CopyRecord
 

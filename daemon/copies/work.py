@@ -10,33 +10,27 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.copies.errors import CopyError
-from daemon.copies.jobs import (
-    AskLeave,
-    CopyDone,
-    CopyListener,
-    CopyResult,
-    Failure,
-    Fetched,
-    GiveLink,
-    Job,
-    LookResult,
-    ProofFound,
-    Pruned,
-    PruneInputs,
-    PruneResult,
-    ToFetch,
-    ToProve,
-    WantedCopy,
-    always,
-)
+from daemon.copies.jobs import Job, PruneInputs, ToFetch, ToProve
 from daemon.copies.make import unheard
 from daemon.copies.manifest import Manifest
 from daemon.copies.parts import fetch_parts
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
+from daemon.copies.results import (
+    CopyDone,
+    CopyResult,
+    Failure,
+    Fetched,
+    LookResult,
+    ProofFound,
+    Pruned,
+    PruneResult,
+    WantedCopy,
+)
 from daemon.copies.run import Copier, Looked, OnCopy, OpenStore, ServerResult
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
 from daemon.core.copies_wanted import Wanted
 from daemon.core.model import Backup
 from daemon.core.proof import PANEL

@@ -10,8 +10,8 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig, StoreConfig
-from daemon.copies.jobs import CopyWorker
 from daemon.copies.spool_room import spool_room
+from daemon.copies.workers import CopyWorker
 from daemon.copying.kept import KeptQueue
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.copying.turn import Ended

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerDiedError, WorkerError
-from daemon.copies.jobs import CopyDone, CopyWorker, Failure, WantedCopy, came_from
+from daemon.copies.results import CopyDone, Failure, WantedCopy, came_from
+from daemon.copies.workers import CopyWorker
 from daemon.copying.logged import Logged
 from daemon.copying.proofs import proven_on_the_way
 from daemon.copying.turn import Turn

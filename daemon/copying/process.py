@@ -20,28 +20,10 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.copies.errors import WorkerDiedError, WorkerError
-from daemon.copies.jobs import (
-    Ask,
-    AskLeave,
-    CopyDone,
-    CopyListener,
-    CopyResult,
-    Failure,
-    Fetched,
-    GiveLink,
-    Job,
-    Leave,
-    Link,
-    LookResult,
-    NoLink,
-    ProofFound,
-    PruneInputs,
-    PruneResult,
-    ToFetch,
-    ToProve,
-    always,
-)
+from daemon.copies.jobs import Ask, Job, Leave, Link, NoLink, PruneInputs, ToFetch, ToProve
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
+from daemon.copies.results import CopyDone, CopyResult, Failure, Fetched, LookResult, ProofFound, PruneResult
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
 from daemon.log import get_logger
 from daemon.panel.errors import PanelError
 from daemon.panel.hindrance import Hindrance, unhindered

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.config.values import StoreConfig
-from daemon.copies.jobs import CopyWorker, Failure, Pruned, PruneInputs
+from daemon.copies.jobs import PruneInputs
+from daemon.copies.results import Failure, Pruned
+from daemon.copies.workers import CopyWorker
 from daemon.copying.turn import Turn
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.errors import StateError

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from daemon.config.values import StoreConfig
-from daemon.copies.jobs import Failure, Job
+from daemon.copies.jobs import Job
+from daemon.copies.results import Failure
 from daemon.core.clocks import jumped
 from daemon.errors import StateError
 from daemon.log import get_logger

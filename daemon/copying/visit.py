@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
-from daemon.copies.jobs import CopyWorker, Job
+from daemon.copies.jobs import Job
 from daemon.copies.spool_room import SpoolRoom
+from daemon.copies.workers import CopyWorker
 from daemon.copying.filling import Filling
 from daemon.copying.pruning import Pruning
 from daemon.copying.turn import Ended, Turn

@@ -7,7 +7,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import MOST_INDEXED, Failure, FetchWorker, ToFetch
+from daemon.copies.jobs import MOST_INDEXED, ToFetch
+from daemon.copies.results import Failure
+from daemon.copies.workers import FetchWorker
 from daemon.core.files import ArchiveIndex
 from daemon.core.model import Backup
 from daemon.errors import BackupdError, ProblemCode

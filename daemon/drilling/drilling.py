@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from daemon.config.values import Config, DrillConfig, ServerConfig
-from daemon.copies.jobs import FetchWorker
+from daemon.copies.workers import FetchWorker
 from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.drills import DrillRecord, DrillResult, Turn, choose_backup, next_at, next_turn

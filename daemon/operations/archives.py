@@ -14,10 +14,12 @@ from pydantic import SecretStr
 from daemon.copies.age import read_identities
 from daemon.copies.errors import EncryptionError, ReadError
 from daemon.copies.fetch import fetch_into
-from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
+from daemon.copies.jobs import Job, ToProve
 from daemon.copies.manifest import Manifest
 from daemon.copies.reading import problems_of, read
+from daemon.copies.results import ProofFound
 from daemon.copies.source import node_source
+from daemon.copies.workers import ProofWorker
 from daemon.core.files import MOST_REMEMBERED, ArchiveIndex
 from daemon.core.model import Backup
 from daemon.core.units import format_size

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from daemon.clock import Clock
 from daemon.config.values import PolicyConfig
-from daemon.copies.jobs import Job, ProofFound, ToProve
+from daemon.copies.jobs import Job, ToProve
+from daemon.copies.results import ProofFound
 from daemon.core.model import Backup
 from daemon.core.proof import MOST_WORLDS, PANEL, Level, Proof, Proofs, Subject, archive_of
 from daemon.core.proof_due import ProofRules

@@ -11,7 +11,9 @@ from datetime import date, datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import WorkerDiedError
-from daemon.copies.jobs import Failure, Job, ProofFound, ProofWorker, ToProve
+from daemon.copies.jobs import Job, ToProve
+from daemon.copies.results import Failure, ProofFound
+from daemon.copies.workers import ProofWorker
 from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
 from daemon.core.proof_due import PAUSES, Budget, Due, next_up

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from daemon.copies.jobs import AskLeave, PruneInputs, always
+from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
+from daemon.copies.workers import AskLeave, always
 from daemon.core.copy import Copy
 from daemon.core.keep import Keep
 from daemon.core.store_rules import StoreRules

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from daemon.config.load import load
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.jobs import CopyDone, Job
+from daemon.copies.jobs import Job
+from daemon.copies.results import CopyDone
 from daemon.panel.client import PanelClient
 from daemon.rotation.preview import preview
 from daemon.rotation.run import RotationContext

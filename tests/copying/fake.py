@@ -5,23 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from daemon.copies.errors import WorkerDiedError
-from daemon.copies.jobs import (
-    AskLeave,
-    CopyDone,
-    CopyListener,
-    CopyResult,
-    Failure,
-    GiveLink,
-    Job,
-    LookResult,
-    Pruned,
-    PruneInputs,
-    PruneResult,
-    WantedCopy,
-    always,
-)
+from daemon.copies.jobs import Job, PruneInputs
 from daemon.copies.manifest import ContentsPart
+from daemon.copies.results import CopyDone, CopyResult, Failure, LookResult, Pruned, PruneResult, WantedCopy
 from daemon.copies.shelf import Shelf, write_shelf
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_wanted import choices, wanted
 from daemon.core.model import Backup

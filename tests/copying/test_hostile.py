@@ -15,7 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.copies.errors import WorkerDiedError
-from daemon.copies.jobs import ProofFound, ToProve
+from daemon.copies.jobs import ToProve
+from daemon.copies.results import ProofFound
 from daemon.copying.process import ChildProcess
 from daemon.core.proof import Level
 from daemon.proof.sane import MOST_REMEMBERED

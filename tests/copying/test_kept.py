@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.clock import SystemClock
-from daemon.copies.jobs import CopyWorker
+from daemon.copies.workers import CopyWorker
 from daemon.copying.copying import Copying
 from daemon.copying.kept import KeptQueue
 from daemon.core.copies_queue import CopyQueue

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from daemon.config.values import StoreConfig
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import Fetched, ProofFound, PruneInputs, ToFetch, ToProve
+from daemon.copies.jobs import PruneInputs, ToFetch, ToProve
+from daemon.copies.results import Fetched, ProofFound
 from daemon.copying.process import SILENT_SECONDS, ChildProcess, environment
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.proof import Level

@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.jobs import Failure
+from daemon.copies.results import Failure
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue

@@ -14,7 +14,9 @@ from pydantic import SecretStr
 
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerError
-from daemon.copies.jobs import Failure, Fetched, GiveLink, Job, ProofFound, ToFetch, ToProve
+from daemon.copies.jobs import Job, ToFetch, ToProve
+from daemon.copies.results import Failure, Fetched, ProofFound
+from daemon.copies.workers import GiveLink
 from daemon.core.drills import DrillRecord, DrillResult, failing
 from daemon.core.proof import Level
 from daemon.drilling.drilling import Drilling

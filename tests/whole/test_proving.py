@@ -11,7 +11,9 @@ import pytest
 
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerDiedError
-from daemon.copies.jobs import Failure, GiveLink, Job, ProofFound, ToProve
+from daemon.copies.jobs import Job, ToProve
+from daemon.copies.results import Failure, ProofFound
+from daemon.copies.workers import GiveLink
 from daemon.core.proof import Level, Proof
 from daemon.errors import ProblemCode
 from daemon.fleet.fleet import Fleet

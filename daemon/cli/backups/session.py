@@ -19,8 +19,10 @@ from daemon.cli.ui.progress import watching
 from daemon.clock import Clock, SystemClock
 from daemon.config.values import StatePlace
 from daemon.copies.errors import ReadError
-from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
+from daemon.copies.jobs import Job, ToProve
 from daemon.copies.reading import as_result, read
+from daemon.copies.results import ProofFound
+from daemon.copies.workers import ProofWorker
 from daemon.core.choose import choose
 from daemon.core.model import Backup, State
 from daemon.core.proof import Level, Subject

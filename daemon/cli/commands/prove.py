@@ -19,8 +19,8 @@ from daemon.cli.unseen import is_suspended, passes, say_unseen
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopyError, WorkerDiedError
-from daemon.copies.jobs import ProofWorker
 from daemon.copies.reading import died
+from daemon.copies.workers import ProofWorker
 from daemon.core.proof import Proof
 from daemon.core.proof_due import Due, ProofRules
 from daemon.core.units import format_size

@@ -15,8 +15,8 @@ from daemon.cli.unseen import is_suspended, passes, say_unseen
 from daemon.clock import Clock, SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopiesBusyError
-from daemon.copies.jobs import came_from
 from daemon.copies.records import records_of
+from daemon.copies.results import came_from
 from daemon.copies.run import Copier, Looked, ServerResult
 from daemon.copies.spool_room import spool_room
 from daemon.core.units import format_size

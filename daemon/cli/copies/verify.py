@@ -19,9 +19,11 @@ from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show, table
 from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.jobs import Job, ProofFound, ProofWorker, ToProve
+from daemon.copies.jobs import Job, ToProve
 from daemon.copies.manifest import Manifest
 from daemon.copies.reading import as_verified, job_of_copy, read
+from daemon.copies.results import ProofFound
+from daemon.copies.workers import ProofWorker
 from daemon.core.proof import Level
 from daemon.core.units import format_size
 from daemon.documents.copies import CopyVerified, verified

@@ -10,7 +10,7 @@ import daemon.operations.restore
 import daemon.proving.further
 import daemon.proving.proving
 import daemon.rotation.delete
-from daemon.copies.jobs import ProofFound
+from daemon.copies.results import ProofFound
 from daemon.core.proof import Level, Proof, Proofs
 from daemon.core.proof_due import Budget
 from daemon.core.proven import Proven

@@ -10,7 +10,8 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from daemon.copies.jobs import Job, ProofFound, ToProve
+from daemon.copies.jobs import Job, ToProve
+from daemon.copies.results import ProofFound
 from daemon.core.proof import Level
 from daemon.state import ProofRecord
 from tests.simulation import oracle

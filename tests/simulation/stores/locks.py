@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from daemon.copies.jobs import PruneResult
+from daemon.copies.results import PruneResult
 from tests.simulation.doubts import SLACK
 from tests.simulation.oracle import Row
 from tests.simulation.scenario import DAY, HOUR

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from daemon.copies.jobs import CopyResult
+from daemon.copies.results import CopyResult
 from daemon.errors import ProblemCode
 from daemon.stores.base import Entry
 from tests.simulation import oracle

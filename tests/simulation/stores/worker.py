@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING
 
 from daemon.clock import Clock
 from daemon.copies.errors import WorkerDiedError
-from daemon.copies.jobs import (
-    AskLeave,
-    CopyListener,
-    CopyResult,
-    GiveLink,
-    Job,
-    LookResult,
-    ProofFound,
-    PruneInputs,
-    PruneResult,
-    ToProve,
-    always,
-)
+from daemon.copies.jobs import Job, PruneInputs, ToProve
+from daemon.copies.results import CopyResult, LookResult, ProofFound, PruneResult
 from daemon.copies.work import OwnProcess
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
