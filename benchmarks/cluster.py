@@ -24,9 +24,10 @@ from statistics import quantiles
 from benchmarks.measure import CLOCK, Figure, Spread, processor_seconds, report, resident, say
 from benchmarks.members import Database, Member, database, let_be_due, members, wait_for, wait_until
 from benchmarks.scheduler import SPLAY_SECONDS
-from daemon.sandbox.records import Settings, Work
+from daemon.sandbox.records import Work
 from daemon.sandbox.scenes import empty, history
 from daemon.sandbox.serve import SandboxServer, in_background
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 
 NODES = 60

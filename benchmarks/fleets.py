@@ -22,8 +22,9 @@ from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox.app import CallMade
 from daemon.sandbox.faults import slow
-from daemon.sandbox.records import Settings, Work
+from daemon.sandbox.records import Work
 from daemon.sandbox.scenes import empty, history
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from tests.virtual import START, VirtualClock, VirtualLoop
 from tests.whole.fleet import Daemons, on_virtual_time

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks.measure import CLOCK, processor_seconds, resident, say
-from daemon.sandbox.records import Settings, Work
+from daemon.sandbox.records import Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 
 SCRAPE_SECONDS = 15

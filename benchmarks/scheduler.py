@@ -39,9 +39,10 @@ from benchmarks.measure import (
     say,
 )
 from daemon.core.calendar import Starts, parse_schedule
-from daemon.sandbox.records import Settings, Work
+from daemon.sandbox.records import Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from daemon.state.local.journal import SqliteJournal
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from daemon.clock import SystemClock
-from daemon.sandbox.records import Change, Server, Settings, Work
+from daemon.sandbox.records import Change, Server, Work
 from daemon.sandbox.scenes import KEY, empty
 from daemon.sandbox.serve import in_background
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 
 CLOCK = SystemClock()

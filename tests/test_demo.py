@@ -33,8 +33,9 @@ from daemon.demo.setup import DemoSetup, build_world, good_schedule
 from daemon.demo.summary import closing_rows, general
 from daemon.errors import Exit, UsageError
 from daemon.log import get_logger
-from daemon.sandbox.records import Server, Settings, State, Work
+from daemon.sandbox.records import Server, State, Work
 from daemon.sandbox.scenes import empty, history, one_server, own_name
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from tests.fakes import START, FakeClock
 

@@ -19,6 +19,7 @@ cannot hide in both, and uses nothing of the daemon but its clock.
 world     what there is, and what happens app       the way of every call through the panel
 records   the values that it is made of  endpoints  what each of them does in the end
 checks    what the panel refuses
+settings  of the panel itself
 limits    the throttles                  requests   what callers ask for
 agenda    what happens by itself         answers    what they get
 scenes    worlds that are ready          shapes     records as JSON, in pages
@@ -31,4 +32,4 @@ In-process: `PanelApp(world)` and `NodeApp(world)` are ASGI applications; a faul
 `ConnectionLostError` there.
 """
 
-__all__ = ["records", "scenes", "serve", "world"]
+__all__ = ["records", "scenes", "serve", "settings", "world"]

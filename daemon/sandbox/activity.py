@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from daemon.sandbox.answers import PanelRefusal
-from daemon.sandbox.records import Change, Entry, Kind, Server, Settings
+from daemon.sandbox.records import Change, Entry, Server
+from daemon.sandbox.settings import Kind, Settings
 from daemon.sandbox.shapes import cut_page, page_link, time_text, whole_number
 
 PER_PAGE = 25

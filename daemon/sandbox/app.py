@@ -35,7 +35,8 @@ from daemon.sandbox.endpoints import SandboxEndpoints, Visit
 from daemon.sandbox.file_endpoints import FileEndpoints
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault, Loss
-from daemon.sandbox.records import Backup, Key, Kind, Server
+from daemon.sandbox.records import Backup, Key, Server
+from daemon.sandbox.settings import Kind
 from daemon.sandbox.world import World
 
 NO_FAULT = Fault("none")

@@ -14,7 +14,8 @@ from daemon.sandbox.answers import (
     pelicans_node_trouble,
     server_error,
 )
-from daemon.sandbox.records import Backup, Kind, NodeState, Server, State, Storage, User
+from daemon.sandbox.records import Backup, NodeState, Server, State, Storage, User
+from daemon.sandbox.settings import Kind
 from daemon.sandbox.world import World
 
 PANEL_PATIENCE = 15.0

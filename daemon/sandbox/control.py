@@ -30,7 +30,8 @@ from starlette.routing import Route
 
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.faults import MAKERS
-from daemon.sandbox.records import Backup, BackupEnding, Digest, Kind, NodeState, Server, State, Storage, Work
+from daemon.sandbox.records import Backup, BackupEnding, NodeState, Server, State, Storage, Work
+from daemon.sandbox.settings import Digest, Kind
 from daemon.sandbox.shapes import time_text
 from daemon.sandbox.tongues import tongue
 from daemon.sandbox.world import World

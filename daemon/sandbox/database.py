@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from daemon.sandbox.records import Kind
+from daemon.sandbox.settings import Kind
 
 
 class OneFile:

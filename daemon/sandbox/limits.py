@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.sandbox.answers import PanelRefusal
-from daemon.sandbox.records import Server, Settings, State
+from daemon.sandbox.records import Server, State
+from daemon.sandbox.settings import Settings
 
 API_SECONDS = 60.0
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from daemon.sandbox.answers import PanelRefusal, bad_request, forbidden, invalid
-from daemon.sandbox.records import Key, Kind, Settings
+from daemon.sandbox.records import Key
+from daemon.sandbox.settings import Kind, Settings
 
 BOOLEANS: Mapping[object, bool] = {True: True, False: False, "1": True, "0": False}
 """What passes for a boolean; 1 and 0 equal True and False here as there."""

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon.clock import Clock
-from daemon.sandbox.records import Kind, Node, Power, Server, Settings, State, User, Work, pelican
+from daemon.sandbox.records import Node, Power, Server, State, User, Work
+from daemon.sandbox.settings import Kind, Settings, pelican
 from daemon.sandbox.world import World
 
 KEY = "ptlc_EXAMPLE_sandbox"

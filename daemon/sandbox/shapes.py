@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from daemon.sandbox.answers import query_failed
 from daemon.sandbox.files import FileRow
-from daemon.sandbox.records import EVERYTHING, Backup, Kind, Server, Settings, State, User
+from daemon.sandbox.records import EVERYTHING, Backup, Server, State, User
+from daemon.sandbox.settings import Kind, Settings
 
 BACKUPS_PER_PAGE = 20
 MOST_BACKUPS_PER_PAGE = 50

@@ -15,20 +15,8 @@ from daemon.sandbox import limits
 from daemon.sandbox.agenda import Agenda
 from daemon.sandbox.files import Packed
 from daemon.sandbox.orders import Faults
-from daemon.sandbox.records import (
-    Backup,
-    BackupEnding,
-    Change,
-    Entry,
-    Key,
-    Kind,
-    Node,
-    Server,
-    Settings,
-    State,
-    User,
-    Work,
-)
+from daemon.sandbox.records import Backup, BackupEnding, Change, Entry, Key, Node, Server, State, User, Work
+from daemon.sandbox.settings import Kind, Settings
 
 
 class World:

@@ -25,8 +25,9 @@ from daemon.fleet.fleet import Fleet
 from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox.faults import web_page
-from daemon.sandbox.records import BackupEnding, Server, Settings, User, Work
+from daemon.sandbox.records import BackupEnding, Server, User, Work
 from daemon.sandbox.scenes import KEY, empty
+from daemon.sandbox.settings import Settings
 from daemon.state import Alert
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.tracker import StatusTracker

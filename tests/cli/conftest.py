@@ -20,9 +20,10 @@ from daemon.__main__ import main
 from daemon.clock import SystemClock
 from daemon.copies.work import OwnProcess
 from daemon.sandbox import faults
-from daemon.sandbox.records import Server, Settings, Work
+from daemon.sandbox.records import Server, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import SandboxServer, in_background
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
 

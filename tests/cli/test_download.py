@@ -8,7 +8,8 @@ import pytest
 from daemon.__main__ import main
 from daemon.cli.ui.progress import watching
 from daemon.sandbox import faults
-from daemon.sandbox.records import Backup, Digest, Key, State, Storage, User
+from daemon.sandbox.records import Backup, Key, State, Storage, User
+from daemon.sandbox.settings import Digest
 from daemon.sandbox.world import World
 from tests.cli.conftest import Cli, Panel, Ran, screen_for
 

@@ -9,7 +9,8 @@ import pytest
 from daemon.config.load import load
 from daemon.sandbox import faults
 from daemon.sandbox.archive import Flavour
-from daemon.sandbox.records import Backup, Digest, State
+from daemon.sandbox.records import Backup, State
+from daemon.sandbox.settings import Digest
 from daemon.state.local.journal import SqliteJournal
 from tests.cli.conftest import Cli, Panel, Ran
 

@@ -20,9 +20,10 @@ from daemon.fleet.fleet import Fleet
 from daemon.log import configure
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Settings, User
+from daemon.sandbox.records import Change, User
 from daemon.sandbox.records import Server as SandboxServer
 from daemon.sandbox.scenes import KEY, empty
+from daemon.sandbox.settings import Settings
 from daemon.state.local.journal import SqliteJournal
 from tests.config.support import loaded
 from tests.process.support import running, serving

@@ -23,9 +23,10 @@ from daemon.operations.findings import Finding, Severity
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import ServerStateError
 from daemon.sandbox import faults
-from daemon.sandbox.records import Server, Settings, State, User
+from daemon.sandbox.records import Server, State, User
 from daemon.sandbox.scenes import KEY, empty, history, own_name
 from daemon.sandbox.serve import SandboxServer
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from daemon.state.local.journal import SqliteJournal
 from tests.at_once import at_once

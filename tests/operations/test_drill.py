@@ -21,7 +21,8 @@ from daemon.operations.ways import PullWay
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Kind, Power
+from daemon.sandbox.records import Power
+from daemon.sandbox.settings import Kind
 from daemon.sandbox.world import World
 from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand

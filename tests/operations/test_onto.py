@@ -15,7 +15,8 @@ from daemon.panel.errors import PanelError
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Kind, Power
+from daemon.sandbox.records import Change, Power
+from daemon.sandbox.settings import Kind
 from daemon.transfer.verify import Complaint
 from tests.operations.conftest import Hand
 from tests.operations.onto import FILES, FakeArchive, Onto, said, tree, unwatched

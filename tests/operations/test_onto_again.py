@@ -13,7 +13,8 @@ from daemon.operations.ways import WayName
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Kind, Power
+from daemon.sandbox.records import Change, Power
+from daemon.sandbox.settings import Kind
 from daemon.sandbox.world import World
 from daemon.transfer.split import split
 from tests.operations.conftest import Hand

@@ -24,8 +24,9 @@ from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.answers import json_answer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, BackupEnding, Change, Kind, NodeState, Work
+from daemon.sandbox.records import Backup, BackupEnding, Change, NodeState, Work
 from daemon.sandbox.records import State as Panel
+from daemon.sandbox.settings import Kind
 from daemon.state import ProofRecord
 from daemon.state.local.locks import is_locked, server_lock
 from daemon.transfer.verify import Complaint, VerifyResult

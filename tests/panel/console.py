@@ -14,9 +14,10 @@ from daemon.panel.client import PanelClient
 from daemon.panel.console import ConsoleError, open_console
 from daemon.panel.server_files import ConsoleAccess
 from daemon.sandbox.console import ConsoleSocket
-from daemon.sandbox.records import Power, Server, pelican
+from daemon.sandbox.records import Power, Server
 from daemon.sandbox.scenes import KEY, one_server
 from daemon.sandbox.serve import SandboxServer
+from daemon.sandbox.settings import pelican
 from daemon.sandbox.world import World
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from daemon.clock import SystemClock
-from daemon.sandbox.records import Backup, Change, Node, Server, Settings, Work
+from daemon.sandbox.records import Backup, Change, Node, Server, Work
 from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import in_background
+from daemon.sandbox.settings import Settings
 from tests.leaks import leaks, stored
 
 CLOCK = SystemClock()

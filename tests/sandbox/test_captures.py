@@ -18,7 +18,8 @@ import pytest
 from daemon.sandbox.activity import EVENTS
 from daemon.sandbox.limits import Window
 from daemon.sandbox.links import sign_link
-from daemon.sandbox.records import Change, Entry, NodeState, Server, Settings, State, User
+from daemon.sandbox.records import Change, Entry, NodeState, Server, State, User
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from tests import captures
 from tests.captures import Capture

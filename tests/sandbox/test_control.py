@@ -4,8 +4,9 @@ import httpx
 import pytest
 
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.records import NodeState, Server, Settings, State
+from daemon.sandbox.records import NodeState, Server, State
 from daemon.sandbox.scenes import KEY, one_server
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
 from tests.sandbox.conftest import over_http

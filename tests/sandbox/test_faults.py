@@ -11,8 +11,9 @@ import pytest
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, ConnectionLostError, Fault
-from daemon.sandbox.records import Backup, Change, Server, Settings
+from daemon.sandbox.records import Backup, Change, Server
 from daemon.sandbox.scenes import KEY, one_server
+from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
 from tests.sandbox.conftest import HEADERS, over_http

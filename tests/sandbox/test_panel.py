@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from daemon.sandbox.records import Kind, Node, NodeState, Server, Settings, State, User
+from daemon.sandbox.records import Node, NodeState, Server, State, User
 from daemon.sandbox.scenes import KEY, empty, one_server
+from daemon.sandbox.settings import Kind, Settings
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
 from tests.sandbox.conftest import HEADERS, Caller, over_http

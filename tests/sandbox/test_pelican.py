@@ -17,8 +17,9 @@ from daemon.sandbox.database import OneFile
 from daemon.sandbox.faults import database_locked
 from daemon.sandbox.limits import Window
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Kind, NodeState, Pulls, Server, State, Storage, User, pelican
+from daemon.sandbox.records import Change, NodeState, Pulls, Server, State, Storage, User
 from daemon.sandbox.scenes import demo, one_server
+from daemon.sandbox.settings import Kind, pelican
 from daemon.sandbox.world import World
 from tests import captures
 from tests.captures import Capture

@@ -6,8 +6,9 @@ import pytest
 
 from daemon.sandbox.answers import PanelRefusal
 from daemon.sandbox.checks import admit_restore, check_create, check_delete, check_restore
-from daemon.sandbox.records import Backup, BackupEnding, Change, Digest, Server, Settings, State, Work
+from daemon.sandbox.records import Backup, BackupEnding, Change, Server, State, Work
 from daemon.sandbox.scenes import one_server
+from daemon.sandbox.settings import Digest, Settings
 from daemon.sandbox.world import World
 from tests.fakes import FakeClock
 

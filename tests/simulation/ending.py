@@ -5,7 +5,8 @@ import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from daemon.sandbox.records import Kind, NodeState
+from daemon.sandbox.records import NodeState
+from daemon.sandbox.settings import Kind
 from tests.simulation import oracle, trouble
 from tests.simulation.call_faults import REFUSALS, UNDELETABLE
 from tests.simulation.configuration import KEYS

@@ -22,7 +22,8 @@ from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 from daemon.sandbox.app import PanelApp
-from daemon.sandbox.records import Backup, Kind, Server, Settings, State, User, Work
+from daemon.sandbox.records import Backup, Server, State, User, Work
+from daemon.sandbox.settings import Kind, Settings
 from daemon.sandbox.world import World
 from daemon.state import Engine, Runner, engine_for
 from daemon.state.runner import Inline

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from daemon.sandbox.records import Digest, Kind
+from daemon.sandbox.settings import Digest, Kind
 from tests.simulation.proofs.scenario import Proofs, draw_kinds, draw_proofs
 from tests.simulation.stores.scenario import Stores, draw_stores
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from daemon.sandbox.records import Backup, BackupEnding, Kind, NodeState, Server, State, Work
+from daemon.sandbox.records import Backup, BackupEnding, NodeState, Server, State, Work
+from daemon.sandbox.settings import Kind
 from tests.simulation import oracle
 from tests.simulation.call_faults import REFUSALS, UNDELETABLE
 from tests.simulation.configuration import KEYS, URLS

@@ -31,8 +31,9 @@ from daemon.panel.errors import (
 from daemon.sandbox import faults
 from daemon.sandbox.app import PanelApp
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import BackupEnding, Change, Settings, State, Work
+from daemon.sandbox.records import BackupEnding, Change, State, Work
 from daemon.sandbox.scenes import KEY, empty
+from daemon.sandbox.settings import Settings
 from tests.fuzz.support import examples
 from tests.virtual import VirtualClock, VirtualLoop
 from tests.whole.rig import InProcess

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sandbox.records import Kind, Server, Settings, pelican
+from daemon.sandbox.records import Server
 from daemon.sandbox.scenes import KEY, empty, one_server
+from daemon.sandbox.settings import Kind, Settings, pelican
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time
 from tests.whole.rig import Rig

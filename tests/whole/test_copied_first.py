@@ -11,7 +11,7 @@ from daemon.copies.shelves import Shelves
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Digest
+from daemon.sandbox.settings import Digest
 from tests.copies.support import SHA256, Told
 from tests.whole.rig import Rig
 

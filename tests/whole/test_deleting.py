@@ -9,8 +9,9 @@ import pytest
 from daemon.sandbox import faults
 from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Change, Kind, State
+from daemon.sandbox.records import Change, State
 from daemon.sandbox.scenes import own_name
+from daemon.sandbox.settings import Kind
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

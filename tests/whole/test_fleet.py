@@ -12,7 +12,8 @@ from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import Run
 from daemon.sandbox.faults import api_limit, late, lost_after, refused, slow, web_page
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import BackupEnding, Kind, Work
+from daemon.sandbox.records import BackupEnding, Work
+from daemon.sandbox.settings import Kind
 from daemon.state.local.journal import SqliteJournal
 from tests.whole.fleet import Daemons, at, made, rows, until
 

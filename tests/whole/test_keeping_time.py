@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sandbox.records import Settings
 from daemon.sandbox.scenes import empty
+from daemon.sandbox.settings import Settings
 from tests.virtual import START, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
 

@@ -9,7 +9,8 @@ from daemon.panel.errors import NoBackupHostError
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Change, Digest, Kind, NodeState
+from daemon.sandbox.records import Change, NodeState
+from daemon.sandbox.settings import Digest, Kind
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", [Kind.PELICAN])]

@@ -11,7 +11,8 @@ from daemon.log import configure
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import BackupEnding, Change, Kind, Work
+from daemon.sandbox.records import BackupEnding, Change, Work
+from daemon.sandbox.settings import Kind
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.rotation.outcome import Result
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Kind
+from daemon.sandbox.settings import Kind
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

@@ -9,8 +9,9 @@ from daemon.config.errors import ConfigError
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox.faults import late, wrong_total
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import BackupEnding, Kind, Server, State, Work
+from daemon.sandbox.records import BackupEnding, Server, State, Work
 from daemon.sandbox.scenes import own_name
+from daemon.sandbox.settings import Kind
 from tests.whole.rig import Rig, configuration
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

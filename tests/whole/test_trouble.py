@@ -16,8 +16,9 @@ from daemon.rotation.rotate import halted_by
 from daemon.rotation.setup import keep_state
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import BackupEnding, Change, Kind, State, Work
+from daemon.sandbox.records import BackupEnding, Change, State, Work
 from daemon.sandbox.scenes import own_name
+from daemon.sandbox.settings import Kind
 from daemon.state import StepName
 from daemon.state.local.journal import SqliteJournal
 from tests.whole.rig import Rig

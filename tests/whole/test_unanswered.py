@@ -8,7 +8,7 @@ from daemon.panel.errors import ServerStateError
 from daemon.rotation.outcome import LOOKED_AT_NEXT, UNDELETED_HINT, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Kind
+from daemon.sandbox.settings import Kind
 from tests.whole.rig import Rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]

@@ -15,8 +15,9 @@ from daemon.rotation.preview import Preview, preview
 from daemon.rotation.report import newest_good_at
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call, Fault
-from daemon.sandbox.records import Backup, Change, Kind, NodeState, Server, State
+from daemon.sandbox.records import Backup, Change, NodeState, Server, State
 from daemon.sandbox.scenes import own_name
+from daemon.sandbox.settings import Kind
 from daemon.status.coverage import Cover, cover_of
 from daemon.status.snapshot import Snapshot
 from tests.whole.fleet import Daemons, at, rows, until

@@ -8,8 +8,9 @@ import pytest
 from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Kind, State, Work
+from daemon.sandbox.records import State, Work
 from daemon.sandbox.scenes import own_name
+from daemon.sandbox.settings import Kind
 from tests.whole.rig import Rig
 from tests.whole.test_trouble import deleted, problem
 

@@ -8,9 +8,9 @@ from daemon.cli.settings import PROGRAM
 from daemon.cli.ui.output import say
 from daemon.clock import SystemClock
 from daemon.errors import Exit, UsageError
-from daemon.sandbox.records import Kind
 from daemon.sandbox.scenes import KEYS, add_spare, demo
 from daemon.sandbox.serve import SandboxServer, serve
+from daemon.sandbox.settings import Kind
 
 
 def serve_sandbox(listen: str, kind: str) -> int:

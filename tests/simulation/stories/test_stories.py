@@ -7,8 +7,8 @@ import pytest
 
 from daemon.sandbox.faults import slow, with_values, without
 from daemon.sandbox.orders import Call
-from daemon.sandbox.records import Settings
 from daemon.sandbox.scenes import one_server
+from daemon.sandbox.settings import Settings
 from tests.virtual import BACKEND, VirtualClock
 from tests.whole.fleet import Daemons, on_virtual_time, until
 
