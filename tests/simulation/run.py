@@ -338,6 +338,17 @@ class Simulation:
 
     # What is seen of the processes -----------------------------------------------------------------------------------
 
+    @property
+    def installation(self) -> str:
+        """The id under which the daemon writes into stores, as its state has it; empty while it has none."""
+        file = self.folder / "state" / "installation"
+        return file.read_text().strip() if file.exists() else ""
+
+    @property
+    def acts_since(self) -> float | None:
+        """When the daemon began that acts now; None if there is none."""
+        return self.checker.begun[self.daemon.name] if self.daemon is not None else None
+
     def machine_now(self) -> datetime:
         """What the clock of the machine shows whose code runs."""
         return self.host_clock.now()

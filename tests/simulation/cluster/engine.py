@@ -1,7 +1,8 @@
 """The daemon's engine of a cluster over the model: all of its own code, but for most of the journal's statements.
 
-Those are SQLite's, on the one journal that all members share; announcements and alerts are the daemon's own. What must
-not be done by a member that another one has replaced goes through the daemon's fence, as in PostgreSQL.
+Those are SQLite's, on the one journal that all members share; announcements, alerts and the catalogue of copies are
+the daemon's own. What must not be done by a member that another one has replaced goes through the daemon's fence, as
+in PostgreSQL.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ Result = TypeVar("Result")
 
 class Link:
     """The way from a process to the database and back; here it takes no time and loses nothing."""
+
+    process = ""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
@@ -82,7 +85,7 @@ class Connection:
 
     async def fetch(self, statement: str, *values: object) -> Rows:
         """Return the rows that a statement returns."""
-        return await self.do(lambda: self._link.tables.run(statement, values))
+        return await self.do(lambda: self._link.tables.run(statement, values, self._link.process))
 
     async def fetchrow(self, statement: str, *values: object) -> Any:
         """Return the first of them, its columns by name and in order; None if there is none."""
@@ -98,7 +101,7 @@ class Connection:
 
     async def executemany(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement for each row of values, at one moment."""
-        await self.do(lambda: [self._link.tables.run(statement, row) for row in rows])
+        await self.do(lambda: [self._link.tables.run(statement, row, self._link.process) for row in rows])
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -149,7 +152,6 @@ class ModelEngine(PostgresEngine):
 
         super().__init__(cluster, now=now, make_database=made)
         self.tables = link.tables
-        self.catalogue = link.tables.catalogue
 
     @property
     def epoch(self) -> int | None:

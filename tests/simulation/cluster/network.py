@@ -25,6 +25,8 @@ AT_ONCE = 0.6
 class Caller(Protocol):
     """A process that asks the database."""
 
+    name: str
+
     def check_alive(self) -> None:
         """Raise CancelledError where the process is dead."""
         ...
@@ -90,6 +92,7 @@ class Network(Link):
 
     def __init__(self, tables: Tables, roads: Roads, caller: Caller) -> None:
         super().__init__(tables)
+        self.process = caller.name
         self._roads = roads
         self._caller = caller
 

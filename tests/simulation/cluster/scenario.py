@@ -1,13 +1,14 @@
-"""What a world of several members is drawn from: that of one daemon, with more nodes and quick schedules, no stores."""
+"""What a world of several members is drawn from: that of one daemon, with more nodes, quick schedules, own stores."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 from tests.simulation.proofs.scenario import Proofs
 from tests.simulation.scenario import HOUR, SCHEDULES, Scenario, Spec, draw, draw_server
-from tests.simulation.stores.scenario import Stores
+from tests.simulation.stores.scenario import Stores, draw_table, let_copies_come_first, lock_copies
 
 QUICK = (SCHEDULES[2], SCHEDULES[2], SCHEDULES[4])
 LEASE = timedelta(minutes=10)
@@ -16,6 +17,9 @@ LOOKS = 5
 OFTEN = 0.7
 """How many of the servers have a policy by which each rotation deletes something."""
 TIMEOUTS = ("1h", "1h", "3h")
+WITH_STORES = 0.3
+FEW: tuple[Any, ...] = ({"last": 1}, {"last": 1}, {"last": 2}, {"last": 2, "daily": 2}, "all")
+"""What stores keep: little, so that they are pruned within the hours that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,14 @@ class Shape:
 
 
 def draw_cluster(
-    seed: int, kinds: Iterable[str], *, without: Iterable[str] = (), length: float = 1.0
+    seed: int,
+    kinds: Iterable[str],
+    *,
+    without: Iterable[str] = (),
+    length: float = 1.0,
+    store_kinds: Collection[str] = (),
 ) -> tuple[Scenario, Shape]:
-    """The scenario of a seed, and the shape of its cluster."""
+    """The scenario of a seed, and the shape of its cluster. `store_kinds` are those of worlds with stores alone."""
     scenario = draw(seed, kinds, without=without)
     rng = scenario.stream("cluster")
     scenario.stores, scenario.proofs = Stores(), Proofs()
@@ -47,7 +56,28 @@ def draw_cluster(
     scenario.servers = [_spec(rng, number) for number in range(scenario.nodes + rng.choice((0, 1, 2)))]
     scenario.chaos_seconds = rng.uniform(5, 12) * HOUR * length
     members = rng.choice((2, 3, 3))
-    return scenario, Shape(members, tuple(rng.choice((0.0, 0.0, -40.0, 40.0)) for _ in range(members)))
+    shape = Shape(members, tuple(rng.choice((0.0, 0.0, -40.0, 40.0)) for _ in range(members)))
+    scenario.stores = _stores(scenario)
+    for spec in scenario.servers:
+        spec.policy |= scenario.stores.of(spec.name)
+    if not scenario.stores:
+        scenario.kinds = {kind: rate for kind, rate in scenario.kinds.items() if kind not in store_kinds}
+    return scenario, shape
+
+
+def _stores(scenario: Scenario) -> Stores:
+    """One or two stores, in some of the worlds."""
+    rng = scenario.stream("stores of a cluster")
+    if rng.random() >= WITH_STORES:
+        return Stores()
+    names = ["nas", "offsite"][: rng.choice((1, 1, 2))]
+    copies = {spec.name: names for spec in scenario.servers if rng.random() < OFTEN or spec.name == "s0"}
+    stores = Stores({name: draw_table(name, rng) for name in names}, copies)
+    for name, table in stores.tables.items():
+        stores.tables[name] = {**table, "keep": rng.choice(FEW), "max_deletions": rng.choice((-1, -1, 10))}
+    let_copies_come_first(stores, rng)
+    lock_copies(stores, rng)
+    return stores
 
 
 def _spec(rng: Random, number: int) -> Spec:

@@ -15,9 +15,9 @@ from random import Random
 from typing import Any, ClassVar
 
 from daemon.state.local.journal import SqliteJournal
-from daemon.state.memory import MemoryCatalogue
 from daemon.state.postgres import ended, fence, members, membership, promotion, schema, shares
-from tests.simulation.cluster import outbox
+from tests.simulation.cluster import catalogue, outbox
+from tests.simulation.cluster.catalogue import Shelf
 from tests.simulation.cluster.outbox import AlertRow, Key, Rows
 
 CHANGE = "a change of the journal"
@@ -59,7 +59,8 @@ class Announcement:
 
 class Tables:
     """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion. All that was
-    ever `announced` is kept, also what a promotion has lost, and `given` is told each epoch that a member is given.
+    ever `announced` is kept, also what a promotion has lost, `given` is told each epoch that a member is given, and
+    `on_seen` which process records what is in which store of which server.
     Its clock shows `began` at 0.
     """
 
@@ -76,6 +77,8 @@ class Tables:
         "_changes",
         "watches",
         "waiting",
+        "installation",
+        "shelves",
     )
     """What the database holds beside the journal."""
 
@@ -85,7 +88,10 @@ class Tables:
         self.made = False
         self.timeline = 1
         self.journal = SqliteJournal.memory()
-        self.catalogue = MemoryCatalogue()
+        self.installation: str | None = None
+        self.shelves: dict[Shelf, dict[str, Any]] = {}
+        self.on_seen: Callable[[str, str, str], None] = lambda _process, _store, _server: None
+        self.asked_by = ""
         self.members: dict[int, MemberRow] = {}
         self.leases: dict[str, LeaseRow] = {}
         self._opinions: dict[int, dict[str, Any]] = {}
@@ -105,8 +111,9 @@ class Tables:
         """Forget all."""
         self.journal.close()
 
-    def run(self, statement: str, values: Sequence[Any]) -> Rows:
-        """Do what a statement says, and return the rows that it returns."""
+    def run(self, statement: str, values: Sequence[Any], process: str = "") -> Rows:
+        """Do what a statement of a process says, and return the rows that it returns."""
+        self.asked_by = process
         return list(_STATEMENTS[statement](self, *values))
 
     @contextmanager
@@ -413,4 +420,5 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     promotion._VOID: Tables._void,
     promotion._RAISE: Tables._raise,
     **outbox.STATEMENTS,
+    **catalogue.STATEMENTS,
 }

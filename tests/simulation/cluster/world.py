@@ -20,7 +20,7 @@ from daemon.state.postgres import membership
 from daemon.state.postgres.fence import SERVER
 from tests.simulation.call_faults import KINDS as CALL_FAULTS
 from tests.simulation.clocks import HostClock, ProcessClock
-from tests.simulation.cluster import trouble
+from tests.simulation.cluster import storing, trouble
 from tests.simulation.cluster.engine import ModelEngine
 from tests.simulation.cluster.journal import MemberEngine
 from tests.simulation.cluster.member import Member, members_in_place
@@ -29,6 +29,7 @@ from tests.simulation.cluster.rules import DoubtsOfMembers, Fencing
 from tests.simulation.cluster.scenario import Shape, draw_cluster
 from tests.simulation.cluster.standby import Standby
 from tests.simulation.cluster.stopping import know_tasks, processes_can_stand_still
+from tests.simulation.cluster.storing import Storing
 from tests.simulation.cluster.tables import Tables
 from tests.simulation.cluster.telling import Telling
 from tests.simulation.configuration import Policy
@@ -36,10 +37,14 @@ from tests.simulation.process import PROCESS, Process
 from tests.simulation.recorder import Exchange, Rotation
 from tests.simulation.run import Report, Simulation, played
 from tests.simulation.scenario import Scenario
+from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 
-KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS)
+WITH_STORES = (*STORE_KINDS, *storing.KINDS)
+KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS, *WITH_STORES)
 LOOKS_IN_CALM = 2.5
 """In calm days a look comes so many times as late: there is little to see, and looks are half of what a run costs."""
+LOOKS_IN_LONG_CALM = 4.0
+"""The same where there are stores, for which the calm is longer; still within the lease, by which members are heard."""
 DOWNTIMES = (0.0, 5.0, 60.0, 900.0, 7200.0)
 URL = SecretStr("postgresql://database.example.com/backupd")
 
@@ -48,7 +53,7 @@ def simulate_cluster(
     seed: int, *, without: Collection[str] = (), length: float = 1.0, insist: Mapping[str, float] = MappingProxyType({})
 ) -> Report:
     """Play one seed to its end, or to the first rule that is broken; as `simulate` does for one daemon."""
-    scenario, shape = draw_cluster(seed, KINDS, without=without, length=length)
+    scenario, shape = draw_cluster(seed, KINDS, without=without, length=length, store_kinds=WITH_STORES)
     scenario.kinds.update(insist)
     with processes_can_stand_still(), members_in_place(shape.lease.total_seconds(), shape.look):
         return replace(played(scenario, lambda drawn, folder: Cluster(drawn, folder, shape)), cluster=True)
@@ -77,7 +82,7 @@ class Machine:
 class Cluster(Simulation):
     """The run itself, for several members."""
 
-    spells: ClassVar = {**trouble.OF_ONE_DAEMON, **trouble.KINDS}
+    spells: ClassVar = {**trouble.OF_ONE_DAEMON, **trouble.KINDS, **STORE_KINDS}
 
     def __init__(self, scenario: Scenario, folder: Path, shape: Shape) -> None:
         super().__init__(scenario, folder)
@@ -106,6 +111,7 @@ class Cluster(Simulation):
         self.tables = Tables(lambda: self.clock.monotonic() + self.database_ahead, self.scenario.begins)
         self.fencing = Fencing(self)
         self.tables.given = self.fencing.given
+        self.storing = Storing(self)
         self.telling = Telling(self, trouble.WITH_AN_ALERT)
         self.rules._endings._doubts = self.rules._deletions._doubts = DoubtsOfMembers(self)
         self._standing = self.scenario.stream(trouble.BEFORE_A_WRITE)
@@ -129,6 +135,17 @@ class Cluster(Simulation):
         """What the clock of the machine shows whose code runs."""
         process = PROCESS.get(None)
         return process.now() if process is not None else self.host_clock.now()
+
+    @property
+    def installation(self) -> str:
+        """The id under which they write into stores, as the database has it."""
+        return self.tables.installation or ""
+
+    @property
+    def acts_since(self) -> float | None:
+        """When the last of those members began that live, and act for the one that is gone."""
+        began = [self.checker.begun[member.name] for member in self.members]
+        return max((*began, self.calm_since + self.slack)) if began else None
 
     def engine(self, process: Process, config: Config) -> Engine:
         """The engine of a command by hand, on the first machine."""
@@ -211,6 +228,7 @@ class Cluster(Simulation):
         self.checker.journal_failed()
         self.checker.upset()  # all begin anew
         self.recorder.forget_asked(standby.since)
+        self.stores.first.loses(standby.since)
         for machine in self.machines:
             if self.tables.is_out(machine.name) is not (machine.out_since is not None):
                 machine.out_since = now if machine.out_since is None else None
@@ -266,7 +284,8 @@ class Cluster(Simulation):
     def _calm_begins(self) -> None:
         """Mend everything, and take one member away for good: the others have to do."""
         super()._calm_begins()
-        daemon.fleet.sharing.LOOK_SECONDS = self.shape.look * LOOKS_IN_CALM  # what is in place ends with the run
+        later = LOOKS_IN_LONG_CALM if self.scenario.stores else LOOKS_IN_CALM
+        daemon.fleet.sharing.LOOK_SECONDS = self.shape.look * later  # what is in place ends with the run
         for machine in self.machines:
             machine.roads.quick = 1.0
             self.call_back(machine)

@@ -34,15 +34,15 @@ class ProofEnding:
 
     def _look_at(self, name: str, uuid: str) -> None:
         simulation = self._simulation
-        policy, daemon, now = simulation.configuration.known[name], simulation.daemon, simulation.clock.monotonic()
+        policy, since, now = simulation.configuration.known[name], simulation.acts_since, simulation.clock.monotonic()
         asked = set().union(*simulation.recorder.half_deleted(uuid, now))
         rows = list(simulation.recorder.mirror[uuid].values())
         good = [row for row in good_ones(rows, policy, name, simulation.world.now()) if row.uuid not in asked]
-        if not good or daemon is None:
+        if not good or since is None:
             return
         newest = good[0]
         there = next(at for at, held in simulation.recorder.versions[uuid] if _is_good(held.get(newest.uuid)))
-        began = max(there, simulation.calm_since, simulation.checker.begun[daemon.name])
+        began = max(there, simulation.calm_since, since)
         span = SPANS[policy["prove"]["newest_within"]] + HOUR
         span += QUIET if simulation.scenario.proofs.table["quiet"] != "off" else 0.0
         span += DAY if there < simulation.calm_since else 0.0  # it may have been put off, since it could not be read

@@ -154,7 +154,7 @@ class ProofRules:
 
         A journal in memory, which stands for one that fails, counts them unseen.
         """
-        policy, now = self._simulation.configuration.known[job.config.name], self._simulation.host_clock.now()
+        policy, now = self._simulation.configuration.known[job.config.name], self._simulation.machine_now()
         counted = now - timedelta(seconds=self._now() - self._spent_at)
         moments = (now, *(counted - ago for ago in (LOOK, LOOK / 2, timedelta(0))))
         quiet = all(self._is_quiet(moment, policy) for moment in moments)

@@ -59,6 +59,8 @@ class CopiesFirst:
         self._simulation = simulation
         self._views: defaultdict[Place, list[View]] = defaultdict(list)
         self._written: defaultdict[Place, list[tuple[float, int]]] = defaultdict(list)
+        self._lost: list[tuple[float, float]] = []
+        """From when to when what was written is lost."""
 
     def watch(self, bucket: Bucket) -> None:
         """Be told of what a store shows."""
@@ -102,13 +104,27 @@ class CopiesFirst:
         if self._views[place]:
             self._written[place].append((self._now(), len(self._views[place]) - 1))
 
+    def loses(self, since: float) -> None:
+        """The catalogue is again what it was at that moment."""
+        self._lost.append((since, self._now()))
+        for written in self._written.values():
+            before = [number for at, number in written if at <= since]
+            written.append((self._now(), before[-1] if before else -1))
+
     def _known(self, place: Place, moment: float) -> tuple[View, ...]:
         """What a daemon may go by since that moment: what was in the catalogue then, and what was shown since.
 
         Nothing where the catalogue was empty then.
         """
         at = [number for when, number in self._written[place] if when <= moment]
-        return tuple(self._views[place][at[-1] :]) if at else ()
+        if not at or at[-1] < 0:
+            return ()
+        last, *later = self._views[place][at[-1] :]
+        return (last, *(view for view in later if self._may_be_known(view, moment)))
+
+    def _may_be_known(self, view: View, moment: float) -> bool:
+        """Whether what was shown may be in a catalogue that is read after that moment, as it was not lost before."""
+        return not any(since < view.at <= until <= moment for since, until in self._lost)
 
     # What may go, and what may have to wait ---------------------------------------------------------------------------
 
@@ -136,7 +152,8 @@ class CopiesFirst:
     def _fresh(self, place: Place, since: float) -> list[View]:
         """What a daemon may go by, and was shown within the last day."""
         oldest = since - DAY - SLACK - self._simulation.checker.clocks_set_by(since - DAY)
-        return [view for view in self._known(place, since) or self._views[place] if view.at >= oldest]
+        views = self._known(place, since) or [one for one in self._views[place] if self._may_be_known(one, since)]
+        return [view for view in views if view.at >= oldest]
 
     def may_wait(self, server: str, backup: str, policy: Policy, since: float) -> list[str]:
         """The stores that may hold a backup back, since a daemon need not know by then that they have it."""
@@ -163,4 +180,4 @@ class CopiesFirst:
     def listed_at(self, store: str, server: str) -> float:
         """When the last listing was taken that the catalogue knows of."""
         views, written = self._views[store, server], self._written[store, server]
-        return max((views[number].listed_at for _, number in written), default=-1.0)
+        return max((views[number].listed_at for _, number in written if number >= 0), default=-1.0)

@@ -108,11 +108,17 @@ class Bucket:
         self.objects: dict[str, Stored] = {}
         self.gone: dict[str, Stored] = {}
         self.begun: dict[str, Begun] = {}
+        self.on_ask: list[Callable[[Bucket, Call, str], None]] = []
         self.on_change: list[Change] = []
         self.on_listing: list[Callable[[Bucket, str, list[Entry]], None]] = []
         self.on_lock: list[Callable[[Bucket, str, datetime], None]] = []
         self.on_refusal: list[Callable[[Bucket, str], None]] = []
         self._begun = 0
+
+    def asked(self, call: Call, key: str) -> None:
+        """A call leaves its process."""
+        for tell in self.on_ask:
+            tell(self, call, key)
 
     def begin(self, key: str) -> Begun:
         """Begin to write an object."""

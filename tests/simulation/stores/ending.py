@@ -38,8 +38,8 @@ class StoreEnding:
     def look(self) -> None:
         """Hold what is there against what should be."""
         simulation = self._simulation
-        daemon = simulation.daemon
-        lived = simulation.clock.monotonic() - simulation.checker.begun[daemon.name] if daemon else 0.0
+        since = simulation.acts_since
+        lived = simulation.clock.monotonic() - since if since is not None else 0.0
         calm = simulation.clock.monotonic() - simulation.calm_since
         if min(lived, calm) < BOUND.total_seconds() + HOUR:
             return
@@ -96,9 +96,8 @@ class StoreEnding:
     def _doubts_clocks(self) -> bool:
         """Whether the daemon may doubt a clock: they differ, or were set while it ran, by more than an hour."""
         simulation, checker = self._simulation, self._simulation.checker
-        begun = checker.begun[simulation.daemon.name] if simulation.daemon else 0.0
         apart = abs((simulation.world.now() - simulation.host_clock.now()).total_seconds())
-        return max(apart, checker.clocks_set_by(begun)) > HOUR - SLACK
+        return max(apart, checker.clocks_set_by(simulation.acts_since or 0.0)) > HOUR - SLACK
 
     def _missing(self, store: str, name: str, server: str, copies: Sequence[Row]) -> list[Row]:
         """What a store lacks, whatever is known of deletions that were not completed, and of copies in other stores.

@@ -136,6 +136,7 @@ class MemoryStore:
 
     async def _asked(self, call: Call, key: str) -> None:
         self._step()
+        self._bucket.asked(call, key)
         await self._bucket.faults.before(call, key)
         self._step()
 

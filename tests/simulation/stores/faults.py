@@ -30,6 +30,7 @@ class Trouble:
         self.name = name
         self.unreachable = self.full = self.flaky = self.lying = self.refusing = self.cutting = False
         self.slow = self.late = 0.0
+        self.next_answer_takes = 0.0
         self.touched: set[str] = set()
         self.failed = 0
         self._clock = clock
@@ -66,7 +67,10 @@ class Trouble:
         return None
 
     async def after(self, call: Call, key: str) -> None:
-        """Lose the answer."""
+        """Lose the answer, or take a while for the next one."""
+        if self.next_answer_takes:
+            seconds, self.next_answer_takes = self.next_answer_takes, 0.0
+            await self._clock.sleep(seconds)
         if self.flaky and self._rng.random() < ERRORS:
             self.failed += 1
             raise StoreUnreachableError(f"{self.name}: the answer was lost")

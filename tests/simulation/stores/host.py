@@ -82,7 +82,7 @@ def downloads_in_place(simulation: "Simulation") -> Iterator[None]:
             (daemon.copies.prove, "in_thread", in_thread),
             (daemon.proving.proving, "GLANCE_SECONDS", simulation.scenario.tick),
             (daemon.transfer.receive, "WriterThread", SameThread),
-            (daemon.copying.process, "ChildProcess", lambda **_: Worker(PROCESS.get())),
+            (daemon.copying.process, "ChildProcess", lambda **given: Worker(PROCESS.get(), **given)),
             (daemon.copying.copying, "GLANCE_SECONDS", simulation.scenario.tick),
             (asyncio, "to_thread", at_once),
             (asyncio, "run_coroutine_threadsafe", Asked),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from daemon.copies.results import PruneResult
 from tests.simulation.doubts import SLACK
 from tests.simulation.oracle import Row
+from tests.simulation.process import PROCESS
 from tests.simulation.scenario import DAY, HOUR
 from tests.simulation.stores.bucket import Bucket, Call
 from tests.simulation.stores.scenario import LOCKS
@@ -62,9 +63,7 @@ class LockRules:
     def _is_in_doubt(self) -> bool:
         """Whether the daemon's clock was set by so much since it began, and so long ago, that it surely knows."""
         simulation = self._simulation
-        if simulation.daemon is None:
-            return False
-        begun, now = simulation.checker.begun[simulation.daemon.name], simulation.clock.monotonic()
+        begun, now = simulation.checker.begun[PROCESS.get().name], simulation.clock.monotonic()
         sets = [(at, by) for at, by in simulation.checker.host_set if at > begun]
         sums = (sum(by for at, by in sets if at <= until) for until in (now - UNDER_WAY, now))
         return all(abs(one) > HOUR + SLACK for one in sums) and not any(at > now - UNDER_WAY for at, _ in sets)
@@ -84,7 +83,7 @@ class LockRules:
         """A part of a whole copy is to go: neither that nor the other one is locked, as far as the daemon can know."""
         simulation, found = self._simulation, KEY.fullmatch(key)
         unseen = simulation.checker.clocks_set_by(simulation.clock.monotonic() - DAY)
-        now = simulation.host_clock.now() + timedelta(seconds=unseen)
+        now = simulation.machine_now() + timedelta(seconds=unseen)
         ends = self.ends(bucket, key.removesuffix(MANIFEST))
         is_locked = any(until is not None and until > now for until in ends)
         self._hold("15", not is_locked, f"{key} in {bucket.name} is to go before both locks ended", found and found[1])
@@ -110,7 +109,7 @@ class LockRules:
         half = timedelta(seconds=self._span(bucket.name) / 2 - UNDER_WAY - HOUR - SLACK)
         touched = self._simulation.stores.troubles[bucket.name].touched
         # A machine whose clock is behind since before the daemon began measures the span from there.
-        soon = min(bucket.clock.now(), self._simulation.host_clock.now()) + half
+        soon = min(bucket.clock.now(), self._simulation.machine_now()) + half
         for row in kept:
             if not {row.uuid, row.uuid + MANIFEST} & touched:
                 lasting = all(end is not None and end > soon for end in self.ends(bucket, row.uuid))

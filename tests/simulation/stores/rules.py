@@ -16,6 +16,7 @@ from daemon.errors import ProblemCode
 from daemon.stores.base import Entry
 from tests.simulation import oracle
 from tests.simulation.oracle import Row
+from tests.simulation.process import PROCESS
 from tests.simulation.stores.bucket import IN_THE_PAST, Bucket, Call
 from tests.simulation.stores.faults import Trouble
 from tests.simulation.stores.wanted import KEY, keeps
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 TWO_LOOKS = timedelta(hours=48)
 MANIFEST = ".json"
+
+Looking = tuple[str, str, str]
+"""A process, and the store and the server that it looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +76,15 @@ class StoreRules:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self._hold = simulation.checker.hold
-        self._shown: dict[tuple[str, str], list[Entry]] = {}
+        self._shown: dict[Looking, list[Entry]] = {}
         self._alone: dict[tuple[str, str], tuple[object, Sequence[datetime]]] = {}
         """What stands without its other half, and when it was first seen so: by the host's clock, and in truth."""
-        self._put: dict[tuple[str, str], str] = {}
+        self._put: dict[tuple[str, str], tuple[str, float]] = {}
         self._pruned: dict[tuple[str, str], tuple[float, Sequence[Row]]] = {}
         self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
-        self._visited: dict[str, float] = {}
-        self.pruning: dict[tuple[str, str], Sequence[Row]] = {}
-        """The stores that are pruned just now, each with the server, and the copies that were seen there first."""
+        self._visited: dict[tuple[str, str], float] = {}
+        self.pruning: dict[Looking, Sequence[Row]] = {}
+        """Who prunes which store of which server just now, and the copies that were seen there first."""
 
     def watch(self, bucket: Bucket) -> None:
         """Be told of what happens to a store."""
@@ -104,12 +108,12 @@ class StoreRules:
         elif found[4] is not None:
             self._whole(bucket, key.removesuffix(MANIFEST), data, found[1], found[3])
         else:
-            self._put[bucket.name, key] = self._process()
+            self._put[bucket.name, key] = self._process(), self._simulation.clock.monotonic()
             self._simulation.proofs.rules.walked_on_its_way(found[1], found[3], bucket.name, data)
 
-    def _process(self) -> str:
-        daemon = self._simulation.daemon
-        return daemon.name if daemon is not None else ""
+    @staticmethod
+    def _process() -> str:
+        return PROCESS.get().name
 
     def _whole(self, bucket: Bucket, key: str, manifest: bytes, server: str, backup: str) -> None:
         """A manifest is written: what it tells of stands, is what was sent, and is what the panel says."""
@@ -166,12 +170,12 @@ class StoreRules:
 
     def _listed(self, bucket: Bucket, folder: str, shown: list[Entry]) -> None:
         """Remember what the store showed, and since when something stands there alone."""
-        now, keys = self._clocks(), {entry.key: entry for entry in shown}
+        now, keys, process = self._clocks(), {entry.key: entry for entry in shown}, self._process()
         for server in {entry.key.split("/")[1] for entry in shown if KEY.fullmatch(entry.key)} | {
             folder.rstrip("/").rpartition("/")[2]
         }:
-            self._shown[bucket.name, server] = [entry for entry in shown if f"/{server}/" in entry.key]
-            if (bucket.name, server) in self.pruning:
+            self._shown[process, bucket.name, server] = [entry for entry in shown if f"/{server}/" in entry.key]
+            if (process, bucket.name, server) in self.pruning:
                 self._name(bucket, server)
         for key, entry in keys.items():
             partner = key.removesuffix(MANIFEST) if key.endswith(MANIFEST) else key + MANIFEST
@@ -188,8 +192,9 @@ class StoreRules:
         if not is_manifest:
             beside = key + MANIFEST in bucket.objects
             self._hold("15", not beside, f"{key} in {bucket.name} is deleted before its manifest", server)
-            mine = self._put.get((bucket.name, key)) == self._process() or (bucket.name, key) in self._pruned
-            left = mine or self._was_left(bucket.name, key)
+            by, at = self._put.get((bucket.name, key), ("", 0.0))
+            pruned_at, _ = self._pruned.get((bucket.name, key), (-1.0, ()))
+            left = by == self._process() or pruned_at >= at or self._was_left(bucket.name, key)
             self._hold("13", left, f"{key} in {bucket.name} may still be written, and is deleted", server)
             return
         told = read_manifest(bucket.objects[key].data)
@@ -198,7 +203,7 @@ class StoreRules:
         data = key.removesuffix(MANIFEST)
         if data in bucket.objects:
             rows = [row for row in self.whole(bucket, server) if row.uuid == data]
-            frozen = self._simulation.proofs.rules.frozen_ever_since(server, self._visited.get(server, 0.0))
+            frozen = self._simulation.proofs.rules.frozen_ever_since(server, self._since(server))
             self._hold("17", not frozen, f"{bucket.name} is pruned, though {frozen} froze the server", server)
             self._pruned[bucket.name, data] = self._simulation.clock.monotonic(), rows
             self._simulation.happened("a copy was pruned")
@@ -207,9 +212,13 @@ class StoreRules:
             left = self._was_left(bucket.name, key)
             self._hold("13", left, f"{key} in {bucket.name} is deleted after one look", server)
 
-    def visits(self, server: str, moment: float) -> None:
+    def visits(self, process: str, server: str, moment: float) -> None:
         """A daemon begins to look into a server's stores, to fill and to prune them."""
-        self._visited[server] = moment
+        self._visited[process, server] = moment
+
+    def _since(self, server: str) -> float:
+        """When the daemon that deletes began to look into the server's stores."""
+        return self._visited.get((self._process(), server), 0.0)
 
     def _was_left(self, store: str, key: str) -> bool:
         """Whether two looks that were far enough apart found it as it is: by the daemon's own clock, or in truth.
@@ -220,11 +229,11 @@ class StoreRules:
         return any(now - since >= TWO_LOOKS for now, since in zip(self._clocks(), first, strict=False))
 
     def _clocks(self) -> Sequence[datetime]:
-        return self._simulation.host_clock.now(), self._simulation.clock.now()
+        return self._simulation.machine_now(), self._simulation.clock.now()
 
     def _by_the_rules(self, bucket: Bucket, data: str, server: str) -> None:
         """A copy is pruned: the store's own rules let it go, by what the store showed last, and so does the brake."""
-        shown = self._shown.get((bucket.name, server), [])
+        shown = self._shown.get((self._process(), bucket.name, server), [])
         rows = self.copies(bucket, shown)
         policies = self._policies(bucket.name, server)
         verdicts = [self._allowed(rows, policy, data, server, bucket) for policy in policies]
@@ -232,7 +241,7 @@ class StoreRules:
         self._hold("15", any(verdicts), text, server)
 
     def _allowed(self, rows: Sequence[Row], policy: Mapping[str, Any], data: str, server: str, bucket: Bucket) -> bool:
-        judged = oracle.judge(rows, policy, self._simulation.stores.name_of(server), self._simulation.host_clock.now())
+        judged = oracle.judge(rows, policy, self._simulation.stores.name_of(server), self._simulation.machine_now())
         locked = self._simulation.stores.locks.locked(bucket, rows)
         return data in judged.deletions and self._within(judged, policy, (bucket.name, server), locked)
 
@@ -249,11 +258,12 @@ class StoreRules:
 
     def _name(self, bucket: Bucket, server: str) -> None:
         """A pruning looks into a store: what its rules let go, and its brake lets through, is named from now on."""
-        rows, name = self.copies(bucket, self._shown[bucket.name, server]), self._simulation.stores.name_of(server)
-        self.pruning[bucket.name, server] = self.pruning[bucket.name, server] or rows
+        looking = self._process(), bucket.name, server
+        rows, name = self.copies(bucket, self._shown[looking]), self._simulation.stores.name_of(server)
+        self.pruning[looking] = self.pruning[looking] or rows
         locked = self._simulation.stores.locks.locked(bucket, rows)
         for policy in self._policies(bucket.name, server):
-            judged = oracle.judge(rows, policy, name, self._simulation.host_clock.now())
+            judged = oracle.judge(rows, policy, name, self._simulation.machine_now())
             if not locked.isdisjoint(judged.deletions):
                 self._simulation.happened("a lock held a copy")
             if judged.deletions and self._within(judged, policy, (bucket.name, server), locked):
@@ -264,7 +274,7 @@ class StoreRules:
 
         What is suspicious, or dated in the future since a clock was wrong, is neither kept nor let go.
         """
-        name, now = self._simulation.stores.name_of(server), self._simulation.host_clock.now()
+        name, now = self._simulation.stores.name_of(server), self._simulation.machine_now()
         each = [oracle.judge(rows, policy, name, now) for policy in self._policies(store, server)]
         return [
             row

@@ -50,13 +50,13 @@ def draw_stores(seed: int, servers: int) -> Stores:
     names = ["nas", "offsite"][: rng.choice((1, 2, 2))]
     copies = {f"s{number}": rng.choice((names, names, names[:1], names[-1:])) for number in range(servers)}
     copies["s0"] = names
-    stores = Stores({name: _table(name, rng) for name in names}, copies)
-    _let_copies_come_first(stores, random.Random(f"{seed}/copies first"))
-    _lock_copies(stores, random.Random(f"{seed}/object lock"))
+    stores = Stores({name: draw_table(name, rng) for name in names}, copies)
+    let_copies_come_first(stores, random.Random(f"{seed}/copies first"))
+    lock_copies(stores, random.Random(f"{seed}/object lock"))
     return stores
 
 
-def _let_copies_come_first(stores: Stores, rng: random.Random) -> None:
+def let_copies_come_first(stores: Stores, rng: random.Random) -> None:
     """In some worlds the stores, or one of them, must have a backup before it is deleted; those take what there is."""
     if rng.random() >= FIRST_SHARE:
         return
@@ -68,7 +68,7 @@ def _let_copies_come_first(stores: Stores, rng: random.Random) -> None:
             stores.tables[name] = {**stores.tables[name], "backfill": "all"}
 
 
-def _lock_copies(stores: Stores, rng: random.Random) -> None:
+def lock_copies(stores: Stores, rng: random.Random) -> None:
     """In some worlds one of the stores, or each of them, locks its copies."""
     if rng.random() >= LOCK_SHARE:
         return
@@ -78,7 +78,8 @@ def _lock_copies(stores: Stores, rng: random.Random) -> None:
         stores.tables[name] = {**stores.tables[name], **bucket, "object_lock": rng.choice(list(LOCKS))}
 
 
-def _table(name: str, rng: random.Random) -> StoreTable:
+def draw_table(name: str, rng: random.Random) -> StoreTable:
+    """What is configured of a store."""
     table: dict[str, Any] = {
         "url": f"file:///stores/{name}",
         "keep": rng.choice(STORE_KEEPS),

@@ -11,6 +11,7 @@ from daemon.copies.jobs import Job, PruneInputs, ToProve
 from daemon.copies.results import CopyResult, LookResult, ProofFound, PruneResult
 from daemon.copies.work import OwnProcess
 from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
+from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
 from daemon.stores.values import StoreSettings
@@ -26,8 +27,11 @@ HALF_AN_HOUR = timedelta(minutes=30)
 class Worker(OwnProcess):
     """Does the jobs of one process; each call of a store is a step at which that may be killed."""
 
-    def __init__(self, process: "Process") -> None:
-        super().__init__(process.clock, self._opened)
+    def __init__(self, process: "Process", hindrance: Hindrance = unhindered) -> None:
+        async def leave() -> str:
+            return hindrance(creates=False)
+
+        super().__init__(process.clock, self._opened, leave)
         self._process = process
 
     @asynccontextmanager
@@ -49,7 +53,7 @@ class Worker(OwnProcess):
     async def look(self, job: Job) -> LookResult:
         """Look into the stores; nothing is pruned of what a proof has frozen by then."""
         world = self._process.simulation
-        world.stores.rules.visits(job.server.uuid, world.clock.monotonic())
+        world.stores.rules.visits(self._process.name, job.server.uuid, world.clock.monotonic())
         return await super().look(job)
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
@@ -70,11 +74,12 @@ class Worker(OwnProcess):
     async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
         """Prune a store, and let the judge know that its listings are looked at for that."""
         world, server = self._process.simulation.stores, job.server.uuid
-        world.rules.pruning[store, server] = []
+        looking = self._process.name, store, server
+        world.rules.pruning[looking] = []
         try:
             result = await super().prune(job, store, inputs, leave)
         finally:
-            shown = world.rules.pruning.pop((store, server))
+            shown = world.rules.pruning.pop(looking)
         trusted = not inputs.doubt and abs(self._process.clock.was_set_by()) < HALF_AN_HOUR
         world.locks.pruned(store, server, result, world.rules.kept(store, server, shown), trusted=trusted)
         return result

@@ -36,8 +36,7 @@ class StoreWorld:
     @property
     def installation(self) -> str:
         """The id of the daemon's installation, as its state has it."""
-        file = self._simulation.folder / "state" / "installation"
-        return file.read_text().strip() if file.exists() else ""
+        return self._simulation.installation
 
     def name_of(self, server: str) -> str:
         """A server's configured name, by its uuid."""
