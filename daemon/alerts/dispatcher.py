@@ -32,7 +32,7 @@ log = get_logger()
 
 LOOK_SECONDS = 60.0
 SLICE = 25
-"""After so many servers, let other tasks run."""
+"""After how many servers other tasks have their turn."""
 
 
 class Alerts:

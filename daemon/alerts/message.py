@@ -68,7 +68,7 @@ CLUSTER = "cluster.members"
 """What stands there for the cluster."""
 
 NAMED = 10
-"""So many servers of a digest are named; more are counted."""
+"""How many servers of a digest are named; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def _made(outcome: Outcome) -> str:
 
 def _shrunk(outcome: Outcome) -> tuple[str, str]:
     """Return that there is no backup of the former size since, which was the last, and how long that is kept."""
-    text = f"{_made(outcome)}; as small as those before it, for days now, so that this is taken for usual"
+    text = f"{_made(outcome)}; as small as those before it, for days now, so this counts as normal"
     last = last_before_it_shrank(outcome.verdicts)
     kept = f": {harmless(last[0].name)} is {last[1]}" if last else ""
     return text, f"look at the server's files{kept}"

@@ -33,7 +33,7 @@ def about_proofs(
 
 def _of_freeze(news: Alert, server: ServerConfig, proof: ProofStatus) -> Words:
     if news.event is not Event.UNPROVEN or proof.frozen is None:
-        return "no proof that failed matters any more, so deletion goes on", ""
+        return "no failed proof holds up deletion any more", ""
     last = proof.proven
     made = f"the newest proven one was made at {format_moment(last.made_at, server.policy.zone)}" if last else ""
     hint = (

@@ -17,7 +17,7 @@ SINGLY = 5
 """If more messages wait, they are sent as one."""
 
 AT_ONCE = 8
-"""So many addresses of one receiver of pings are asked at once."""
+"""How many addresses of one receiver of pings are asked at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from daemon.status.tracker import StatusTracker
 log = get_logger()
 
 UNKNOWN_RECEIVER = timedelta(days=7)
-"""So long a message waits in a cluster for a receiver that the member who looks after the fleet does not know."""
+"""How long a message waits in a cluster for a receiver that the member who looks after the fleet does not know."""
 
 Changes = Mapping[str, AlertState | None]
 """The new states of some servers and stores, or of the cluster; None for one that is gone."""

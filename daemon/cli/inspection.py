@@ -13,4 +13,4 @@ def level_of(depth: Depth) -> Level:
 
 def games(known: Sequence[str]) -> str:
     """Return in words what an archive's files were recognised as."""
-    return f"looked into: {', '.join(known)}" if known else "of no game that is known, so only read to its end"
+    return f"looked into: {', '.join(known)}" if known else "of no known game, so only read to its end"

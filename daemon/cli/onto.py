@@ -68,7 +68,7 @@ def _secret(file: Path | None) -> SecretStr | None:
         with file.open("rb") as opened:
             text = opened.read(LARGEST_FILE).decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"{file} cannot be read: {reason}") from None
     return SecretStr(text if "\n" in text.strip() else text.strip())
 

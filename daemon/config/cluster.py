@@ -22,7 +22,9 @@ from daemon.core.addresses import hosts_of, is_this_machine
 from daemon.core.units import parse_duration
 from daemon.core.words import that_installs
 
-_URL = Place(("cluster", "url"), "address", "no address of a database, so this daemon would act beside the others")
+_URL = Place(
+    ("cluster", "url"), "address", "no address of a database, so this daemon would act independently of the others"
+)
 _LEASE = ("cluster", "lease")
 _SHORTEST, _LONGEST = parse_duration("5s"), parse_duration("10m")
 _SUCH_AS = "such as postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -41,7 +43,7 @@ def cluster_config(environ: Mapping[str, str], tree: Tree) -> ClusterConfig | No
     lease = parse_duration(table.lease)
     if not _SHORTEST <= lease <= _LONGEST:
         reason = "must be between 5s and 10m"
-        tree.refuse(_LEASE, reason, "so long nothing is deleted after a member was killed", value=shown(table.lease))
+        tree.refuse(_LEASE, reason, "the nodes of a killed member wait this long for another", value=shown(table.lease))
     found = find_secret(_URL, table.url, table.url_file, environ, tree)
     if found is None:
         return None

@@ -17,7 +17,7 @@ SHORTEST = timedelta(hours=1)
 def drill_configs(tables: Mapping[str, DrillBase], tree: Tree) -> dict[str, DrillConfig]:
     """Return the drills; a server that is not configured, or is its own spare one, is refused."""
     if any(table.every != "never" for table in tables.values()) and tree.values["state_dir"] == "none":
-        reason = 'with "none" nothing is remembered of drills, so that none is ever over'
+        reason = 'with "none" nothing is remembered of drills, so that none can be scheduled'
         tree.refuse(("state_dir",), reason, 'name a folder, or drill by hand alone: every = "never"')
     return {name: _drill(name, table, tree) for name, table in tables.items()}
 
@@ -31,7 +31,7 @@ def _drill(name: str, table: DrillBase, tree: Tree) -> DrillConfig:
     if not table.sources:
         tree.refuse((*path, "from"), "no server is named", "name those whose backups are to be tried")
     if table.server in table.sources:
-        reason = "everything on the spare server is deleted, so its own backups are none to try"
+        reason = "everything on the spare server is deleted, so its own backups cannot be tried"
         tree.refuse((*path, "from"), reason, f"leave {table.server} out", value=table.server)
     every = None if table.every == "never" else parse_duration(table.every)
     if every is not None and every < SHORTEST:

@@ -119,7 +119,7 @@ def _without_secret(path: KeyPath, table: dict[str, Any], tree: Tree) -> dict[st
         if secret in table:
             suggestion = f"put it alone into a file of mode 0600 for {secret}_file, or set {variable((*path, secret))}"
             noun = secret.removeprefix("api_").replace("_", " ")
-            tree.refuse((*path, secret), f"{_article(noun)} does not belong into the configuration file", suggestion)
+            tree.refuse((*path, secret), f"{_article(noun)} does not belong in the configuration file", suggestion)
     return {key: value for key, value in table.items() if key not in secrets}
 
 

@@ -105,7 +105,7 @@ class ClusterTable(Table):
     )
     url: SecretStr | None = Field(None, description="The address itself: from the environment only, never in a file.")
     member: Member | None = Field(None, description="This daemon's name in the cluster; left out: the host's name.")
-    lease: Duration = Field("30s", description="A daemon that is not heard of for so long is replaced by another.")
+    lease: Duration = Field("30s", description="A daemon not heard from for this long is replaced by another.")
 
 
 class AlertTable(Table):
@@ -165,7 +165,7 @@ class StoreTable(Table):
     rate: Size = Field("off", description='The most bytes a second to and from it, such as "20MiB".')
     encrypt_to: Recipients = Field([], description="The age recipients that copies are encrypted for; []: plain.")
     keep: Rules = Field("all", description='What the store takes and keeps: a table of rules, or "all".')
-    min_good: Count = Field(1, description="So many of the newest copies survive every rule.")
+    min_good: Count = Field(1, description="This many of the newest copies survive every rule.")
     max_deletions: Bound = Field(
         10, description="Pruning that would delete more copies of a server than this deletes none; -1: no brake at all."
     )

@@ -78,12 +78,12 @@ class ProveTable(Table):
         description='How deep: "read": size and checksum; "walked": the archive to its end; "sane": what a game needs.',
     )
     newest_within: LongDuration = Field(
-        "2d", description="The newest good backup is proven at most so long after it was made."
+        "2d", description="The newest good backup is proven at most this long after it was made."
     )
     every: DurationOrNever = Field(
-        "30d", description='Each kept backup and copy is proven again after so long at most; or "never".'
+        "30d", description='Each kept backup and copy is proven again after this long at most; or "never".'
     )
-    keep_proven: NumberOrNone = Field(1, description="So many of the newest proven backups survive every rule.")
+    keep_proven: NumberOrNone = Field(1, description="This many of the newest proven backups survive every rule.")
     expect: Patterns = Field([], description='Files that must be in each backup, such as "world/level.dat" or "*.db".')
 
 
@@ -135,7 +135,7 @@ class PolicyTable(Table):
         default=False, description="Let a copy count that the panel gave no checksum for."
     )
     prove: Annotated[ProveTable | None, AsJson] = Field(
-        None, description="What is to be known to be restorable, how deep, and how often; left out: nothing is proven."
+        None, description="What to prove, how deeply, and how often; left out: nothing is proven."
     )
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from daemon.core.calendar import Schedule, parse_schedule
 
 GAPS = 16
-"""So many gaps between starts are remembered for each zone: a few days of the past, and what comes next."""
+"""How many gaps between starts are remembered for each zone: a few days of the past, and what comes next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class ProgramEncryption:
         if code:
             self._error = self._error or EncryptionError(f"age ended with code {code}")
         elif not printed:
-            self._error = self._error or EncryptionError("age ended well, and printed nothing")
+            self._error = self._error or EncryptionError("age ended successfully, and printed nothing")
         with self._giving, suppress(OSError):
             self._fed.close()
         self._printed.close()

@@ -44,7 +44,7 @@ FREE_SECONDS, SECONDS_A_MIB = 600, 1
 """Of the processor's time, for one job and for each MiB that it reads: a hundred times of what a real archive takes."""
 
 STOP_SECONDS = 8.0
-"""So long it may clear up at the end; the daemon waits a little longer, and then kills it."""
+"""How long it may clear up at the end; the daemon waits a little longer, and then kills it."""
 
 TOLD_SECONDS = 1.0
 """Progress is told at most so often."""

@@ -49,7 +49,7 @@ class _Checked:
         if self._sha256.hexdigest() != self._wanted:
             raise WrongFileError("what came has another SHA-256 than the copy's manifest tells", hint=_DAMAGED)
         if self._checksum and self._checksum.partition(":")[2] != self._panel.hexdigest():
-            raise WrongFileError(f"its {self._panel.name} is not the one that the panel said", hint=_DAMAGED)
+            raise WrongFileError(f"its {self._panel.name} is not the one that the panel gave", hint=_DAMAGED)
 
 
 _DAMAGED = "the copy in this store is damaged; `copies list` shows where there is another"

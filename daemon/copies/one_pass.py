@@ -96,7 +96,7 @@ class FanOut:
         self._seen.update(again)
         self._again -= len(again)
         if not self._again and self._seen.digest() != self._sha256.digest():
-            raise WrongFileError("the host sends another file than it began with")
+            raise WrongFileError("the host no longer sends the file that it began with")
         return new
 
 

@@ -306,7 +306,7 @@ def _not_had(source: str | None, error: BackupdError, result: ServerResult) -> B
     """Record that a backup could not be read from a store (None: the node); return why."""
     if source is None:
         return error
-    failure = CopyError(f"it cannot be had from {source}: {error.text}", hint=error.hint)
+    failure = CopyError(f"it cannot be fetched from {source}: {error.text}", hint=error.hint)
     if isinstance(error, WrongFileError):
         result.problems.append((source, failure))
     elif isinstance(error, StoreError) and not isinstance(error, ObjectMissingError):

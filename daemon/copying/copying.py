@@ -27,8 +27,8 @@ from daemon.rotation.run import RotationContext
 log = get_logger()
 
 LOOK_SECONDS = 43_200.0
-"""So often each server is looked at, whatever is known of it: `copy_before_delete` counts only what was seen in a store
-within the last day, at the very moment of a rotation.
+"""How often each server is looked at, whatever is known of it: `copy_before_delete` counts only what was seen in a
+store within the last day, at the very moment of a rotation.
 """
 
 NODE_PAUSE = timedelta(minutes=1)
@@ -38,7 +38,7 @@ STATE_PAUSE = timedelta(minutes=10)
 """Before a server is looked at again whose state forbids it: it may be suspended for months, and one request tells."""
 
 NODE_PATIENCE = timedelta(hours=6)
-"""After so long a node that is never idle is downloaded from all the same."""
+"""After how long a node that is never idle is downloaded from all the same."""
 
 
 class Copying:

@@ -40,10 +40,10 @@ OnCopied = Callable[[CopyDone, ShelfRecord], Awaitable[None]]
 COMMAND = (sys.executable, "-I", "-m", "daemon.copies.child")
 
 SILENT_SECONDS = 2700.0
-"""So long a process may tell no progress: a store may take half an hour to finish what it holds back."""
+"""How long a process may tell no progress: a store may take half an hour to finish what it holds back."""
 
 STOP_SECONDS = 10.0
-"""So long it is waited for at its end, while it clears up what it had begun in a store."""
+"""How long it is waited for at its end, while it clears up what it had begun in a store."""
 
 _OURS = ("PTERO_BACKUPD_", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 """Variables that are not handed on: among them are the panels' keys."""
@@ -182,7 +182,7 @@ class _Child:
                 async with asyncio.timeout(silent_seconds):
                     message = await read_message(self.reader)
             except TimeoutError:
-                raise WorkerDiedError(f"the process that copies told nothing for {silent_seconds:g} s") from None
+                raise WorkerDiedError(f"the process that copies reported nothing for {silent_seconds:g} s") from None
             except ValueError as error:
                 raise WorkerError(f"the process that copies sent {error}") from None
             if message is None:

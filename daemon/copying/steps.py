@@ -12,7 +12,7 @@ from daemon.log import get_logger
 log = get_logger()
 
 GLANCE_SECONDS = 60.0
-"""So often it is looked whether something is due, which goes by the wall clock, and that may be set."""
+"""How often to look whether anything is due: that goes by the wall clock, which may be set."""
 
 
 class Steps:

@@ -23,7 +23,7 @@ from daemon.rotation.run import RotationContext
 from daemon.state import ShelfRecord
 
 SEEN_SECONDS = 3600.0
-"""So long copies are made by one listing; then the server lines up again, and is looked at anew."""
+"""For how long one listing serves; then the server joins the queue again, and is looked at anew."""
 
 
 class Visits:

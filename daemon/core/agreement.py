@@ -57,7 +57,7 @@ UNCOMPARED = "the cluster's database did not say whether its members would decid
 CONFIGURATIONS = "members of the cluster have different configurations of"
 
 NAMED = 5
-"""So many servers and stores are named in a sentence; more are counted."""
+"""How many servers and stores are named in a sentence; more are counted."""
 
 
 def server_key(url: str, identifier: str) -> str:

@@ -25,7 +25,7 @@ NOBODY_PATIENCE = timedelta(minutes=5)
 """A cluster in which nobody acts for less needs no alert: a member that is restarted is back by then."""
 
 PROMOTION_NEWS = timedelta(days=1)
-"""So long a promotion is shown. One that is older when it is first seen needs no alert: nobody could be told then."""
+"""How long a promotion is shown. One that is older when it is first seen needs no alert: nobody could be told then."""
 
 
 class Event(StrEnum):

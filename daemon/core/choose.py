@@ -14,7 +14,7 @@ LATEST = "latest"
 """The word for the newest good backup."""
 
 SHORTEST_BEGINNING = 4
-"""So many characters of a uuid are the fewest that name a backup."""
+"""The fewest characters of a uuid that name a backup."""
 
 _SHOWN = 5
 

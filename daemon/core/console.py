@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 LAST_LINES = 5
 LONGEST_LINE = 160
-"""So many characters of a line are kept."""
+"""How many characters of a line are kept."""
 
 MOST_LINES = 200_000
 """A large modpack writes some thousand lines while it starts."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LATE_AFTER = 2
-"""So many intervals after the newest copy the next one is late: one may fail, and be made up for by the one after."""
+"""How many intervals after the newest copy the next one is late: one may fail, and be made up for by the one after."""
 
 
 class CopyState(StrEnum):

@@ -90,7 +90,7 @@ def archive_of(backup: Backup, expect: Collection[str] = ()) -> str:
 
 
 LATELY = timedelta(hours=1)
-"""For so long a reading spares another one before a server's files are deleted for the backup."""
+"""For how long a reading spares another one before a server's files are deleted for the backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Subject:
 
 
 MOST_WORLDS = 100
-"""At most so many of an archive's worlds are told, the first by name."""
+"""The most worlds of an archive that are reported, the first by name."""
 
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 """Stands in a world's name for what cannot be printed, so that such names may be out of order."""

@@ -204,9 +204,9 @@ class Quiet:
         try:
             begins, ends = (time.fromisoformat(part.strip()) for part in text.split("-"))
         except ValueError:
-            raise ValueError(f'"{text}" is no span of a day: write it as "08:00-23:00"') from None
+            raise ValueError(f'"{text}" is not a span of hours: write it as "08:00-23:00"') from None
         if begins == ends or begins.tzinfo or ends.tzinfo:
-            raise ValueError(f'"{text}" is no span of a day: write it as "08:00-23:00"')
+            raise ValueError(f'"{text}" is not a span of hours: write it as "08:00-23:00"')
         return cls(begins, ends)
 
 

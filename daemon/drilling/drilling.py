@@ -41,7 +41,7 @@ from daemon.transfer.progress import ProgressListener
 log = get_logger()
 
 LOOK_SECONDS = 600.0
-"""So often it is looked whether a drill is due, or one by hand was killed: the wall clock may be set."""
+"""How often to look whether a drill is due, or one by hand was killed: the wall clock may be set."""
 
 WITHOUT_SECONDS = 21_600.0
 """Before a server that had no backup to try is looked at again."""

@@ -25,7 +25,7 @@ log = get_logger()
 
 
 HEARD_SECONDS = 30.0
-"""After so long without a look at the others, their opinions count as unknown."""
+"""After how long without a look at the others their opinions count as unknown."""
 
 CONSEQUENCE = "nothing is deleted there, and so no backup is made where the panel's limit is full"
 

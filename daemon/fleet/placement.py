@@ -21,7 +21,7 @@ from daemon.state import Shares
 log = get_logger()
 
 PLACE_SECONDS = 600.0
-"""So often the panels are asked on which nodes the servers are. A rotation looks by itself."""
+"""How often the panels are asked which nodes the servers are on. A rotation looks by itself."""
 
 AGAIN_SECONDS = 60.0
 """After a panel that did not answer."""

@@ -34,10 +34,10 @@ log = get_logger()
 
 LOOK_SECONDS = 1.0
 FREE_SECONDS = 15.0
-"""After so long a part that nobody took is taken by any member: the one whose turn it was may not know of it."""
+"""After how long a part that nobody took is taken by any member: the one whose turn it was may not know of it."""
 
 KEEP_SECONDS = 300.0
-"""So long a part is kept that another member was to take and did not, before that one is given it again."""
+"""How long a part is kept that another member was to take and did not, before that one is given it again."""
 
 
 class Everything:

@@ -37,10 +37,10 @@ from daemon.rotation.outcome import Problem, Result
 from daemon.state import Journal, ProofRecord
 
 MOST_NAMES = 1000
-"""So many names at the top of an archive are recorded; hardly any has more than some dozens."""
+"""How many names at the top of an archive are recorded; hardly any has more than some dozens."""
 
 INTERRUPTED_SECONDS = 8.0
-"""For so long an interrupted drill tries to stop its server; a container is given ten seconds to end."""
+"""For how long an interrupted drill tries to stop its server; a container is given ten seconds to end."""
 
 LONGEST = 1000
 """Of what is recorded in words: it may hold names out of the archive, and lines of a console."""

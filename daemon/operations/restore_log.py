@@ -38,7 +38,7 @@ class RestoreLog:
             log = await operation.client.restore_log(operation.config.id)
         except PanelError as error:
             return cls(None, _why(error), readable=False)
-        return cls(frozenset(entry.id for entry in log), "the server's activity log says nothing of it")
+        return cls(frozenset(entry.id for entry in log), "the server's activity log does not mention it")
 
     async def end_of(self, operation: Operation, name: str) -> RestoreEnd | None:
         """Return how the restore of the backup of that name ended, as soon as the log says so; None if it does not."""

@@ -217,11 +217,11 @@ class TargetFiles:
             await clock.sleep(min(LOOKS.most, span.total_seconds() - ran))
             state, uptime = await self._files.running(self._id)
             if state is Power.RUNNING and before is not None and uptime is not None and uptime < before:
-                text = f"{name} ended by itself, and was started anew {uptime:.0f} s ago"
-                raise NotStartedError(f"{text}, {clock.monotonic() - began:.0f} s after it ran")
+                text = f"{name} ended by itself, and was restarted {uptime:.0f} s ago"
+                raise NotStartedError(f"{text}, {clock.monotonic() - began:.0f} s after it began to run")
             before = uptime
         if state is not Power.RUNNING:
-            raise NotStartedError(f"{name} is {state} {clock.monotonic() - began:.0f} s after it ran")
+            raise NotStartedError(f"{name} is {state} {clock.monotonic() - began:.0f} s after it began to run")
 
     async def grown(self, name: str, size: int, moved: Callable[[int], None]) -> int:
         """Wait while a file grows to `size` bytes; return how large it is in the end."""

@@ -82,7 +82,7 @@ class PullWay:
             come = await target.grown(name, size, listener.moved)
         if come != size:
             await target.delete([name] if come else [])
-            raise WayClosedError(f"the node does not fetch it: {come} of {size} bytes came")
+            raise WayClosedError(f"the node does not fetch it: {come} of {size} bytes arrived")
         yield name
 
     async def _ask(self, archive: Archive, folder: str, name: str) -> None:

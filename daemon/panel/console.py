@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 2.0
 SILENCE_SECONDS = 20.0
-"""After so long without a frame the node is pinged, and has as long again to answer."""
+"""After how long without a frame the node is pinged; it has as long again to answer."""
 
 LARGEST_MESSAGE = 2**20
 WAITING_MESSAGES = 16
 MOST_RENEWALS = 200
-"""At most so many tokens are asked for over one connection; a node accepts each for ten minutes."""
+"""The most tokens that are asked for over one connection; a node accepts each for ten minutes."""
 
 _PAGES = {"ws": "http", "wss": "https"}
 """Which scheme of a web page has the same encryption."""
@@ -105,7 +105,7 @@ class Console:
             return True
         # Once a token has run out the node says so in place of each line, also while a new one is on its way.
         if not self._let_in or _now() - self._shown_at > CONNECT_SECONDS:
-            raise ConsoleError(f"host {self._host} does not take the panel's token: {clean(text)}")
+            raise ConsoleError(f"host {self._host} does not accept the panel's token: {clean(text)}")
         return False
 
     async def _ask_for_lines(self) -> None:

@@ -109,7 +109,7 @@ class Endpoints:
 
     def resources(self, server_id: str) -> ApiCall:
         """Return the call that tells whether a server's process runs."""
-        return self._call("GET", f"looking whether server {server_id} runs", server_id, "resources")
+        return self._call("GET", f"checking whether server {server_id} runs", server_id, "resources")
 
     def websocket(self, server_id: str) -> ApiCall:
         """Return the call that asks for access to a server's console."""

@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from daemon.panel.errors import PanelError, PanelTroubleError, PanelUnreachableError
 
 KNOWN_SECONDS = 60.0
-"""So long it is taken for down after the last try, unless it answers."""
+"""How long it is taken for down after the last try, unless it answers."""
 
 _BEFORE_IT = frozenset({502, 503, 504})  # what a proxy says of a panel that is not there, or a panel in maintenance
 

@@ -82,7 +82,7 @@ def upload(
         failure: HostError = StrangeHostError(f"host {url.host} is not asked: {error}", hint=error.hint)
     except UNANSWERED as error:
         words = clean(str(error)) if isinstance(error, httpx.ConnectError) else ""
-        failure = HostError(f"host {url.host} does not take the file ({words or type(error).__name__})")
+        failure = HostError(f"host {url.host} does not accept the file ({words or type(error).__name__})")
     else:
         if answer.is_success:
             return

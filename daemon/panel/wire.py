@@ -52,7 +52,7 @@ class _Row:
         try:
             return read_rfc3339(text)
         except ValueError:
-            self.faults.append(f"{key} is {_shown(text)}, no time with an offset")
+            self.faults.append(f"{key} is {_shown(text)}, not a time with an offset")
             return None
 
 

@@ -19,10 +19,10 @@ MARK = "levelname.txt"
 """Bedrock's game writes it into the folder of each world."""
 
 MOST_TABLES = 100_000
-"""So many are remembered, at 2 MiB each far more than any server has."""
+"""How many are remembered, at 2 MiB each far more than any server has."""
 
 MOST_BYTES = 2 * 2**20
-"""So much of all MANIFESTs is read; the game writes some kilobytes."""
+"""How much of all MANIFESTs is read; the game writes some kilobytes."""
 
 _DIGITS = 20  # more have no number of LevelDB's
 

@@ -44,7 +44,7 @@ KEPT_IN_MIND = 4
 """How many due proofs of a server are remembered, and how many that were put off; it is looked at before each proof."""
 
 MOST_DEATHS = 5
-"""So often one archive may end the process that reads it before that is a failed proof: hours, by the pauses."""
+"""How many times one archive may end the process that reads it before that is a failed proof: hours, by the pauses."""
 
 Place = tuple[str, str, str]
 Origin = tuple[str, str]

@@ -19,7 +19,7 @@ from daemon.sandbox.settings import Kind
 from daemon.sandbox.world import World
 
 PANEL_PATIENCE = 15.0
-"""After so many seconds the panel stops waiting for a node."""
+"""After how many seconds the panel stops waiting for a node."""
 
 
 def check_access(server: Server, user: User) -> None:

@@ -19,11 +19,11 @@ GLANCE_SECONDS = 0.02
 """Real time between looks at the world: its own clock may jump."""
 
 LOG_LINES = 150
-"""So many lines of the console a node sends to whoever asks for its log."""
+"""How many lines of the console a node sends to whoever asks for its log."""
 
 EXPIRING_SECONDS = 60.0
 CLOSED_LINES = 1
-"""After so many lines a connection breaks that is ordered to."""
+"""After how many lines a connection breaks, if it was ordered to."""
 
 
 class ConsoleSocket:

@@ -12,7 +12,7 @@ from daemon.sandbox.records import Power, Server
 from daemon.sandbox.world import World
 
 UNPACK_PATIENCE = 900.0
-"""After so many seconds the panel stops waiting for a node that unpacks; the node goes on."""
+"""After how many seconds the panel stops waiting for a node that unpacks; the node goes on."""
 
 PERMISSION_FOR = {
     "start": "control.start",

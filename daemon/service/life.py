@@ -38,12 +38,12 @@ FLUSH_SECONDS = 3.0
 STATUS_SECONDS = 30.0
 
 HELD_SECONDS = 30.0
-"""So long a start waits for a journal that another process holds, or whose disk hangs, and then goes on without:
+"""How long a start waits for a journal that another process holds, or whose disk hangs, and then goes on without:
 systemd allows a start 60 s.
 """
 
 CLEAR_SECONDS = 10.0
-"""So long a start waits for the folder of drills to be cleared."""
+"""How long a start waits for the folder of drills to be cleared."""
 
 STOP_SECONDS = 45.0
 """What systemd is asked for when told to stop: the drain, the last alerts, and some to spare."""

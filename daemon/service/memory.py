@@ -7,7 +7,7 @@ anew leaves them again.
 from contextlib import suppress
 
 LARGE = 1000
-"""From so many servers on it is worth the milliseconds."""
+"""From how many servers on it is worth the milliseconds."""
 
 
 def give_back(servers: int) -> None:

@@ -19,7 +19,7 @@ from daemon.service.memory import give_back
 log = get_logger()
 
 READ_SECONDS = 30.0
-"""After so long it is said that the configuration cannot be read; it is waited for all the same."""
+"""After how long to say that the configuration cannot be read; the wait goes on all the same."""
 
 SLOW = "the configuration is still being read: its file system does not answer"
 

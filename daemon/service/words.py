@@ -8,7 +8,7 @@ from daemon.log import get_logger
 log = get_logger()
 
 NAMED = 5
-"""So many servers are named; more are counted."""
+"""How many servers are named; more are counted."""
 
 
 def status(fleet: Fleet) -> str:

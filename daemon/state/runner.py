@@ -18,19 +18,19 @@ from daemon.errors import JournalBusyError, StateError
 Result = TypeVar("Result")
 
 SLOW_SECONDS = 1.0
-"""After so long the operator is told that the state is waited for."""
+"""After how long the operator is told that the state is waited for."""
 
 QUIET_SECONDS = 60.0
 """And not again for so long."""
 
 ANSWER_SECONDS = 30.0
-"""After so long it is waited for no longer: the disk hangs. What was asked for may still be done."""
+"""After how long it is waited for no longer: the disk hangs. What was asked for may still be done."""
 
 BUSY_SECONDS = 10.0
-"""So long a call waits for a lock that another process holds, in a thread of its own."""
+"""How long a call waits for a lock that another process holds, in a thread of its own."""
 
 STANDSTILL_SECONDS = 1.0
-"""So long where the whole process stands still meanwhile."""
+"""The same where the whole process stands still meanwhile."""
 
 
 class Runner(Protocol):

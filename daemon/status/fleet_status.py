@@ -12,7 +12,7 @@ from daemon.status.server_status import ServerStatus
 from daemon.status.tracker import StatusTracker
 
 SLICE = 25
-"""After so many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
+"""After how many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
 
 
 class FleetStatus:

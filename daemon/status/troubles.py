@@ -120,7 +120,7 @@ def _shrunk(server: ServerConfig, history: ServerHistory) -> Trouble | None:
     newest = snapshot.newest_good.backup.uuid if snapshot.newest_good else "BACKUP"
     return Trouble(
         Kind.SUSPICIOUS,
-        f"The backups are far smaller than they were, and that is taken for usual: {name} is {stays}.",
+        f"The backups are far smaller than they were, and that now counts as normal: {name} is {stays}.",
         f"Look at the server's files. If it is right: `ptero-backupd backups accept {server.name} {newest}`.",
     )
 

@@ -44,10 +44,10 @@ async def exactly(content: AsyncIterable[bytes], size: int | None) -> AsyncGener
     async for piece in content:
         come += len(piece)
         if size is not None and come > size:
-            raise StoreCutError(f"more than {size} bytes came, and {size} were to be stored")
+            raise StoreCutError(f"more than {size} bytes arrived, and {size} were to be stored")
         yield piece
     if size is not None and come != size:
-        raise StoreCutError(f"{come} bytes came, and {size} were to be stored")
+        raise StoreCutError(f"{come} bytes arrived, and {size} were to be stored")
 
 
 async def blocks(content: AsyncIterable[bytes], size: int) -> AsyncGenerator[Block, None]:

@@ -154,7 +154,7 @@ def _sftp(text: str) -> Location:
     try:
         port = parts.port or SSH_PORT
     except ValueError:
-        raise ValueError(f'"{text}" has no port that can be: write a number from 1 to 65535') from None
+        raise ValueError(f'"{text}" has an impossible port: write a number from 1 to 65535') from None
     user = unquote(parts.username or "")
     if not user or not parts.hostname:
         raise ValueError(f'"{text}" names no user or no host: write sftp://USER@HOST/PATH')
@@ -169,7 +169,7 @@ def _rclone(text: str) -> Location:
     if not colon or not _REMOTE.fullmatch(remote):
         raise ValueError(
             f'"{_shown(text)}" does not name a remote: write rclone:REMOTE:PATH, with the name that `rclone'
-            " listremotes` shows; options and secrets belong into rclone's own configuration"
+            " listremotes` shows; options and secrets belong in rclone's own configuration"
         )
     _prefix(text, path)
     return RcloneLocation(remote, path.rstrip("/"))

@@ -18,7 +18,7 @@ from daemon.web.words import STAGES, local, span, time
 
 COLUMNS = ("server", "newest good backup", "now and next", "backups", "size")
 NAMED_MEMBERS = 8
-"""So many members of a cluster are named; more are counted."""
+"""How many members of a cluster are named; more are counted."""
 
 SHOWN_COUNTS = (State.FAILED, State.PENDING, State.SUSPICIOUS, State.STRANGE)
 

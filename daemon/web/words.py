@@ -21,7 +21,7 @@ STAGES = {
     Stage.SETTLING: "looking for a backup",
     Stage.WAITING: "backing up",
     Stage.DELETING: "deleting old backups",
-    Stage.REPORTING: "writing down what came of it",
+    Stage.REPORTING: "recording the outcome",
 }
 
 ACTIONS = {Action.KEEP: "kept", Action.DELETE: "to be deleted", Action.IGNORE: "left alone"}

@@ -184,7 +184,7 @@ def test_a_copy_goes_to_stdout_as_bytes_and_nothing_else_does(
 
     code, out, err = raw()
     assert (code, out == world) == (0, True)
-    assert b"the sha1 that the panel said" in err
+    assert b"the sha1 that the panel gave" in err
     code, out, _ = raw("--store", "offsite", "--identity", str(identity))
     assert (code, out == world) == (0, True)
     code, out, _ = raw("--store", "offsite")
@@ -557,7 +557,9 @@ def test_that_copies_are_another_installation_s_is_said_with_what_to_do(cli: Cli
     hint = "hint: once the other one is gone for good, `copies rescan --adopt` takes them over: see docs/stores.md\n"
     seen = cli("--config", config, "copies", "rescan")
     assert seen.code == 0
-    assert "nas: 6 copies are of another installation\noffsite: 2 copies are of another installation\n" in seen.out
+    assert (
+        "nas: 6 copies belong to another installation\noffsite: 2 copies belong to another installation\n" in seen.out
+    )
     assert seen.err == hint
     rehearsed = cli("--config", config, "copies", "prune", "survival", "--dry-run")
     assert rehearsed.code == 0

@@ -460,7 +460,7 @@ def test_without_its_console_a_drill_starts_nothing(cli: Cli, panel: Panel, made
     config = panel.configure(extra=DRILL.format('start = true\nconsole = "Done ("'))
     ran = cli("--config", config, "drill", "spare", "--yes")
     assert (ran.code, panel.lobby.power) == (3, Power.OFFLINE)
-    assert "does not take the panel's token" in ran.err
+    assert "does not accept the panel's token" in ran.err
     assert not [one for one in panel.world.ledger if one.change is Change.POWER]
 
 
@@ -472,7 +472,7 @@ def test_without_its_console_a_drill_starts_nothing(cli: Cli, panel: Panel, made
         (DRILL.format('console = "Done ("'), "the server is not started, so its console shows nothing"),
         (DRILL.format('start = true\nconsole = " x"'), "must be one line, without control characters, and without"),
         (DRILL.format('every = "30m"'), "must be at least 1h, since everything is read and unpacked each time"),
-        (DRILL.format("").replace('["survival"]', '["survival", "lobby"]'), "its own backups are none to try"),
+        (DRILL.format("").replace('["survival"]', '["survival", "lobby"]'), "its own backups cannot be tried"),
     ],
 )
 def test_a_drill_that_cannot_be_is_refused_by_the_configuration(

@@ -95,7 +95,7 @@ def test_what_was_looked_into_is_said(cli: Cli, panel: Panel) -> None:
     ran = look(cli, panel, "world", "other", "--level", "sane")
     assert ran.out.splitlines()[-2:] == [
         "world: looked into: Minecraft Java",
-        "other: of no game that is known, so only read to its end",
+        "other: of no known game, so only read to its end",
     ]
     found = look(cli, panel, "world", "other", "--level", "sane", "--json").json["backups"]
     assert [(one["level"], one["games"]) for one in found] == [("sane", ["Minecraft Java"]), ("walked", [])]

@@ -65,7 +65,7 @@ def test_a_wrong_address_is_refused_and_not_shown(tmp_path: Path, url: str, reas
 @pytest.mark.parametrize(
     ("line", "key", "reason"),
     [
-        ('member = "backup-1"', "cluster.url_file", "no address of a database, so this daemon would act beside"),
+        ('member = "backup-1"', "cluster.url_file", "no address of a database, so this daemon would act independently"),
         ('lease = "4s"', "cluster.lease", "must be between 5s and 10m"),
         ('lease = "11m"', "cluster.lease", "must be between 5s and 10m"),
         ('member = "a b"', "cluster.member", "must be the name of a machine"),

@@ -29,7 +29,7 @@ def test_the_daemon_drills_as_often_as_is_asked(tmp_path: Path) -> None:
         ),
         (
             'state_dir = "none"\n' + RIGHT + SPARE + DRILL + 'every = "7d"',
-            ("state_dir", 'with "none" nothing is remembered of drills, so that none is ever over'),
+            ("state_dir", 'with "none" nothing is remembered of drills, so that none can be scheduled'),
         ),
     ],
 )

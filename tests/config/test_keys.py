@@ -167,7 +167,7 @@ def test_a_key_in_the_file_is_one_problem(tmp_path: Path) -> None:
     """That no other key is found beside it goes without saying."""
     (problem,) = problems(write(tmp_path, RIGHT.replace("[policies", f'api_key = "{KEY}"\n[policies')), HOME)
     assert (problem.key, problem.value) == ("panels.main.api_key", None)
-    assert problem.reason == "a key does not belong into the configuration file"
+    assert problem.reason == "a key does not belong in the configuration file"
 
 
 def test_an_http_panel_is_accepted_on_this_machine_or_by_leave(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ MISTAKES = [
         "leave out /api",
     ),
     (URL, 'url = "http://panel"', "panels.main.url", '"http://panel"', "in the clear", "allow_http = true"),
-    (URL, f'{URL}\napi_key = "{KEY}"', "panels.main.api_key", None, "does not belong into", "API_KEY"),
+    (URL, f'{URL}\napi_key = "{KEY}"', "panels.main.api_key", None, "does not belong in", "API_KEY"),
     # policies
     ('schedule = "0 4 * * *"', "", "policies.standard.schedule", None, "is required", 'such as "0 4 * * *"'),
     ("0 4 * * *", "'0 4 * * *'", "policies.standard.schedule", "\"'0 4 * * *'\"", "", "the quotes are a part"),

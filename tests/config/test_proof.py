@@ -50,7 +50,7 @@ def test_how_much_is_read_a_day_and_when_not_is_of_all_servers(tmp_path: Path) -
         (proving("{ keep_proven = -1 }"), ("policies.standard.prove.keep_proven", "must be at least 0")),
         (
             proving("{}", '\n[proof]\nquiet = "8-23"\n'),
-            ("proof.quiet", '"8-23" is no span of a day: write it as "08:00-23:00"'),
+            ("proof.quiet", '"8-23" is not a span of hours: write it as "08:00-23:00"'),
         ),
         (
             'state_dir = "none"\n' + proving("{}"),

@@ -97,7 +97,7 @@ def test_a_good_end_without_a_byte_is_a_failure(begin: Begin, taken: list[bytes]
     """It took all, and made nothing of it."""
     encryption = begin("exec cat >/dev/null")
     encryption.give(PIECE)
-    with pytest.raises(EncryptionError, match="age ended well, and printed nothing"):
+    with pytest.raises(EncryptionError, match="age ended successfully, and printed nothing"):
         encryption.end()
     assert taken == []
 

@@ -359,7 +359,7 @@ async def test_a_process_that_says_nothing_is_ended(rig: Rig, monkeypatch: pytes
     """One that hangs holds up the copies for a bounded time, and is killed if it does not end by itself."""
     monkeypatch.setattr("daemon.copying.process.STOP_SECONDS", 0.1)
     worker = by("import threading; threading.Event().wait(5)", silent_seconds=0.1)
-    with pytest.raises(WorkerError, match="told nothing"):
+    with pytest.raises(WorkerError, match="reported nothing"):
         await worker.look(await rig.job())
     assert worker.pid is None
 

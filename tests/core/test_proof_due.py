@@ -369,7 +369,7 @@ def test_what_is_no_span_of_a_day_is_refused(text: str) -> None:
     """With how to write it."""
     with pytest.raises(ValueError) as refused:  # noqa: PT011 — its words are compared below
         Quiet.parse(text)
-    assert str(refused.value) == f'"{text}" is no span of a day: write it as "08:00-23:00"'
+    assert str(refused.value) == f'"{text}" is not a span of hours: write it as "08:00-23:00"'
 
 
 def test_the_rules_say_what_retention_keeps() -> None:

@@ -85,7 +85,7 @@ async def test_one_that_is_lost_for_good_is_told(node: Node, monkeypatch: pytest
     node.world.faults.order(faults.token_refused(), on=Call.CONSOLE, times=None)
     says_once_asked(node, monkeypatch, "more")
     told = await failure(node, "never")
-    assert told.startswith("the console of lobby could not be read to the end: host 127.0.0.1 does not take")
+    assert told.startswith("the console of lobby could not be read to the end: host 127.0.0.1 does not accept")
     assert len(node.given) == 3
 
 

@@ -221,7 +221,9 @@ async def test_a_crash_between_two_looks_is_seen(onto: Onto) -> None:
 
     onto.b.power, onto.b.started_at = Power.RUNNING, 0.0
     onto.hand.before(Call.RESOURCES, crash, skip=3)
-    with pytest.raises(NotStartedError, match="b ended by itself, and was started anew 0 s ago, 45 s after it ran"):
+    with pytest.raises(
+        NotStartedError, match="b ended by itself, and was restarted 0 s ago, 45 s after it began to run"
+    ):
         await TargetFiles(spare).runs_for(timedelta(minutes=5))
 
 

@@ -133,7 +133,7 @@ async def test_a_log_that_never_tells_leaves_the_end_unknown(hand: Hand, row: Ba
         0,
     )
     assert what.outcome.problems[0].text == (
-        "the restore has ended; whether it went well is not known: the server's activity log says nothing of it"
+        "the restore has ended; whether it went well is not known: the server's activity log does not mention it"
     )
     assert hand.rig.requests(Call.ACTIVITY) < 8
 

@@ -72,7 +72,7 @@ async def test_a_token_that_the_node_refuses_is_told(node: Node) -> None:
     told = (await node.refusal()).text
     assert (
         told
-        == "host 127.0.0.1 does not take the panel's token: Error Event [0]: jwt: created too far in past (denylist)"
+        == "host 127.0.0.1 does not accept the panel's token: Error Event [0]: jwt: created too far in past (denylist)"
     )
 
 

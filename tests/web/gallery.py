@@ -265,7 +265,7 @@ def drilling(made: Gallery) -> Gallery:
     for server, days, seconds, text, starts in (
         ("lobby", 10, 40.0, "", False),
         ("survival", 3, 250.4, "", True),
-        ("lobby", 2, None, "modded is offline 20 s after it ran", True),
+        ("lobby", 2, None, "modded is offline 20 s after it began to run", True),
     ):
         result = DrillResult.FAILED if text else DrillResult.DONE
         began, ended = NOW - days * DAY, NOW - days * DAY + timedelta(hours=1)

@@ -26,7 +26,7 @@ async def test_a_drill_that_failed_is_trouble_of_the_server_that_it_tried(galler
     """With the reason, and what the operator can do."""
     text = seen_text(await got(drilling(gallery), "/servers/lobby"))
     assert "The drill of night-1 on modded, begun at " in text
-    assert "failed: modded is offline 20 s after it ran." in text
+    assert "failed: modded is offline 20 s after it began to run." in text
     assert "`ptero-backupd drill weekly` tries again" in text or "ptero-backupd drill weekly" in text
     assert "unpacked by a drill 10 d ago, 40 s" in text
 
@@ -36,7 +36,7 @@ async def test_the_document_has_both(gallery: Gallery) -> None:
     document = await drilled_document(gallery)
     assert document["survival"]["drill"]["good"]["seconds"] == 250.4
     assert document["survival"]["drill"]["failed"] is None
-    assert document["lobby"]["drill"]["failed"]["text"] == "modded is offline 20 s after it ran"
+    assert document["lobby"]["drill"]["failed"]["text"] == "modded is offline 20 s after it began to run"
     assert [one["kind"] for one in document["lobby"]["troubles"]][-1] == "drill_failed"
     assert document["modded"]["drill"] is None
 

@@ -23,7 +23,7 @@ COLUMNS = ("member", "process", "role", "since (UTC)", "lease", "nodes", "held")
 UTC = ZoneInfo("UTC")
 
 NAMED = 5
-"""So many nodes of a member are named; all are in the JSON."""
+"""How many nodes of a member are named; all are in the JSON."""
 
 
 def show_cluster(settings: Settings, *, as_json: bool) -> int:

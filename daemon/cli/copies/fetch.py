@@ -91,4 +91,4 @@ def _checked(manifest: Manifest, *, decrypted: bool) -> str:
         return "still encrypted, its SHA-256 is right"
     if manifest.backup.checksum is None:
         return "its SHA-256 is right; the panel gave no checksum"
-    return f"its SHA-256 is right, and the {manifest.backup.checksum.partition(':')[0]} that the panel said"
+    return f"its SHA-256 is right, and the {manifest.backup.checksum.partition(':')[0]} that the panel gave"

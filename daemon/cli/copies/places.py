@@ -94,5 +94,5 @@ def _text_of(file: Path) -> str:
         with file.open("rb") as opened:
             return opened.read(LARGEST_IDENTITY).decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"the identity file {file} cannot be read: {reason}") from None

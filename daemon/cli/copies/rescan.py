@@ -62,12 +62,12 @@ def _show(seen: list[StoreSeen], *, as_json: bool) -> int:
         show(table(("store", "where", "servers", "copies", "size"), rows, right=("servers", "copies", "size")))
         show(
             *(
-                cell(f"{one.config.name}: {one.adopted} copies are this installation's now")
+                cell(f"{one.config.name}: {one.adopted} copies belong to this installation now")
                 for one in seen
                 if one.adopted
             ),
             *(
-                cell(f"{one.config.name}: {one.foreign} copies are of another installation")
+                cell(f"{one.config.name}: {one.foreign} copies belong to another installation")
                 for one in seen
                 if one.foreign
             ),

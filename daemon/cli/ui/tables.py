@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDE = 120
-"""So many columns leave room for a sentence beside the rest."""
+"""This many columns leave room for a sentence beside the rest."""
 
 _PIPE_WIDTH = 100_000
 

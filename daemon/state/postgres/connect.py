@@ -15,7 +15,7 @@ from daemon.state.postgres.trouble import translated
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
-"""So long a statement is waited for on our side; the server gives up before."""
+"""How long a statement is waited for on our side; the server gives up before."""
 
 _SESSION = {
     "statement_timeout": "15s",

@@ -8,7 +8,7 @@ so much time has passed that it never will be: what is rolled back leaves its nu
 from daemon.state.postgres.connect import Connection
 
 LOOKS = 600
-"""So often a number that was left out is asked for again: ten minutes, which no commit takes."""
+"""How often a number that was left out is asked for again: ten minutes, which no commit takes."""
 
 BEHIND = 1000
 """Only so many numbers before the newest are asked for again. A standby that is promoted may skip more."""

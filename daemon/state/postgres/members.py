@@ -27,7 +27,7 @@ from daemon.state.postgres.database import Database, MakeDatabase
 from daemon.state.postgres.promotion import PROMOTED, WRITE_SECONDS
 
 RENEWALS = 3
-"""So many renewals within a lease: one that fails is made good for by the next."""
+"""How many renewals fall within a lease: the next makes good for one that fails."""
 MARGIN = 6
 """This share of the lease must be left when a write leaves."""
 LOOK_SECONDS = 1.0

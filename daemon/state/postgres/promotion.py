@@ -17,7 +17,7 @@ from daemon.state.postgres.schema import is_there
 log = get_logger()
 
 WRITE_SECONDS = 70.0
-"""After so long the one deadline of a write that was let leave before is over (daemon/panel/http.py)."""
+"""How long until the one deadline of a write that left before is over (daemon/panel/http.py)."""
 
 EPOCHS = 1_000_000
 """More than were ever given between two commits that were replicated, of epochs or of numbers of rotations."""
@@ -57,7 +57,7 @@ async def notice(connection: Connection, title: str) -> None:
         await connection.execute(_VOID)
         await connection.execute(_RAISE)
         await connection.execute(_NOW_HERE, *here)
-    log.error("database_promoted", text=f"{title} is another server than before", consequence=PROMOTED)
+    log.error("database_promoted", text=f"{title} is not the server that it was before", consequence=PROMOTED)
 
 
 async def _here(connection: Connection, title: str) -> tuple[str, str] | None:

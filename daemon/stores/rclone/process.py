@@ -123,7 +123,7 @@ async def within(seconds: float, what: str, step: Awaitable[A]) -> A:
         async with asyncio.timeout(seconds):
             return await step
     except TimeoutError:
-        failure = StoreUnreachableError(f"{what}: rclone does not get on")
+        failure = StoreUnreachableError(f"{what}: rclone makes no progress")
         raise failure from None
 
 

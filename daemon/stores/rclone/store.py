@@ -186,7 +186,7 @@ class RcloneStore:
             return []
         found = _json(output)
         if not isinstance(found, list):
-            raise StoreCutError(f"{self._name}: rclone's listing is none")
+            raise StoreCutError(f"{self._name}: rclone's listing cannot be read")
         return [(f"{folder}{each['Path']}", each) for each in found]
 
 
@@ -219,5 +219,5 @@ def _entry(name: str, found: Mapping[str, Any]) -> Entry:
     try:
         size, modified = int(found["Size"]), read_rfc3339(found["ModTime"])
     except (KeyError, TypeError, ValueError):
-        raise StoreCutError(f"rclone's answer on {name} lacks its size or its moment") from None
+        raise StoreCutError(f"rclone's answer on {name} lacks its size or its time") from None
     return Entry(name, size, modified)

@@ -184,10 +184,10 @@ def _root(body: bytes, tag: str) -> ET.Element:
     try:
         text = body.decode()  # in no other encoding, where what is looked for next would look otherwise
         if "<!DOCTYPE" in text:
-            raise StoreCutError("the service's answer is none of S3's")
+            raise StoreCutError("the service's answer is not S3's")
         root = ET.fromstring(text)  # noqa: S314 — without a document type there are no entities to blow up
     except (UnicodeDecodeError, ET.ParseError):
-        raise StoreCutError("the service's answer was cut, or is none of S3's") from None
+        raise StoreCutError("the service's answer was cut, or is not S3's") from None
     for each in root.iter():
         each.tag = each.tag.rpartition("}")[2]
     if root.tag != tag:
@@ -217,4 +217,4 @@ def _moment(text: str) -> datetime:
     try:
         return read_rfc3339(text)
     except ValueError:
-        raise StoreCutError("the service's answer has a moment that is none") from None
+        raise StoreCutError("the service's answer has a time that cannot be read") from None
