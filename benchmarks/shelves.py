@@ -30,7 +30,8 @@ from daemon.sandbox.scenes import KEY
 from daemon.state import engine_for
 from daemon.stores.base import Store
 from daemon.stores.open import open_store
-from daemon.stores.s3.store import PAGE, S3Store
+from daemon.stores.s3.listing import PAGE
+from daemon.stores.s3.store import S3Store
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from tests.copies.support import Told
 from tests.stores.services import make_bucket, seaweedfs

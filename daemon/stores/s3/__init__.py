@@ -8,5 +8,5 @@ sign      Signature Version 4, pure             http      one request over httpx
 refusal   from an answer to the error           client    signed, tried again, translated
 answers   what the service's XML says, pure     upload    an object of many parts
 locks     Object Lock, and the bucket's traits  open      which host has the bucket, and who signs
-store     the engine
+listing   what the bucket lists, in pages       store     the engine
 """

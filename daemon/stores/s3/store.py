@@ -8,12 +8,10 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 from pydantic import SecretStr
 
@@ -29,21 +27,20 @@ from daemon.stores.errors import (
     StoreTroubleError,
 )
 from daemon.stores.held import Part, parts_of
-from daemon.stores.keys import check_folder, check_key, is_key
+from daemon.stores.keys import check_key
 from daemon.stores.s3 import answers
-from daemon.stores.s3.answers import Page, Upload
+from daemon.stores.s3.answers import Upload
 from daemon.stores.s3.client import S3Client
 from daemon.stores.s3.http import Answer
+from daemon.stores.s3.listing import PAGE, Listing, MostPages
 from daemon.stores.s3.locks import BucketLocks, lock_headers
 from daemon.stores.s3.refusal import BeyondError, UnsupportedError
 from daemon.stores.s3.upload import PartedUpload
 from daemon.stores.sizes import part_size
 from daemon.stores.streams import RateLimit, exactly, with_first
 
-A = TypeVar("A")
 Write = Callable[[Mapping[str, str]], Awaitable[None]]
 
-PAGE = 1000
 MOST_VERSION_PAGES = 10
 _WORD = "x-amz-meta-upload"
 _CONDITION = MappingProxyType({"if-none-match": "*"})
@@ -70,6 +67,7 @@ class S3Store:
         self._clock = clock
         self._parts_in = parts_in
         self._locks = BucketLocks(name, client)
+        self._listing = Listing(client, prefix)
         self._condition: Mapping[str, str] = _CONDITION
 
     @property
@@ -131,11 +129,11 @@ class S3Store:
     async def list_all(self, folder: str = "") -> list[Entry]:
         """Ask for page after page."""
         what = f"{self._name} cannot be listed"
-        query = {"list-type": "2"} | self._below(folder)
+        query = {"list-type": "2"} | self._listing.below(folder)
         found = [
             Entry(listed.key.removeprefix(self._prefix), listed.size, listed.modified)
-            async for listed in self._pages(what, "", query, answers.objects)
-            if self._is_ours(listed.key)
+            async for listed in self._listing.pages(what, "", query, answers.objects)
+            if self._listing.is_ours(listed.key)
         ]
         return sorted(found, key=lambda entry: entry.key)
 
@@ -159,8 +157,12 @@ class S3Store:
     async def unfinished(self, folder: str = "") -> list[Unfinished]:
         """Ask for uploads that were not completed, and for the parts of each."""
         what = f"{self._name} cannot be asked for unfinished uploads"
-        query = {"uploads": ""} | self._below(folder, "max-uploads")
-        found = [upload async for upload in self._pages(what, "", query, answers.uploads) if self._is_ours(upload.key)]
+        query = {"uploads": ""} | self._listing.below(folder, "max-uploads")
+        found = [
+            upload
+            async for upload in self._listing.pages(what, "", query, answers.uploads)
+            if self._listing.is_ours(upload.key)
+        ]
         return [await self._begun(upload) for upload in found]
 
     async def clear(self, begun: Unfinished) -> bool:
@@ -186,8 +188,8 @@ class S3Store:
     async def older_versions(self) -> OlderVersions:
         """Ask for the versions of all objects, up to ten pages of them."""
         what = f"{self._name}: older versions cannot be listed"
-        query, pages = {"versions": ""} | self._below(""), _Pages(MOST_VERSION_PAGES)
-        found = [one async for one in self._pages(what, "", query, pages.counted(answers.older_versions))]
+        query, pages = {"versions": ""} | self._listing.below(""), MostPages(MOST_VERSION_PAGES)
+        found = [one async for one in self._listing.pages(what, "", query, pages.counted(answers.older_versions))]
         return OlderVersions(len(found), sum(one.size for one in found), not pages.cut)
 
     async def aclose(self) -> None:
@@ -266,50 +268,9 @@ class S3Store:
         """
         what = f"{self._name}: the parts of {key} cannot be listed"
         query = {"uploadId": upload_id, "max-parts": str(PAGE)}
-        pages = [page async for page in self._pages(what, self._prefix + key, query, answers.parts)]
+        pages = [page async for page in self._listing.pages(what, self._prefix + key, query, answers.parts)]
         moments = [page.changed for page in pages if page.changed]
         return Unfinished(key, upload_id, sum(page.size for page in pages), max(moments, default=begun))
-
-    def _below(self, folder: str, most: str = "max-keys") -> dict[str, str]:
-        return {"prefix": self._prefix + check_folder(folder), "encoding-type": "url", most: str(PAGE)}
-
-    async def _pages(
-        self, what: str, key: str, query: Mapping[str, str], read: Callable[[bytes], Page[A]]
-    ) -> AsyncGenerator[A, None]:
-        """Yield everything of a listing, page by page; raises StoreCutError if a page leads back to an earlier one."""
-        after: Mapping[str, str] | None = {}
-        asked: set[tuple[str, ...]] = set()
-        while after is not None:
-            if tuple(after.values()) in asked:
-                raise StoreCutError(f"{what}: the listing never ends")
-            asked.add(tuple(after.values()))
-            answer = await self._client.call(what, "GET", key, query={**query, **after})
-            page = read(answer.body)
-            for found in page.found:
-                yield found
-            after = page.after
-
-    def _is_ours(self, name: str) -> bool:
-        return name.startswith(self._prefix) and is_key(name.removeprefix(self._prefix))
-
-
-class _Pages:
-    """Ends a listing after so many pages; then it is `cut`."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-        self.cut = False
-
-    def counted(self, read: Callable[[bytes], Page[A]]) -> Callable[[bytes], Page[A]]:
-        """Read a page as `read` does, and no further one behind the last."""
-
-        def counting(body: bytes) -> Page[A]:
-            page = read(body)
-            self._left -= 1
-            self.cut = page.after is not None and self._left == 0
-            return replace(page, after=None) if self.cut else page
-
-        return counting
 
 
 def _entry(key: str, answer: Answer) -> Entry:
