@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any
 
+from daemon.core.proof import Proof
 from daemon.errors import StateError
 from daemon.state import ProofRecord, ShelfRecord
 from daemon.state.local.catalogue import LocalCatalogue
@@ -54,6 +55,12 @@ class DiskJournal(SqliteJournal):
         """Record that an operator accepts what proofs found wrong."""
         with self._telling(lambda: PROCESS.get().simulation.proofs.rules.accepted(server_uuid, backup_uuid)):
             return super().accept_proof(server_uuid, backup_uuid, at)
+
+    def forget_proofs(self, server_uuid: str, proofs: Iterable[Proof]) -> None:
+        """Forget what was read of what is gone."""
+        process, gone = PROCESS.get(), tuple(proofs)
+        with self._telling(lambda: process.simulation.proofs.rules.forgotten(process.name, server_uuid, gone)):
+            super().forget_proofs(server_uuid, gone)
 
     def prove_bytes(self, day: date, size: int) -> None:
         """Record that so many more bytes are read on that day."""

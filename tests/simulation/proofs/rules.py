@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.copies.jobs import Job, ToProve
 from daemon.copies.results import ProofFound
-from daemon.core.proof import Level
+from daemon.core.proof import Level, Proof
 from daemon.state import ProofRecord
 from tests.simulation import oracle
 from tests.simulation.oracle import Row
@@ -139,6 +139,18 @@ class ProofRules:
         self._know(server, accepting(self._known(server), backup))
         self._simulation.recorder.tell(f"    proof: what is wrong with {backup[:6]} is accepted", server)
 
+    def forgotten(self, process: str, server: str, proofs: Sequence[Proof]) -> None:
+        """The journal no more holds what was read of these, which a list lacked: they are gone, if it was not false."""
+        there = self._simulation.recorder.mirror[server]
+        lost = {(one.backup, one.asked.value) for one in proofs if not one.store and one.backup in there}
+        if lost:
+            misled = self._was_misled(server, process)
+            self._hold("17", misled, f"what was read of {lost} is forgotten, and they are there", server)
+            known = (
+                one for one in self._known(server) if one.place or one.wrong or (one.backup, one.level) not in lost
+            )
+            self._know(server, tuple(known))
+
     def spends(self, day: date, size: int) -> None:
         """So many bytes are about to be read: the day has room, and no quiet hours are."""
         most = self._simulation.scenario.proofs.table.get("per_day", "off")
@@ -176,7 +188,7 @@ class ProofRules:
         before = (one for one in recorder.rotations if one.uuid == server and one is not rotation)
         if any(one.once_more == rotation.once_more for one in before):
             return  # it is tried again, whatever has become of the bad one meanwhile
-        if self._was_misled(rotation):
+        if self._was_misled(server, rotation.process):
             return
         bad = {one.backup for one in self._known(server) if one.wrong and not one.place}
         bad |= self._bad_in_memory[rotation.process, server]
@@ -192,13 +204,13 @@ class ProofRules:
         mine = (row.uuid for row in newest_first if oracle.owns(policy, rotation.server, row.name))
         return [uuid for uuid in mine if states[uuid] == "good"][:3]
 
-    def _was_misled(self, rotation: Rotation) -> bool:
-        """Whether a list of the look that this follows from told of rows that are not so: which is newest is open."""
+    def _was_misled(self, server: str, process: str) -> bool:
+        """Whether a list of the look that this follows from told of rows that are not so: which are there is open."""
         since = self._now() - LOOK.total_seconds()
         return any(
             one.falsified
             for one in self._simulation.recorder.exchanges
-            if (one.call, one.server, one.process) == ("list", rotation.uuid, rotation.process) and one.sent >= since
+            if (one.call, one.server, one.process) == ("list", server, process) and one.sent >= since
         )
 
     def made_once_more(self, server: str, start: datetime, backup: str) -> None:
