@@ -24,7 +24,7 @@ from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.undeleted import Undeleted
 from daemon.copies.workers import AskLeave, always
-from daemon.core.applied import AppliedRetention, let_through, told
+from daemon.core.applied import AppliedRetention, let_through, taken_back, told
 from daemon.core.brake import Applied
 from daemon.core.clocks import jumped
 from daemon.core.copies_prune import Pruning
@@ -204,7 +204,7 @@ def _applied(decided: Pruning, before: AppliedRetention, present: Applied, now: 
     """Return what to record of a decision: what is told as held, or what the brake let through."""
     if decided.held:
         return told(before, present, now)
-    return before if decided.refused else let_through(present, decided.let_through)
+    return taken_back(before, present) if decided.refused else let_through(present, decided.let_through)
 
 
 async def _with_lock(store: Store, copy: Copy) -> Copy:

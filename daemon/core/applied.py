@@ -71,6 +71,14 @@ def told(row: AppliedRetention, present: Applied, at: datetime) -> AppliedRetent
     return replace(row, coming=text, told_at=at)
 
 
+def taken_back(row: AppliedRetention, present: Applied) -> AppliedRetention:
+    """Return what to remember while nothing waits: what was told of another retention counts no more, so that the same
+    mistake made again is given its day again.
+    """
+    is_other = row.coming is not None and row.coming != written(present)
+    return replace(row, coming=None, told_at=None) if is_other else row
+
+
 def let_through(present: Applied, passed: Iterable[str]) -> AppliedRetention:
     """Return what to remember of deletions that the brake did not refuse, and of which none waits for its day."""
     return AppliedRetention(written(present), tuple(passed))

@@ -1,8 +1,8 @@
 """Copies first: a good backup stays on the panel until each store that must have it does (invariant 14).
 
-What must hold: a copy counts only if it was seen within the last day; a backup kept for want of a copy changes no other
-verdict; failed backups, and those whose deletion was left half done, wait for no copy: they may have
-no file.
+What must hold: a copy counts only if it was seen within the last day, and as a newer one only if it is not dated in the
+future; a backup kept for want of a copy changes no other verdict; failed backups, and those whose deletion was left
+half done, wait for no copy: they may have no file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daemon.core.model import Action, Reason, Verdict
+from daemon.core.states import CLOCK_TOLERANCE
 
 RULE = "uncopied"
 """The rule of the reason that a store lacks the backup; its slot is the store's name."""
@@ -45,9 +46,13 @@ class Copied:
             return Reason(RULE, self.store, f"its copy in {self.store} is unverified, since the panel gave no checksum")
         if backup.uuid not in self.refused:
             return Reason(RULE, self.store, f"not in {self.store} yet")
-        if any(backup.created_at is not None and made > backup.created_at for made in self.copies.values()):
+        if backup.created_at is not None and self._has_newer(backup.created_at, now):
             return None
         return Reason(RULE, self.store, f"{self.store} takes a newer one instead, and has none yet")
+
+    def _has_newer(self, than: datetime, now: datetime) -> bool:
+        """Return whether it holds a newer copy, apart from those that a clock which was wrong has dated ahead."""
+        return any(than < made <= now + CLOCK_TOLERANCE for made in self.copies.values())
 
 
 def until_copied(verdicts: Sequence[Verdict], copied: Collection[Copied], now: datetime) -> tuple[Verdict, ...]:

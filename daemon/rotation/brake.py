@@ -57,8 +57,9 @@ def brake_of(config: ServerConfig, known: Remembered, *, once: int | None, panel
 
 
 def told(row: AppliedRetention, config: ServerConfig, held: tuple[Verdict, ...], at: datetime) -> AppliedRetention:
-    """Return what to record once the operator is told what waits."""
-    return applied.told(row, applied_by(config), at) if held else row
+    """Return what to record once the operator is told what waits, or that nothing does."""
+    present = applied_by(config)
+    return applied.told(row, present, at) if held else applied.taken_back(row, present)
 
 
 def let_through(row: AppliedRetention, config: ServerConfig, decided: Plan) -> AppliedRetention:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.applied import NOTHING, AppliedRetention, brake_of, let_through, read, told, written
+from daemon.core.applied import NOTHING, AppliedRetention, brake_of, let_through, read, taken_back, told, written
 from daemon.core.brake import Applied
 from daemon.core.model import Scope
 from daemon.core.names import Ownership, Template
@@ -80,6 +80,14 @@ def test_the_day_of_a_change_begins_once_and_is_its_own() -> None:
     assert told(replace(row, told_at=None), FEW, later).told_at == later
     assert brake_of(row, FEW, most=10, share=0.5).told_at == NOW
     assert brake_of(row, MANY, most=10, share=0.5).told_at is None
+
+
+def test_a_change_that_was_taken_back_is_told_anew_when_it_comes_again() -> None:
+    """While it is in force, and nothing waits for the moment, its day goes on."""
+    row = told(let_through(MANY, ("a",)), FEW, NOW)
+    assert taken_back(row, FEW) == row
+    assert taken_back(row, MANY) == let_through(MANY, ("a",))
+    assert taken_back(NOTHING, MANY) == NOTHING
 
 
 def test_what_was_never_applied_let_nothing_pass() -> None:

@@ -103,6 +103,13 @@ def test_of_what_the_store_would_not_take_a_newer_copy_is_enough() -> None:
     assert judged(twin)["day-2"].reasons[-1] == waits  # one of the same moment is no newer one
 
 
+@pytest.mark.parametrize(("ahead", "counts"), [(timedelta(minutes=5), True), (timedelta(minutes=5, seconds=1), False)])
+def test_a_copy_that_is_dated_in_the_future_is_no_newer_one(ahead: timedelta, counts: bool) -> None:
+    """A clock that was wrong dated it: it would let every backup go that the store does not take."""
+    wrong = Copied("offsite", NOW, {"another": NOW + ahead}, frozenset({"day-4"}))
+    assert going(judged(wrong)) == (["day-4"] if counts else [])
+
+
 def test_an_unverified_copy_does_not_count_and_says_so() -> None:
     """The panel gave no checksum, so nothing says that these are its bytes (invariant 13)."""
     store = replace(held("day-2"), unverified=frozenset({"day-3"}), refused=frozenset({"day-3"}))

@@ -268,6 +268,24 @@ async def test_room_is_not_made_of_what_waits_and_its_day_begins_all_the_same(ri
     assert (code(done), len(done.deleted), len(rig.names())) == ((Result.DONE, ""), 2, 6)
 
 
+async def test_at_the_limit_a_mistake_that_is_made_again_is_told_again(rig: Rig) -> None:
+    """Put right meanwhile, it let nothing through by which it could have been forgotten: no backup was made."""
+    rig.fill(7)
+    wide, narrow = {**BRAKE, "keep": {"last": 20}}, {**BRAKE, "keep": {"last": 6}}
+    rig.configure(**wide)
+    await rig.rotate()
+    rig.server.limit = len(rig.names())
+    for policy in (narrow, wide):
+        rig.configure(**policy)
+        assert code(await rig.rotate()) == (Result.REFUSED, "limit")
+    await hours(rig, 72)
+    there = rig.names()
+    rig.configure(**narrow)
+    refused = await rig.rotate()
+    assert (code(refused), rig.names()) == ((Result.REFUSED, "limit"), there)
+    assert "held until 2026-04-0" in refused.problems[-1].text
+
+
 async def test_a_rehearsal_at_the_limit_knows_when_room_was_made(rig: Rig) -> None:
     """It says what the rotation would."""
     rig.fill(20)

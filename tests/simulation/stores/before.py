@@ -7,11 +7,11 @@ catalogue, so what was shown before that is forgotten, and what was shown since 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.doubts import SLACK
-from tests.simulation.oracle import Row
+from tests.simulation.oracle import TOO_FAR_AHEAD, Row
 from tests.simulation.recorder import Rotation
 from tests.simulation.scenario import DAY
 from tests.simulation.stores.bucket import Bucket, Call
@@ -48,7 +48,8 @@ class View:
         self, row: Row, good: Sequence[Row], table: StoreTable, policy: Policy, *, now: datetime
     ) -> bool:
         """Whether the store's own rules do not take that backup, and it has a newer one."""
-        newer = any(copy.created > row.created for copy in self.copies)
+        latest = now + TOO_FAR_AHEAD + timedelta(seconds=SLACK)
+        newer = any(row.created < copy.created <= latest for copy in self.copies)
         return newer and row not in wanted(good, self.whole, table, policy, now)
 
 
