@@ -16,6 +16,7 @@ verify    a copy read back                       renew     the locks of copies, 
 spool     what waits on a disk for slow stores    judged    what a store's rules say of its copies
 spool_room  how much may wait there               settle    a put whose answer was lost
 records   what the journal keeps of copies by hand
+outcome   what came of a run of a server
 jobs      what the daemon asks of whoever touches stores
 results   what comes of it                       workers   who does it, as protocols
 work      those jobs done by this process         child     the daemon's own process for them
@@ -31,6 +32,7 @@ __all__ = [
     "jobs",
     "judged",
     "manifest",
+    "outcome",
     "pipe",
     "probe",
     "prune",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from daemon.copies.outcome import CopyResult
 from daemon.copies.prune import PruneResult
 from daemon.copies.results import came_from
-from daemon.copies.run import CopyResult
 from daemon.state import CopyEvent, CopyRecord
 
 

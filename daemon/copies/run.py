@@ -3,9 +3,9 @@
 A store that fails is left out for the rest of the run; the others go on (invariant 16).
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 
 from daemon.clock import Clock
@@ -18,6 +18,7 @@ from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
 from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup, unheard
 from daemon.copies.manifest import Manifest
+from daemon.copies.outcome import CopyResult, ServerResult
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
@@ -28,7 +29,7 @@ from daemon.core.copies_layout import CopyName
 from daemon.core.copies_wanted import Choice, Taken, Wanted, by_maker, choices, wanted
 from daemon.core.copies_ways import ways
 from daemon.core.model import Backup, Listing, Server, Verdict
-from daemon.errors import BackupdError, StateError
+from daemon.errors import BackupdError
 from daemon.state import Locks
 from daemon.stores.base import Store
 from daemon.stores.errors import ObjectExistsError, ObjectMissingError, StoreError
@@ -45,50 +46,6 @@ OnCopy = Callable[[str, Manifest, str | None], Awaitable[None]]
 
 OpenStore = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
 """Open a store, and close it at the block's end."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopyResult:
-    """What came of one copy: the manifest that stands now, or why there is none.
-
-    It came from the store `source`; None for the node.
-    """
-
-    store: str
-    backup: Backup
-    manifest: Manifest | None
-    error: BackupdError | None
-    source: str | None = None
-
-
-@dataclass(slots=True)
-class ServerResult:
-    """The result for one server: its copies, the newest backup first, and the stores that could not be used at all.
-
-    `problems` are, by store, what holds up none of the copies that it still wants. The stores `unread` could not be
-    read from.
-    """
-
-    config: ServerConfig
-    copies: list[CopyResult] = field(default_factory=list)
-    troubles: dict[str, BackupdError] = field(default_factory=dict)
-    problems: list[tuple[str, BackupdError]] = field(default_factory=list)
-    unread: set[str] = field(default_factory=set)
-    error: BackupdError | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether a copy is not there that should be."""
-        return bool(self.error or self.troubles or any(copy.error for copy in self.copies))
-
-    @contextmanager
-    def remembering(self, store: str) -> Iterator[None]:
-        """Log that the state cannot be written to, and go on: what is remembered of a store is only a cache."""
-        try:
-            yield
-        except StateError as error:
-            if (store, error.text) not in [(other, problem.text) for other, problem in self.problems]:
-                self.problems.append((store, error))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from daemon.copies.errors import CopyError
 from daemon.copies.jobs import Job, PruneInputs, ToFetch, ToProve
 from daemon.copies.make import unheard
 from daemon.copies.manifest import Manifest
+from daemon.copies.outcome import ServerResult
 from daemon.copies.parts import fetch_parts
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
@@ -27,7 +28,7 @@ from daemon.copies.results import (
     PruneResult,
     WantedCopy,
 )
-from daemon.copies.run import Copier, Looked, OnCopy, OpenStore, ServerResult
+from daemon.copies.run import Copier, Looked, OnCopy, OpenStore
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
 from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always

@@ -12,8 +12,8 @@ from daemon.documents.stores import store_document
 if TYPE_CHECKING:
     from daemon.config.values import ServerConfig, StoreConfig
     from daemon.copies.manifest import Manifest
+    from daemon.copies.outcome import CopyResult, ServerResult
     from daemon.copies.prune import PruneResult
-    from daemon.copies.run import CopyResult, ServerResult
     from daemon.copies.shelf import Shelf
     from daemon.copies.verify import Verified
     from daemon.core.copies_prune import CopyVerdict, Pruning

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from daemon.config.values import StoreConfig
 from daemon.copies.manifest import EncryptionPart, StoredPart
+from daemon.copies.outcome import CopyResult, ServerResult
 from daemon.copies.prune import PruneResult
-from daemon.copies.run import CopyResult, ServerResult
 from daemon.copies.shelf import Shelf
 from daemon.copies.verify import Verified
 from daemon.core.copies_found import Sighting

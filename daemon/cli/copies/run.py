@@ -15,9 +15,10 @@ from daemon.cli.unseen import is_suspended, passes, say_unseen
 from daemon.clock import Clock, SystemClock
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopiesBusyError
+from daemon.copies.outcome import ServerResult
 from daemon.copies.records import records_of
 from daemon.copies.results import came_from
-from daemon.copies.run import Copier, Looked, ServerResult
+from daemon.copies.run import Copier, Looked
 from daemon.copies.spool_room import spool_room
 from daemon.core.units import format_size
 from daemon.documents.copies import copied

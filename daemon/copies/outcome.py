@@ -1,0 +1,54 @@
+"""What came of copying a server's backups: what is printed, documented and kept in the journal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from daemon.config.values import ServerConfig
+from daemon.copies.manifest import Manifest
+from daemon.core.model import Backup
+from daemon.errors import BackupdError, StateError
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What came of one copy: the manifest that stands now, or why there is none.
+
+    It came from the store `source`; None for the node.
+    """
+
+    store: str
+    backup: Backup
+    manifest: Manifest | None
+    error: BackupdError | None
+    source: str | None = None
+
+
+@dataclass(slots=True)
+class ServerResult:
+    """The result for one server: its copies, the newest backup first, and the stores that could not be used at all.
+
+    `problems` are, by store, what holds up none of the copies that it still wants. The stores `unread` could not be
+    read from.
+    """
+
+    config: ServerConfig
+    copies: list[CopyResult] = field(default_factory=list)
+    troubles: dict[str, BackupdError] = field(default_factory=dict)
+    problems: list[tuple[str, BackupdError]] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+    error: BackupdError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a copy is not there that should be."""
+        return bool(self.error or self.troubles or any(copy.error for copy in self.copies))
+
+    @contextmanager
+    def remembering(self, store: str) -> Iterator[None]:
+        """Log that the state cannot be written to, and go on: what is remembered of a store is only a cache."""
+        try:
+            yield
+        except StateError as error:
+            if (store, error.text) not in [(other, problem.text) for other, problem in self.problems]:
+                self.problems.append((store, error))
