@@ -12,6 +12,7 @@ import typer
 from daemon import __version__
 from daemon.cli.backups.app import backups_app
 from daemon.cli.cluster.app import cluster_app, state_app
+from daemon.cli.config_app import config_app
 from daemon.cli.copies.app import copies_app
 from daemon.cli.daemon_line import RUN, TO_STDOUT
 from daemon.cli.options import Json, Servers, settings
@@ -27,7 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_app = typer.Typer(help="Work with the configuration file.", rich_markup_mode=None, no_args_is_help=False)
 app.add_typer(backups_app, name="backups")
 app.add_typer(copies_app, name="copies")
 app.add_typer(cluster_app, name="cluster")
@@ -274,19 +274,6 @@ def init(
     servers, stores = tuple(server or ()), tuple(store or ())
     options = InitOptions(url, api_key_file, panel, servers, output, allow_http, all_servers, stores)
     return write_first(settings(context), options)
-
-
-@config_app.command("schema")
-def config_schema() -> int:
-    """Print the JSON Schema of the configuration file, for editors."""
-    from daemon.cli.commands.schema import show_schema
-
-    return show_schema()
-
-
-@config_app.callback()
-def _config() -> None:
-    """Work with the configuration file."""
 
 
 @app.command()
