@@ -30,6 +30,7 @@ from daemon.config.kinds import (
 )
 from daemon.config.table import Table
 from daemon.config.value_error import value_error
+from daemon.core.brake import USUAL_SHARE
 
 
 class KeepTable(Table):
@@ -119,7 +120,8 @@ class PolicyTable(Table):
         10, description="A rotation that would delete more good backups than this deletes none; -1: no brake at all."
     )
     max_share: ShareOrAll = Field(
-        0.5, description="The same for more than two and more than this share of the good ones; 1: no such bound."
+        USUAL_SHARE,
+        description="The same for more than two and more than this share of the good ones; 1: no such bound.",
     )
     node_hold: Duration = Field("1h", description="How long one backup may hold its node's slot.")
     alerts: Names = Field(None, description="Names of the alerts to send; left out: all of them; []: none.")

@@ -5,12 +5,9 @@ from datetime import datetime
 
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.core.applied import AppliedRetention, brake_of
-from daemon.core.brake import Applied, Brake
+from daemon.core.brake import USUAL_SHARE, Applied, Brake
 from daemon.core.copies_prune import Pruning, prune
 from daemon.core.copy import Copy
-
-SHARE = 0.5
-"""The share that the brake allows; the default of a policy's `max_share`."""
 
 
 def applied_in(server: ServerConfig, config: StoreConfig) -> Applied:
@@ -36,7 +33,7 @@ def judge_copies(
     says why `now` is not to be trusted. `once` lifts the brake: so many copies may go (-1: any number), and at once.
     """
     present = applied_in(server, config)
-    brake = brake_of(applied, present, most=config.max_deletions, share=SHARE)
+    brake = brake_of(applied, present, most=config.max_deletions, share=USUAL_SHARE)
     return prune(
         copies,
         present.retention,

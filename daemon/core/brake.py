@@ -28,6 +28,8 @@ HELD_FOR = timedelta(hours=24)
 
 _SHOWN = 5
 """How many of too many deletions are named."""
+USUAL_SHARE = 0.5
+"""The share of the good backups that may go at once: the default of a policy's `max_share`, and in every store."""
 
 
 @dataclass(frozen=True, slots=True)

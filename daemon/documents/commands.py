@@ -148,8 +148,10 @@ def _outcome(outcome: "Outcome") -> Document:
         "result": outcome.result.value,
         "created": None if outcome.created is None else _named(outcome.created),
         "deleted": [_named(backup) for backup in outcome.deleted],
+        "undeleted": [_named(backup) for backup in outcome.undeleted],
         "kept": outcome.kept,
-        "problems": [{"code": problem.code, "text": problem.text} for problem in outcome.problems],
+        "retry_at": moment(outcome.retry_at),
+        "problems": [{"code": one.code, "text": one.text, "hint": one.hint} for one in outcome.problems],
     }
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from daemon.clock import Clock
 from daemon.config.values import PanelConfig, ServerConfig, StatePlace
 from daemon.core.agreement import Opinion
+from daemon.core.model import Backup
 from daemon.core.plan import Plan
 from daemon.errors import BackupdError, ProblemCode, ServerBusyError
 from daemon.log import get_logger
@@ -16,7 +17,17 @@ from daemon.operations.agreement import disputed_by_hand
 from daemon.panel.client import PanelClient
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import NO_RIGHT_TO_CREATE, NO_RIGHT_TO_DELETE, Outcome, Problem, Result, refusal
-from daemon.rotation.preview import Preview, adoption, judged, lacks, no_room, preview, stuck_problem, with_coming
+from daemon.rotation.preview import (
+    Preview,
+    adoption,
+    judged,
+    lacks,
+    preview,
+    room_at_limit,
+    stuck_problem,
+    with_coming,
+    without,
+)
 from daemon.rotation.rotate import halted_by, rotate
 from daemon.rotation.run import Run
 from daemon.rotation.setup import Tell, open_clients, open_context
@@ -122,13 +133,15 @@ def dry_run_outcome(seen: Preview | Failed, *, busy: bool = False) -> Outcome:
     now = seen.listing.taken_at
     found = adoption(config, seen.plan.verdicts, start_at=now, ahead=timedelta(0), now=now)
     about = replace(about, created=found.adopted, problems=tuple(map(stuck_problem, found.stuck)))
+    if found.adopted is None and lacks(seen.server, "backup.create"):
+        return _with(about, NO_RIGHT_TO_CREATE, Result.FAILED)  # what else the key may not comes after that
     if lacks(seen.server, "backup.delete"):
         about = _with(about, NO_RIGHT_TO_DELETE)
-    if found.adopted is None and lacks(seen.server, "backup.create"):
-        return _with(about, NO_RIGHT_TO_CREATE, Result.FAILED)
-    if found.adopted is None and (problem := no_room(seen)) is not None:
-        return _with(about, problem, Result.REFUSED)
-    listing = with_coming(config, seen.listing, found.adopted)
+    room = None if found.adopted is not None else room_at_limit(seen)
+    if isinstance(room, Problem):
+        return _with(about, room, Result.REFUSED)
+    gone = () if room is None else (room,)
+    listing = with_coming(config, without(seen.listing, gone), found.adopted)
     decided = judged(
         config,
         listing,
@@ -136,20 +149,21 @@ def dry_run_outcome(seen: Preview | Failed, *, busy: bool = False) -> Outcome:
         accepted=seen.accepted,
         asked=seen.asked,
         brake=seen.brake,
+        already_deleted=sum(one.successful and one.uuid not in seen.brake.excused for one in gone),
         copied=seen.copied,
         proven=seen.proven,
     )
-    return _pruned(about, decided)
+    return _pruned(about, decided, gone)
 
 
 def _with(about: Outcome, problem: Problem, result: Result | None = None) -> Outcome:
     return replace(about, result=result or about.result, problems=(*about.problems, problem))
 
 
-def _pruned(about: Outcome, decided: Plan) -> Outcome:
-    """Return the deletions that would follow, once the new backup is good."""
+def _pruned(about: Outcome, decided: Plan, gone: tuple[Backup, ...]) -> Outcome:
+    """Return the deletions that would follow, once the new backup is good, after what is `gone` to make room for it."""
     deleted = tuple(verdict.backup for verdict in decided.deletions)
-    about = replace(about, deleted=deleted, kept=len(decided.verdicts) - len(deleted))
+    about = replace(about, deleted=(*gone, *deleted), kept=len(decided.verdicts) - len(deleted))
     if decided.refused is not None:
         return _with(about, refusal(about.server, decided.code, decided.refused), Result.REFUSED)
     if deleted and NO_RIGHT_TO_DELETE in about.problems:

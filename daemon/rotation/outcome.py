@@ -93,8 +93,8 @@ class Outcome:
 
     `created` is the backup that this rotation made or adopted, as last seen; `deleted` what it deleted, in order
     (in a dry run: what it would delete), and `undeleted` what it was to delete and the panel did not; `kept` how many
-    backups the last plan keeps or leaves alone (None where no plan was made). `passing` says that a skip was for a
-    state that ends by itself. `retry_at` is when the daemon tries again, if it does so before the next start.
+    of the backups that the last plan saw are still there (None where no plan was made). `passing` says that a skip was
+    for a state that ends by itself. `retry_at` is when the daemon tries again, if it does so before the next start.
     `seen` is the panel's server and `verdicts` its backups with the last plan's verdicts, newest first, without those
     that were deleted; None and empty where the rotation did not come that far. `good_seen_at` is when the newest good
     backup was made that the rotation saw, besides its own. `steps` are those that it took, oldest first, whether they

@@ -20,7 +20,7 @@ from daemon.panel.client import PanelClient
 from daemon.panel.errors import BackupLimitError, ServerStateError
 from daemon.rotation.brake import brake_of, recall
 from daemon.rotation.copied import copied_before
-from daemon.rotation.outcome import NO_BACKUPS, Problem, refusal
+from daemon.rotation.outcome import NO_BACKUPS, NO_RIGHT_TO_DELETE, Problem, refusal
 from daemon.rotation.proven import proven_of
 from daemon.state import Catalogue, Journal
 
@@ -127,10 +127,11 @@ def judged(
     accepted: frozenset[str],
     brake: Brake,
     asked: frozenset[str] = frozenset(),
+    already_deleted: int = 0,
     copied: Collection[Copied] = (),
     proven: Proven = NOTHING_KNOWN,
 ) -> Plan:
-    """Return the plan for that listing by the configuration."""
+    """Return the plan for that listing by the configuration; what a rotation `already_deleted` counts in the brake."""
     return plan(
         listing,
         config.policy.retention,
@@ -138,6 +139,7 @@ def judged(
         brake=brake,
         accepted=accepted,
         asked=asked,
+        already_deleted=already_deleted,
         copied=copied,
         proven=proven,
     )
@@ -149,14 +151,17 @@ def lacks(server: Server, permission: str) -> bool:
     return held is not None and held.isdisjoint({permission, "*"})
 
 
-def no_room(seen: Preview) -> Problem | None:
-    """Return why the panel's limit stops a rotation; None if there is room, or room can be made."""
+def room_at_limit(seen: Preview) -> Backup | Problem | None:
+    """Return which backup a rotation deletes to make room, or why the panel's limit stops it; None if there is room."""
     limit = seen.server.backup_limit
     if limit == 0:
         return NO_BACKUPS
     holding = sum(backup.successful or backup.completed_at is None for backup in seen.listing.backups)
     if holding < limit:
         return None
+    reached = f"the limit of {limit} backups is reached"
+    if lacks(seen.server, "backup.delete"):
+        return Problem(ProblemCode.LIMIT, f"{reached}; {NO_RIGHT_TO_DELETE.text}", NO_RIGHT_TO_DELETE.hint)
     policy = seen.config.policy
     room = make_room(
         seen.listing,
@@ -171,9 +176,9 @@ def no_room(seen: Preview) -> Problem | None:
         proven=seen.proven,
     )
     if not isinstance(room, Refusal):
-        return None
+        return room.backup
     hint = refusal(seen.config.name, room.code, room.text).hint or BackupLimitError.default_hint
-    return Problem(ProblemCode.LIMIT, f"the limit of {limit} backups is reached; {room.text}", hint)
+    return Problem(ProblemCode.LIMIT, f"{reached}; {room.text}", hint)
 
 
 def adoption(
@@ -194,6 +199,12 @@ def stuck_problem(stuck: Backup) -> Problem:
         f"{stuck.name} is pending since {stuck.created_at:%Y-%m-%d %H:%M %Z}; it is left alone and not counted",
         "look at the node's log; once the panel has marked it failed, failed_after applies",
     )
+
+
+def without(listing: Listing, gone: Collection[Backup]) -> Listing:
+    """Return the listing as it will be once these are deleted."""
+    there = tuple(backup for backup in listing.backups if backup not in gone)
+    return replace(listing, backups=there, total=listing.total - len(gone))
 
 
 def with_coming(config: ServerConfig, listing: Listing, adopted: Backup | None) -> Listing:

@@ -29,8 +29,9 @@ async def prune(run: Run, dated: DatedListing) -> None:
         decided = await judge(run, config, listing)
         run.verdicts = decided.verdicts
         await _look_at_created(run, decided)
-        run.kept = len(decided.verdicts) - len(decided.deletions)
-        await run.step(StepName.PLANNED, keep=run.kept, delete=len(decided.deletions), refused=decided.refused)
+        run.planned, going = True, len(decided.deletions)
+        keep = len(decided.verdicts) - going
+        await run.step(StepName.PLANNED, keep=keep, delete=going, refused=decided.refused)
         if decided.refused is not None:
             await tell_held(run, config, listing, decided.held)
             if decided.code == ProblemCode.UNPROVEN:  # the brake let it through: it is not counted again later

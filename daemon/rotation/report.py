@@ -35,6 +35,7 @@ async def report(run: Run, halt: Halt | None) -> Outcome:
     run.stage = Stage.REPORTING
     if halt is not None:
         run.problem(halt.problem.code, halt.problem.text, halt.problem.hint)
+    stays = tuple(verdict for verdict in run.verdicts if verdict.backup not in run.deleted)
     outcome = Outcome(
         server=run.config.name,
         panel=run.config.panel.name,
@@ -43,12 +44,12 @@ async def report(run: Run, halt: Halt | None) -> Outcome:
         created=run.created,
         deleted=tuple(run.deleted),
         undeleted=tuple(backup for backup, _ in run.undeleted.values()),
-        kept=run.kept,
+        kept=len(stays) if run.planned else None,
         problems=tuple(run.problems),
         passing=halt.passing if halt else False,
         retry_at=_retry_at(run, halt),
         seen=run.server,
-        verdicts=tuple(verdict for verdict in run.verdicts if verdict.backup not in run.deleted),
+        verdicts=stays,
         good_seen_at=newest_good_at(run.verdicts, besides=run.created) or run.good_seen_at,
         steps=tuple(run.steps),
     )
@@ -71,7 +72,7 @@ async def report(run: Run, halt: Halt | None) -> Outcome:
         created=run.created.name if run.created else None,
         deleted=len(run.deleted),
         **({"undeleted": len(run.undeleted)} if run.undeleted else {}),
-        kept=run.kept,
+        kept=outcome.kept,
         **({"retry_at": rfc3339(outcome.retry_at)} if outcome.retry_at else {}),
     )
     return outcome

@@ -134,7 +134,7 @@ class Run:
     deleted: list[Backup] = field(default_factory=list)
     undeleted: dict[str, tuple[Backup, PanelError]] = field(default_factory=dict)
     good: bool = False
-    kept: int | None = None
+    planned: bool = False
     verdicts: tuple[Verdict, ...] = ()
     good_seen_at: datetime | None = None
     problems: list[Problem] = field(default_factory=list)

@@ -229,7 +229,9 @@ def test_rotate_as_json_has_the_keys_of_the_contract(cli: Cli, panel: Panel) -> 
                 "result": "str",
                 "created": backup,
                 "deleted": [backup],
+                "undeleted": [],
                 "kept": "int",
+                "retry_at": "NoneType",
                 "problems": [],
             }
         ],

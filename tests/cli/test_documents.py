@@ -131,19 +131,33 @@ def test_a_running_backup_took_no_known_time() -> None:
 
 def test_rotate() -> None:
     """With a backup, and with nothing but a problem."""
-    done = Outcome("survival", "main", "standard", Result.DONE, created=BACKUP, deleted=(BACKUP,), kept=3)
-    failed = Outcome("lobby", "main", "standard", Result.FAILED, problems=(Problem(ProblemCode.NODE, "down", "look"),))
+    done = Outcome(
+        "survival", "main", "standard", Result.DONE, created=BACKUP, deleted=(BACKUP,), undeleted=(BACKUP,), kept=3
+    )
+    down = Problem(ProblemCode.NODE, "down", "look")
+    failed = Outcome("lobby", "main", "standard", Result.FAILED, problems=(down,), retry_at=NOON)
     assert documents.rotated([done, failed], dry_run=False) == {
         "dry_run": False,
         "servers": [
-            {"server": "survival", "result": "done", "created": NAMED, "deleted": [NAMED], "kept": 3, "problems": []},
+            {
+                "server": "survival",
+                "result": "done",
+                "created": NAMED,
+                "deleted": [NAMED],
+                "undeleted": [NAMED],
+                "kept": 3,
+                "retry_at": None,
+                "problems": [],
+            },
             {
                 "server": "lobby",
                 "result": "failed",
                 "created": None,
                 "deleted": [],
+                "undeleted": [],
                 "kept": None,
-                "problems": [{"code": "node", "text": "down"}],
+                "retry_at": "2026-04-01T10:00:00Z",
+                "problems": [{"code": "node", "text": "down", "hint": "look"}],
             },
         ],
     }

@@ -151,8 +151,39 @@ async def test_a_dry_run_says_what_the_key_may_not(
         real = await rotate(Order(rig.config, "manual"), client, rig.context)
     assert rehearsed.result is real.result is result
     assert exit_code([rehearsed]) == exit_code([real])
-    assert lacking in " ".join(problem.text for problem in rehearsed.problems)
+    assert lacking in "".join(problem.text for problem in rehearsed.problems[:1])
     assert bool(rehearsed.problems) is bool(lacking)
+
+
+async def test_a_dry_run_at_the_limit_says_that_no_room_can_be_made_without_the_permission(rig: Rig) -> None:
+    """The plan would delete one, and the key may not."""
+    rig.fill(5)
+    rig.server.limit = 5
+    rig.world.add_key("ptlc_EXAMPLE_reader", User("reader"))
+    rig.server.subusers["reader"] = ("backup.read", "backup.create")
+    key, panel = SecretStr("ptlc_EXAMPLE_reader"), rig.config.panel
+    async with PanelClient(panel.name, panel.url, key, clock=rig.clock, transport=InProcess(rig.app)) as client:
+        rehearsed = by_hand.dry_run_outcome(await preview(rig.config, client, rig.context.journal, rig.clock))
+        real = await rotate(Order(rig.config, "manual"), client, rig.context)
+    assert rehearsed.result is real.result is Result.REFUSED
+    assert rehearsed.problems[-1].hint == real.problems[-1].hint
+    assert rehearsed.deleted == real.deleted == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "last", "going"), [(5, 3, 3), (20, 8, 1)], ids=["all go", "the brake holds the rest"]
+)
+async def test_a_dry_run_shows_what_is_deleted_to_make_room(rig: Rig, number: int, last: int, going: int) -> None:
+    """Even where the brake refuses all else: one may go each day, or there would be no new backup."""
+    rig.fill(number)
+    rig.configure(keep={"last": last}, max_deletions=5)
+    rig.server.limit = number
+    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
+    real = await rig.rotate()
+    assert len(real.deleted) == going
+    assert [one.uuid for one in rehearsed.deleted] == [one.uuid for one in real.deleted]
+    assert (rehearsed.result, rehearsed.kept) == (real.result, real.kept)
+    assert [one.code for one in rehearsed.problems] == [one.code for one in real.problems]
 
 
 async def test_where_no_room_may_be_made_for_the_brake_the_hint_says_how_to_lift_it(rig: Rig) -> None:

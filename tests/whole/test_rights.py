@@ -54,6 +54,7 @@ async def test_what_is_due_is_not_asked_for_and_the_rotation_fails_with_its_new_
     assert (outcome.result, told(outcome), outcome.retry_at) == (Result.FAILED, [LACKING], None)
     assert outcome.created is not None
     assert shared.names() == [*names, outcome.created.name]
+    assert outcome.kept == len(shared.names())
     assert shared.requests(Call.DELETE) == 0
 
 

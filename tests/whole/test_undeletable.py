@@ -76,6 +76,7 @@ async def test_one_that_cannot_be_deleted_is_told_and_the_others_go(rig: Rig, fa
     assert stays in outcome.problems[0].text
     assert deleted(rig) == names[1:3]
     assert [backup.name for backup in outcome.undeleted] == [stays]
+    assert outcome.kept == len(rig.names()) == 4
     rig.world.faults.clear()
     again = await rig.rotate()
     assert (again.result, again.problems) == (Result.DONE, ())

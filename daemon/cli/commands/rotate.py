@@ -114,7 +114,8 @@ def _rehearsed(outcome: Outcome) -> str:
     """Return what would happen. What retention refuses is the deletions, which come after the backup."""
     if outcome.kept is None:
         return f"would be {outcome.result.value}"
-    refused = "deletions would be refused; " if outcome.result is Result.REFUSED else ""
+    others = "the other " if outcome.deleted else ""
+    refused = f"{others}deletions would be refused; " if outcome.result is Result.REFUSED else ""
     return f"would {_obtained(outcome)}; {refused}would delete {len(outcome.deleted)}, keep {outcome.kept}"
 
 
