@@ -1,8 +1,9 @@
 """The configuration: files and environment in, frozen values out, or every mistake at once.
 
 `load` reads it, `values` is what comes out, `opinion` what members of a cluster compare of it, `errors` says what is
-wrong. `sources`, `files` and `environment` find what was written, `models`, `policy_tables` and `kinds` hold every key
-and its type, `keys` and `secret` find keys and passwords. `schema` and `first` write what operators start from.
+wrong. `policy` makes a policy's values. `sources`, `files` and `environment` find what was written, `models`,
+`policy_tables` and `kinds` hold every key and its type, `keys` and `secret` find keys and passwords. `schema` and
+`first` write what operators start from.
 """
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "load",
     "models",
     "opinion",
+    "policy",
     "schema",
     "sources",
     "translate",

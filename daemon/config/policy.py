@@ -51,6 +51,11 @@ def policy_config(name: str, table: PolicyTable, stores: Mapping[str, StoreConfi
     )
 
 
+def no_policy() -> PolicyConfig:
+    """Return the policy of a server that nobody configured: it deletes nothing and copies nothing."""
+    return policy_config("none", PolicyTable(schedule="@daily", scope="own", keep="all"), {})
+
+
 def _retention(table: PolicyTable) -> Retention:
     """Return the retention; raises ValueError if keys that are valid by themselves contradict each other."""
     return Retention(

@@ -45,6 +45,10 @@ class Shelves:
         """Return what a store was last seen to hold of each server; raises StateError."""
         return await self._catalogue.holdings(store)
 
+    async def everywhere(self) -> list[Holding]:
+        """Return the same of all stores; raises StateError."""
+        return await self._catalogue.holdings()
+
     async def look(self, name: str, store: Store, panel: str, server: str) -> Shelf:
         """Look into a store for one server's copies, and remember them; raises StoreError, StateError."""
         shelf = await self.see(name, store, panel, server)

@@ -84,11 +84,21 @@ def remembered(config: Config, rotations: Iterable[Rotation]) -> Config:
     """
     servers = dict(config.servers)
     for row in rotations:
-        discover, identifier = config.discover.get(row.panel), row.server_uuid[:8]
-        seen = Server(row.server_uuid, identifier, row.server, node="", backup_limit=1)
-        if discover and row.server == identifier and not configured(config, row.panel, seen):
-            servers.setdefault(identifier, _server(config, row.panel, discover, seen))
+        before = discovered_before(config, row.panel, row.server_uuid)
+        if before is not None and row.server == before.name:
+            servers.setdefault(before.name, before)
     return replace(config, servers=servers)
+
+
+def discovered_before(config: Config, panel: str, uuid: str) -> ServerConfig | None:
+    """Return a server that a panel with discovery had, as it is covered if it is selected still; None for one that is
+    configured, or on a panel without discovery.
+    """
+    discover = config.discover.get(panel)
+    seen = Server(uuid, uuid[:8], "", node="", backup_limit=1)
+    if discover is None or configured(config, panel, seen):
+        return None
+    return _server(config, panel, discover, seen)
 
 
 async def look(config: Config, clients: Mapping[str, PanelClient]) -> tuple[Coverage, dict[str, PanelError]]:

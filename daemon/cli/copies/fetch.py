@@ -5,9 +5,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.cli.context import begin, server_named
-from daemon.cli.copies.places import chosen_copy, identities_in, known_copies
-from daemon.cli.discovered import cover
+from daemon.cli.context import begin
+from daemon.cli.copies.places import chosen_copy, identities_in, known_copies, stores_meant
+from daemon.cli.copies.whose import owners_in
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write, write_json
 from daemon.cli.ui.progress import watching
@@ -45,8 +45,9 @@ def fetch_copy(settings: Settings, server: str, copy: str, options: FetchOptions
 
 
 async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions) -> int:
-    config = (await cover(begin(settings), [name])).config
-    server = server_named(config, name)
+    config = begin(settings)
+    stores = [one.name for one in stores_meant(config, options.store)]
+    server = await (await owners_in(config, stores)).one(name)
     manifests = await known_copies(config, server, options.store)
     store, manifest = chosen_copy(manifests, copy)
     identities = [] if options.identity is None else identities_in(options.identity)

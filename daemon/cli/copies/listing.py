@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from daemon.cli.context import begin, servers_named
+from daemon.cli.context import begin
 from daemon.cli.copies.places import stores_meant
-from daemon.cli.discovered import covered_now
+from daemon.cli.copies.whose import owners_in
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say_error, write_json
 from daemon.cli.ui.tables import cell, is_wide, show, table
@@ -33,20 +33,23 @@ def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, 
     """List the copies of these servers, or of all."""
     config = begin(settings)
     stores = [one.name for one in stores_meant(config, store)]
-    covering = covered_now(config, names)
     now = SystemClock().now()
-    found = asyncio.run(_found(config, stores, servers_named(covering.config, names), now))
+    found = asyncio.run(_found(config, stores, names, now))
     if as_json:
         write_json(listed(found))
     else:
         _show(found, now)
-    return covering.exit_code(Exit.DONE)
+    return Exit.DONE
 
 
-async def _found(config: Config, stores: Sequence[str], servers: Sequence[ServerConfig], now: datetime) -> Found:
+async def _found(config: Config, stores: Sequence[str], names: Sequence[str], now: datetime) -> Found:
     engine = engine_for(config.state)
     shelves = Shelves(engine.catalogue, SystemClock())
     found: Found = []
+    owners = await owners_in(config, stores)
+    servers = await owners.named(names)
+    if not names:
+        await owners.say_lacking()
     async with looked_into(engine, despite_trouble=True) as journal:
         looking = _Looking(config, journal, shelves, now)
         for server in servers:

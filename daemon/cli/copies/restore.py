@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.cli.context import server_named
-from daemon.cli.copies.places import chosen_copy, identity_of, known_copies
-from daemon.cli.discovered import covered_now
+from daemon.cli.copies.places import chosen_copy, identity_of, known_copies, stores_meant
+from daemon.cli.copies.whose import owners_in
 from daemon.cli.onto import OntoArguments, bring, consequences, words
 from daemon.cli.reader import reader
 from daemon.cli.runner import CommandRunner
@@ -17,7 +16,7 @@ from daemon.cli.ui.output import one_line
 from daemon.cli.ui.progress import watching
 from daemon.cli.ui.which import about
 from daemon.clock import SystemClock
-from daemon.config.values import Config
+from daemon.config.values import Config, ServerConfig
 from daemon.copies.manifest import Manifest
 from daemon.copies.reading import job_of_copy
 from daemon.core.proof import Proof, Proofs
@@ -41,9 +40,10 @@ class CopySource:
     identity: Path | None = None
 
 
-async def _chosen(config: Config, source: CopySource) -> tuple[str, Manifest, Proof | None]:
-    """Return the copy that is meant, its store, and the proof that found it damaged."""
-    server = server_named(config, source.server)
+async def _chosen(config: Config, source: CopySource) -> tuple[ServerConfig, str, Manifest, Proof | None]:
+    """Return whose copy is meant, its store, which it is, and the proof that found it damaged."""
+    stores = [one.name for one in stores_meant(config, source.store)]
+    server = await (await owners_in(config, stores)).one(source.server)
     known = await known_copies(config, server, source.store)
     journal = await engine_for(config.state).open()
     try:
@@ -51,7 +51,7 @@ async def _chosen(config: Config, source: CopySource) -> tuple[str, Manifest, Pr
     finally:
         await journal.close()
     store, manifest = chosen_copy(known, source.copy, proofs)
-    return store, manifest, proofs.failed(manifest.backup.uuid, store)
+    return server, store, manifest, proofs.failed(manifest.backup.uuid, store)
 
 
 def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: OntoArguments) -> int:
@@ -59,10 +59,10 @@ def restore_copy(settings: Settings, source: CopySource, onto: str, arguments: O
     arguments.check()
     identity = identity_of(source.identity)
     runner = CommandRunner.at(settings, onto, as_json=arguments.as_json)
-    config = covered_now(runner.config, [source.server]).config
+    config = runner.config
     must_be_able_to_ask(yes=arguments.yes)
-    store, manifest, failed = asyncio.run(_chosen(config, source))
-    server, place = server_named(config, source.server), config.stores[store]
+    server, store, manifest, failed = asyncio.run(_chosen(config, source))
+    place = config.stores[store]
     spool_in = config.state_dir or Path()
     worker = reader()
     job = job_of_copy(server, place, manifest, SystemClock().now())

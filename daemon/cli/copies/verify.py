@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from daemon.cli.context import begin, servers_named
+from daemon.cli.context import begin
 from daemon.cli.copies.places import identity_of, shelves_of, stores_meant
-from daemon.cli.discovered import cover
+from daemon.cli.copies.whose import owners_in
 from daemon.cli.inspection import games, level_of
 from daemon.cli.options import Depth
 from daemon.cli.reader import opened_reader
@@ -51,12 +51,15 @@ def verify_copies(settings: Settings, names: Sequence[str], options: VerifyOptio
 async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptions) -> int:
     config = begin(settings)
     stores = [one.name for one in stores_meant(config, options.store)]
-    covering = await cover(config, names)
+    owners = await owners_in(config, stores)
+    servers = await owners.named(names)
+    if not names:
+        await owners.say_lacking()
     shelves, identity = shelves_of(config), identity_of(options.identity)
     results = []
     async with opened_reader() as worker:
         reading = _Reading(config, worker, identity, level_of(options.level))
-        for server in servers_named(covering.config, names):
+        for server in servers:
             for store, shelf in await shelves.known(stores, server.panel.name, server.id):
                 newest_first = [manifest for _, manifest in sorted(shelf.manifests.items(), reverse=True)]
                 for manifest in newest_first if options.every else newest_first[:1]:
@@ -65,7 +68,7 @@ async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptio
         write_json(verified(results))
     else:
         _show(results)
-    return covering.exit_code(_exit_code(results))
+    return _exit_code(results)
 
 
 @dataclass(frozen=True, slots=True)
