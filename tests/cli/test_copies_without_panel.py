@@ -56,10 +56,55 @@ def test_a_server_that_the_configuration_lacks_is_fetched_and_told(cli: Cli, cop
     ran = cli(*home, "copies", "list")
     short = copied.survival.uuid[:8]
     lacking = "6 copies in nas are of servers of panel `main` that this configuration lacks; servers: "
-    assert (ran.code, f"{lacking}{short} ({short})" in ran.err) == (0, True)
+    assert (ran.code, f"{lacking}survival ({short})" in ran.err) == (0, True)
     for number, word in enumerate((short, copied.survival.uuid, "survival")):
         ran = cli(*home, "copies", "fetch", word, "latest", "--output", tmp_path / f"{number}.tar.gz")
         assert ran.code == 0, ran.err
         assert "are of servers of panel `main` that this configuration lacks" in ran.err
     listed = cli(*home, "copies", "list", "survival", "--json").json["servers"]
     assert [(one["id"], len(one["stores"][0]["copies"])) for one in listed] == [(copied.survival.uuid, 6)]
+
+
+def test_copies_of_a_panel_under_its_former_name_are_told_and_found(cli: Cli, copied: Panel, tmp_path: Path) -> None:
+    """A configuration that was written anew: by the server's id, or where that is another, by its name."""
+    short = copied.survival.uuid[:8]
+    told = f"6 copies in nas are of panel `main`, which this configuration lacks; servers: survival ({short})"
+    for identifier in (short, "0123abcd"):
+        write(copied, name="renamed", survival=identifier)
+        home = ("--config", copied.config)
+        for words in (("rescan",), ("list",), ("rescan", "--json"), ("verify",)):
+            ran = cli(*home, "copies", *words)
+            assert (ran.code, told in ran.err) == (0, True), words
+        ran = cli(*home, "copies", "fetch", "survival", "latest", "--output", tmp_path / f"{identifier}.gz")
+        assert ran.code == 0, ran.err
+        assert "are of panel `main`, which this configuration lacks" in ran.err
+        nothing = cli(*home, "copies", "fetch", "nobody", "latest")
+        assert (nothing.code, told in nothing.err) == (2, True)
+
+
+def test_a_word_that_could_mean_two_servers_means_none(cli: Cli, copied: Panel, tmp_path: Path) -> None:
+    """The store has another panel's server of that name; with its panel before it, it is one."""
+    other = tmp_path / "nas" / "other"
+    other.mkdir()
+    uuid = copied.survival.uuid
+    for file in (tmp_path / "nas" / "main" / uuid).iterdir():
+        to = other / uuid.replace(uuid[:8], "0123abcd") / file.name
+        to.parent.mkdir(exist_ok=True)
+        to.write_bytes(file.read_bytes())
+        if file.suffix == ".json":
+            text = file.read_text().replace('"panel": "main"', '"panel": "other"').replace('"main/', '"other/')
+            to.write_text(text.replace(uuid, uuid.replace(uuid[:8], "0123abcd")))
+    write(copied, name="renamed", lobby=copied.lobby.identifier)
+    assert cli("--config", copied.config, "copies", "rescan").code == 0
+    fetch = ("--config", copied.config, "copies", "fetch")
+    ran = cli(*fetch, "survival", "latest")
+    assert (ran.code, f"main/{uuid}" in ran.err, "other/0123abcd" in ran.err) == (2, True, True)
+    for word in ("other/0123abcd", f"main/{uuid}", uuid[:6], "0123"):
+        assert cli(*fetch, word, "latest", "--output", tmp_path / word.replace("/", "_")).code == 0
+
+
+def test_a_server_without_copies_is_told_what_the_stores_have_instead(cli: Cli, copied: Panel) -> None:
+    """The hint leads somewhere."""
+    write(copied, name="renamed", lobby=copied.lobby.identifier)
+    ran = cli("--config", copied.config, "copies", "fetch", "lobby", "latest")
+    assert (ran.code, "6 copies in nas are of panel `main`" in ran.err) == (4, True)

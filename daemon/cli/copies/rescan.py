@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from daemon.cli.context import begin
 from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
+from daemon.cli.copies.whose import owners_in
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, say_error, write_json
 from daemon.cli.ui.progress import counting
@@ -13,7 +15,7 @@ from daemon.config.values import Config, StoreConfig
 from daemon.copies.alone import alone
 from daemon.core.units import format_size
 from daemon.documents.copies import StoreSeen, scanned
-from daemon.errors import BackupdError, Exit
+from daemon.errors import BackupdError, Exit, StateError
 from daemon.state import Holding, engine_for
 from daemon.stores.open import open_store
 
@@ -26,7 +28,10 @@ def rescan_stores(settings: Settings, *, store: str | None, adopt: bool, as_json
 
 
 async def _scan(config: Config, stores: list[StoreConfig], *, adopt: bool) -> list[StoreSeen]:
-    return [await _scanned(config, one, adopt=adopt) for one in stores]
+    seen = [await _scanned(config, one, adopt=adopt) for one in stores]
+    with suppress(StateError):  # which was said of each store
+        await (await owners_in(config, [one.name for one in stores])).say_lacking()
+    return seen
 
 
 async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreSeen:

@@ -71,6 +71,7 @@ class Owners:
             raise UsageError(text, hint=f"write one of {first_few(several, _SHOWN)}")
         if found:
             return self._known.get(found[0]) or await self._stranger(found[0], server)
+        await self.say_lacking()
         if server is None:
             raise self._unknown(name)
         return server
@@ -122,7 +123,9 @@ class Owners:
         return list(names)
 
     async def _name(self, key: Key) -> str:
-        return one_line(next(iter(await self._names(key)), key[1][:8]))
+        """Return what people call it: one that was discovered by what its panel called it."""
+        identifier = key[1][:8]
+        return one_line(next((name for name in await self._names(key) if name != identifier), identifier))
 
     async def _stranger(self, key: Key, server: ServerConfig | None) -> ServerConfig:
         """Return a server that the configuration lacks, under the name of the `server` that was asked for, if any, and
