@@ -1,6 +1,7 @@
 """What can be wrong with a configuration: where, what, why, and what would be right.
 
-A problem never shows a panel's key, wherever it was written by mistake; whatever looks like one is cut.
+A problem never shows a panel's key, nor what follows the "?" of an address, wherever they were written by mistake;
+whatever looks like one is cut.
 """
 
 import json
@@ -14,6 +15,7 @@ from daemon.errors import ProblemCode, UsageError
 ENVIRONMENT = "environment"
 _LONGEST_VALUE = 60
 _PANEL_KEY = re.compile(r"(ptlc|ptla|pacc|papp)_\w+", re.IGNORECASE)
+_QUERY = re.compile(r'(://[^\s"?#]*[?#])(?:\\.|[^"\\])+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def _listed(problems: Sequence[ConfigIssue]) -> str:
 
 
 def redacted(text: str) -> str:
-    """Return the text with whatever looks like a panel's key cut to its kind."""
-    return _PANEL_KEY.sub(r"\1_…", text)
+    """Return the text with whatever looks like a panel's key cut to its kind, and each address at its query."""
+    return _QUERY.sub(r"\1…", _PANEL_KEY.sub(r"\1_…", text))
 
 
 def shown(value: object) -> str:

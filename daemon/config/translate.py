@@ -8,6 +8,7 @@ from daemon.config.models import SECRETS, SECTIONS, TABLES, DiscoverTable
 from daemon.config.policy_tables import KeepTable, ProveTable
 from daemon.config.quotes import QUOTED, in_quotes
 from daemon.config.tree import KeyPath, Tree
+from daemon.core.addresses import masked
 
 _WORDS = {
     "missing": "is required",
@@ -30,6 +31,8 @@ _EXAMPLES = {
     "url": 'such as "https://panel.example.com"',
     "id": "`ptero-backupd servers` shows it",
 }
+
+_ADDRESSES = {"url", "endpoint", "external_url"}
 
 
 def refuse_all(error: ValidationError, path: KeyPath, tree: Tree) -> None:
@@ -92,7 +95,7 @@ def _value(detail: ErrorDetails, key: KeyPath) -> str | None:
     private = {"panels": "@", "stores": "@", "alerts": "://"}.get(key[0])
     if detail["type"] == "missing" or isinstance(value, dict) or (private and private in str(value)):
         return None
-    return shown(value)
+    return shown(masked(value) if key[-1] in _ADDRESSES and isinstance(value, str) else value)
 
 
 def _words(detail: ErrorDetails) -> tuple[str, str]:

@@ -1,6 +1,7 @@
-"""Which addresses are safe from eavesdroppers."""
+"""Which addresses are safe from eavesdroppers, and how one is shown that may hold a secret."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 
@@ -8,6 +9,14 @@ def is_clear(url: str) -> bool:
     """Return whether requests to this address leave the machine unencrypted."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not (parts.hostname and is_this_machine(parts.hostname))
+
+
+def masked(url: str) -> str:
+    """Return what was written as an address without what may be a secret: its user, its query, rclone's options."""
+    scheme, colon, rest = url.partition(":")
+    if "@" in rest:
+        rest = f"…@{rest.rpartition('@')[2]}"
+    return re.sub(r"([?#,]).+", r"\1…", f"{scheme}{colon}{rest}", count=1, flags=re.DOTALL)
 
 
 def hosts_of(url: str) -> list[str]:

@@ -70,7 +70,7 @@ MISTAKES = [
     (URL, 'url = "https://x:99999"', "panels.main.url", '"https://x:99999"', "cannot be read", EXAMPLE_URL),
     (URL, 'url = "https://x y.example.com"', "panels.main.url", '"https://x y.example.com"', "must be an address", ""),
     (URL, 'url = "https://u:hunter2@x"', "panels.main.url", None, "must not hold a user", "api_key_file"),
-    (URL, 'url = "https://x/?a=b"', "panels.main.url", '"https://x/?a=b"', "must end with the host", "leave out ?"),
+    (URL, 'url = "https://x/?a=b"', "panels.main.url", '"https://x/?…"', "must end with the host", "leave out ?"),
     (URL, 'url = "https://x/#"', "panels.main.url", '"https://x/#"', "must end with the host", "leave out ?"),
     (
         URL,

@@ -238,3 +238,34 @@ def test_a_bucket_over_http_is_warned_of(tmp_path: Path) -> None:
     assert config.warnings == (
         "stores.offsite.endpoint: by http others on the way can read the copies, and replace them",
     )
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'url = "az://cont/prefix?sv=2022&sig=TOPSECRET%3D"',
+        'url = "https://acct.blob.core.windows.net/cont?sv=2022&sig=TOP SECRET"',
+        'url = "az:cont?sig=TOPSECRET"',
+        'url = "s3://bucket/prefix#TOPSECRET"',
+        'url = "s3://key:TOPSECRET@bucket/prefix"',
+        'url = "rclone::s3,secret_access_key=TOPSECRET:bucket"',
+        'url = ["az://cont/prefix?sig=\\"TOPSECRET"]',
+        'url = "s3://bucket"\nendpoint = "https://s3.example.com/?secret=TOPSECRET"',
+        'url = "s3://bucket"\nregion = ["https://s3.example.com/?secret=TOPSECRET"]',
+    ],
+)
+def test_what_may_be_a_secret_in_an_address_is_not_repeated(tmp_path: Path, written: str) -> None:
+    """Such an address is copied whole from a cloud's console: it opens the store for whoever reads the log."""
+    found = problems(write(tmp_path, f"{RIGHT}\n[stores.offsite]\n{written}\n"), ENVIRONMENT | KEYS)
+    assert found
+    for told in found:
+        assert "SECRET" not in f"{told} {told.value}"
+
+
+def test_nor_is_it_in_a_panel_s_address(tmp_path: Path) -> None:
+    """Whether it is one or not."""
+    for address in ("https://panel.example.com/?token=TOPSECRET", "panel.example.com?token=TOPSECRET"):
+        (told,) = problems(write(tmp_path, RIGHT.replace("https://panel.example.com", address)))
+        assert "SECRET" not in f"{told} {told.value}"
+        assert told.value is not None
+        assert "panel.example.com" in told.value
