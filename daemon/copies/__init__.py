@@ -11,12 +11,13 @@ elsewhere what other stores hold                  feed      what brings a pass i
 run       what a server's stores lack, copied     fetch     a copy back out of its store
 shelf     what a store holds of a server          shelves   the shelves that are remembered
 probe     whether a store can be used             prune     a store pruned by its own rules
-clear     what is in the way, and is no copy         alone     one run at a time for a server
+clear     what is in the way, and is no copy
+look      a store looked into and cleared up      outcome   what came of a server's copies
+alone     one run at a time for a server
 verify    a copy read back                       renew     the locks of copies, made longer
 spool     what waits on a disk for slow stores    judged    what a store's rules say of its copies
 spool_room  how much may wait there               settle    a put whose answer was lost
 records   what the journal keeps of copies by hand
-outcome   what came of a run of a server
 jobs      what the daemon asks of whoever touches stores
 results   what comes of it                       workers   who does it, as protocols
 work      those jobs done by this process         child     the daemon's own process for them

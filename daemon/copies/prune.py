@@ -6,6 +6,7 @@ locks copies, the locks of what its rules keep are renewed, whatever the brake s
 doubt nothing is deleted, cleared away or locked.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,12 @@ from functools import partial
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.copies.alone import alone
-from daemon.copies.clear import LEFTOVER, clear_leftovers
+from daemon.copies.clear import MOST_CLEARED, Clearing, clear_leftovers
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import PruneInputs
 from daemon.copies.judged import applied_in, judge_copies
 from daemon.copies.renew import renew
+from daemon.copies.results import Cleared
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.undeleted import Undeleted
@@ -45,7 +47,7 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 class PruneResult:
     """What came of one server in one store: the decision, and what was deleted of it, the oldest first.
 
-    `cleared` are the keys of what a crash had left, `renewed` the copies that are locked for longer now. `applied` is
+    `cleared` is what a crash had left, `renewed` the copies that are locked for longer now. `applied` is
     what to record as applied, None where that is not to be changed. `problems` are what could not be deleted or cleared
     away, and hindered nothing else. `error` is what ended it early, or why nothing was decided.
     """
@@ -54,7 +56,7 @@ class PruneResult:
     store: str
     decided: Pruning | None = None
     deleted: list[Copy] = field(default_factory=list)
-    cleared: list[str] = field(default_factory=list)
+    cleared: list[Cleared] = field(default_factory=list)
     renewed: list[Copy] = field(default_factory=list)
     applied: AppliedRetention | None = None
     problems: list[CopyError] = field(default_factory=list)
@@ -75,9 +77,9 @@ class PruneResult:
 class Pruner:
     """Prunes stores, one server after the other; with `dry_run` it only decides.
 
-    `once` lifts the brake: so many copies of a server may go (-1: any number), and at once. `leave` is asked right
-    before each deletion: nothing more goes once a proof has failed (invariant 17), or a member of a cluster has lost
-    its lease (invariant 20).
+    `once` lifts the brake: so many copies of a server may go (-1: any number), and at once; and so much data without a
+    manifest may be cleared away. `leave` is asked right before each deletion: nothing more goes once a proof has failed
+    (invariant 17), or a member of a cluster has lost its lease (invariant 20).
     """
 
     def __init__(
@@ -127,12 +129,17 @@ class Pruner:
                 raise refused
             return
         result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), now)
-        undeleted, uncleared = Undeleted(), Undeleted()
+        undeleted, clearing = Undeleted(), Clearing(self._leave, self._most_cleared)
         await self._delete(store, result, undeleted)
         await self._must_be_let()
-        result.cleared += await clear_leftovers(store, shelf, now, undeleted=uncleared)
-        told = (undeleted.as_error("a copy"), uncleared.as_error(LEFTOVER))
-        result.problems += [problem for problem in told if problem is not None]
+        try:
+            await clear_leftovers(store, shelf, now, clearing)
+        finally:
+            result.cleared += clearing.cleared
+        uncopied = undeleted.as_error("a copy")
+        result.problems += [*([uncopied] if uncopied else ()), *clearing.problems()]
+        if clearing.hindrance:
+            result.problems.append(_refusal(clearing.hindrance))
         await self._shelves.look(config.name, store, panel, uuid)
         if refused is not None:
             raise refused
@@ -194,10 +201,22 @@ class Pruner:
                 await store.delete(copy.name.data)
                 result.deleted.append(copy)
 
+    @property
+    def _most_cleared(self) -> int:
+        """How much data without a manifest may be cleared away of one server."""
+        if self._once is None:
+            return MOST_CLEARED
+        return sys.maxsize if self._once < 0 else max(self._once, MOST_CLEARED)
+
     async def _must_be_let(self) -> None:
         """Raise CopyError if nothing may be deleted at this moment."""
         if hindrance := await self._leave():
-            raise CopyError(f"{hindrance}; nothing more is deleted", hint=SEE_STATUS)
+            raise _refusal(hindrance)
+
+
+def _refusal(hindrance: str) -> CopyError:
+    """Return the error to tell of what hinders all deletion."""
+    return CopyError(f"{hindrance}; nothing more is deleted", hint=SEE_STATUS)
 
 
 def _applied(decided: Pruning, before: AppliedRetention, present: Applied, now: datetime) -> AppliedRetention:

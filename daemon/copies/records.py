@@ -1,23 +1,24 @@
 """Journal records of copies: those made or pruned by hand are kept in the same form as the daemon's own."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
-from daemon.copies.outcome import CopyResult
+from daemon.copies.outcome import CopyResult, ServerResult
 from daemon.copies.prune import PruneResult
-from daemon.copies.results import came_from
+from daemon.copies.results import Cleared, came_from
 from daemon.state import CopyEvent, CopyRecord
 
 
-def records_of(results: Iterable[CopyResult], server: str, server_uuid: str, now: datetime) -> list[CopyRecord]:
+def records_of(result: ServerResult, server_uuid: str, now: datetime) -> list[CopyRecord]:
     """Return the journal records for the results of a server's copies."""
-    return [_record(one, server, server_uuid, now) for one in results]
+    server = result.config.name
+    cleared = [record_of_cleared(one, server, server_uuid, store, now) for store, one in result.cleared]
+    return [*cleared, *(_record(one, server, server_uuid, now) for one in result.copies)]
 
 
 def records_of_pruning(result: PruneResult, server_uuid: str, now: datetime) -> list[CopyRecord]:
-    """Return the records of what was pruned of a server in one store, the oldest copy first."""
+    """Return the records of what went of a server in one store, the oldest copy first."""
     server, store, reasons = result.server.name, result.store, result.reasons
-    return [
+    pruned = [
         CopyRecord(
             CopyEvent.PRUNED,
             now,
@@ -31,6 +32,14 @@ def records_of_pruning(result: PruneResult, server_uuid: str, now: datetime) -> 
         )
         for copy in result.deleted
     ]
+    return [*pruned, *(record_of_cleared(one, server, server_uuid, store, now) for one in result.cleared)]
+
+
+def record_of_cleared(one: Cleared, server: str, server_uuid: str, store: str, now: datetime) -> CopyRecord:
+    """Return the record of what was in the way, and was cleared away."""
+    return CopyRecord(
+        CopyEvent.CLEARED, now, server, server_uuid, store, backup=one.key, bytes=one.bytes, text=one.text
+    )
 
 
 def _record(one: CopyResult, server: str, server_uuid: str, now: datetime) -> CopyRecord:

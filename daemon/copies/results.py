@@ -6,11 +6,13 @@ texts, and a bounded index of its files where that was asked for.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from daemon.core.applied import AppliedRetention
 from daemon.core.files import ArchiveIndex
 from daemon.core.proof import Level
+from daemon.core.units import rfc3339
 from daemon.errors import BackupdError, ProblemCode
 from daemon.state import ShelfRecord
 
@@ -48,16 +50,35 @@ class WantedCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """What was in the way of a copy, and was cleared away: its key, its bytes, `what` it was, and since when, by our
+    own clock, it had not changed.
+    """
+
+    key: str
+    bytes: int
+    what: str
+    since: datetime
+
+    @property
+    def text(self) -> str:
+        """Why it went, for people."""
+        return f"{self.what}, unchanged since {rfc3339(self.since)}"
+
+
+@dataclass(frozen=True, slots=True)
 class LookResult:
     """What the stores want, the newest backup first. `remembered` is what is to be kept in the catalogue.
 
     `troubles` are the stores that cannot be used; `problems` hold up none of the copies that a store still wants.
+    `cleared` is, by store, what was in the way.
     """
 
     wanted: tuple[WantedCopy, ...] = ()
     troubles: Mapping[str, Failure] = field(default_factory=dict)
     problems: tuple[tuple[str, Failure], ...] = ()
     remembered: tuple[ShelfRecord, ...] = ()
+    cleared: tuple[tuple[str, Cleared], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +130,7 @@ class PruneResult:
 
     deleted: tuple[Pruned, ...] = ()
     renewed: int = 0
-    cleared: int = 0
+    cleared: tuple[Cleared, ...] = ()
     refused: str = ""
     applied: AppliedRetention | None = None
     failure: Failure | None = None

@@ -9,26 +9,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from daemon.clock import Clock
-from daemon.config.values import ServerConfig, StoreConfig
+from daemon.config.values import StoreConfig
 from daemon.copies.alone import alone
 from daemon.copies.branch import Target
-from daemon.copies.clear import LEFTOVER, clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
+from daemon.copies.look import Look
 from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup, unheard
 from daemon.copies.manifest import Manifest
-from daemon.copies.outcome import CopyResult, ServerResult
-from daemon.copies.shelf import Shelf
+from daemon.copies.outcome import CopyResult, Looked, ServerResult
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
 from daemon.copies.spool_room import NO_ROOM, SpoolRoom
-from daemon.copies.undeleted import Undeleted
-from daemon.core.clocks import jumped
-from daemon.core.copies_layout import CopyName
-from daemon.core.copies_wanted import Choice, Taken, Wanted, by_maker, choices, wanted
+from daemon.copies.workers import AskLeave, always
+from daemon.core.copies_wanted import Choice, Wanted, wanted
 from daemon.core.copies_ways import ways
-from daemon.core.model import Backup, Listing, Server, Verdict
+from daemon.core.model import Backup
 from daemon.errors import BackupdError
 from daemon.state import Locks
 from daemon.stores.base import Store
@@ -48,22 +45,12 @@ OpenStore = Callable[[StoreSettings], AbstractAsyncContextManager[Store]]
 """Open a store, and close it at the block's end."""
 
 
-@dataclass(frozen=True)
-class Looked:
-    """One server as the panel shows it now."""
-
-    config: ServerConfig
-    server: Server
-    listing: Listing
-    verdicts: Sequence[Verdict]
-
-
 class Copier:
     """Copies servers' backups, one after the other. `opens` opens a store.
 
     `stores` are those that are copied to, and others that may have what they lack. What slow ones have yet to take goes
     to `room`. A copy is in the catalogue, and `on_copy` hears of it, as soon as it stands, however long the other
-    stores still take.
+    stores still take. `leave` is asked right before anything is cleared away.
     """
 
     def __init__(
@@ -78,6 +65,7 @@ class Copier:
         opens: OpenStore = open_store,
         room: SpoolRoom = NO_ROOM,
         on_copy: OnCopy = unheard,
+        leave: AskLeave = always,
     ) -> None:
         self._stores = stores
         self._locks = locks
@@ -89,6 +77,7 @@ class Copier:
         self._opens = opens
         self._room = room
         self._on_copy = on_copy
+        self._look = Look(stores, shelves, self._elsewhere, installation, clock, leave)
 
     async def copy(self, seen: Looked, links: Links) -> ServerResult:
         """Copy what the server's stores want of what its panel has; raises nothing; every trouble is in the result."""
@@ -130,44 +119,10 @@ class Copier:
         by_store: dict[str, list[Choice]] = {}
         for name, store in opened.items():
             try:
-                by_store[name] = await self._choices(seen, name, store, result)
+                by_store[name] = await self._look.into(name, store, seen, result)
             except BackupdError as error:
                 result.troubles[name] = error
         return wanted(by_store)
-
-    async def _choices(self, seen: Looked, name: str, store: Store, result: ServerResult) -> list[Choice]:
-        """Return what the store has, wants and refuses, without what a damaged copy is in the way of."""
-        panel, server = seen.config.panel.name, seen.server.uuid
-        shelf = await self._shelves.see(name, store, panel, server)
-        shelf = await look_for_begun(store, panel, server, shelf, self._clock.now())
-        with result.remembering(name):
-            await self._shelves.remember(name, panel, server, shelf)
-        # Both by one moment: while the store is asked, our clock may be set.
-        doubt, moment, uncleared = self._doubt(seen), self._clock.now(), Undeleted()
-        if not doubt:
-            await clear_leftovers(store, shelf, moment, undeleted=uncleared)
-        # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
-        policy, now = seen.config.policy.retention, max(seen.listing.taken_at, self._clock.now())
-        there = await self._elsewhere.backups_for(name, panel, server)
-        rules, (copies, foreign) = self._stores[name].rules, by_maker(shelf.copies(), self._installation)
-        chosen = choices(seen.verdicts, copies, rules, policy, now=now, elsewhere=there, foreign=foreign)
-        keys = {one.backup.uuid: self._key(seen, name, one.backup) for one in chosen if one.taken is Taken.WANTED}
-        cleared: frozenset[str] = frozenset()
-        if not doubt:
-            ours = self._installation
-            cleared = await clear_lonely(store, shelf, keys.values(), ours, moment, undeleted=uncleared)
-        elif self._stores[name].object_lock is not None and Taken.WANTED in {one.taken for one in chosen}:
-            result.problems.append((name, CopyError(f"copied without a lock: {doubt}", hint=_LOCKED_LATER)))
-        if (left := uncleared.as_error(LEFTOVER)) is not None:
-            result.problems.append((name, left))
-        if damaged := shelf.damaged.keys() - cleared:
-            result.problems.append((name, _damaged(shelf, damaged)))
-        return [one for one in chosen if keys.get(one.backup.uuid) not in damaged]
-
-    def _key(self, seen: Looked, store: str, backup: Backup) -> str:
-        """Return the key of a backup's data in that store."""
-        encrypted = bool(self._stores[store].recipients)
-        return CopyName.of(seen.config.panel.name, seen.server.uuid, backup, encrypted=encrypted).data
 
     async def _copy_one(self, one: Wanted, at: "_At") -> None:
         """Copy one backup to the stores that are not in trouble, by one way after the other; note what came of it."""
@@ -181,13 +136,14 @@ class Copier:
             stores = [name for name in way.stores if name in left]
             if not stores or way.source in result.troubles or way.source in result.unread:
                 continue
-            targets = [self._target(name, at.opened[name], doubt=self._doubt(seen)) for name in stores]
+            targets = [self._target(name, at.opened[name], doubt=seen.doubt(self._clock)) for name in stores]
             try:
                 copy = copies.get(way.source or "")
                 made = await self._made(one.backup, copy, targets, at, partial(self._stands, way.source, result))
             except BackupdError as error:
                 failure = _not_had(way.source, error, result)
             else:
+                await self._explain(made, seen, one.backup)
                 self._note(made, one.backup, way.source, stores, result)
                 left = [name for name in left if name not in stores]
         self._note(Made({}, dict.fromkeys(left, failure)), one.backup, None, left, result)
@@ -197,6 +153,12 @@ class Copier:
         with result.remembering(store):
             await self._shelves.add(store, manifest)
         await self._on_copy(store, manifest, source)
+
+    async def _explain(self, made: Made, seen: Looked, backup: Backup) -> None:
+        """Say in the hint of an error what is in the way of a copy."""
+        for name, error in made.errors.items():
+            if isinstance(error, ObjectExistsError):
+                error.hint = await self._look.what_is_there(name, seen, backup)
 
     def _note(
         self, made: Made, backup: Backup, source: str | None, stores: Iterable[str], result: ServerResult
@@ -214,10 +176,6 @@ class Copier:
         """
         config = self._stores[name]
         return Target(name, store, config.recipients, None if doubt else config.object_lock)
-
-    def _doubt(self, seen: Looked) -> str:
-        """Why our clock is not to be trusted, as it was when the panel was looked at, or was set since; else empty."""
-        return seen.listing.doubt or jumped(self._clock.was_set_by())
 
     def _spooled(self, stores: Sequence[Target], size: int) -> SpoolRoom:
         """Where this pass may spool: beside a plain copy in a folder first, since an encrypted one's may be read there
@@ -269,14 +227,3 @@ def _not_had(source: str | None, error: BackupdError, result: ServerResult) -> B
     elif isinstance(error, StoreError) and not isinstance(error, ObjectMissingError):
         result.unread.add(source)
     return failure
-
-
-def _damaged(shelf: Shelf, keys: Collection[str]) -> CopyError:
-    """Return the problem to report about damaged copies, which stay as they are."""
-    first, *others = sorted(keys)
-    more = f", and {len(others)} more" if others else ""
-    return CopyError(f"damaged: {first}: {shelf.damaged[first]}{more}", hint=_BY_HAND)
-
-
-_LOCKED_LATER = "let this machine's clock follow NTP; the first prune after that locks the copies"
-_BY_HAND = "look with `copies verify` for another good copy, then remove this one by hand: the next run copies it anew"

@@ -13,7 +13,7 @@ from daemon.copies.errors import CopyError
 from daemon.copies.jobs import Job, PruneInputs, ToFetch, ToProve
 from daemon.copies.make import unheard
 from daemon.copies.manifest import Manifest
-from daemon.copies.outcome import ServerResult
+from daemon.copies.outcome import Looked, ServerResult
 from daemon.copies.parts import fetch_parts
 from daemon.copies.prove import manifest_of, prove_backup, prove_copy
 from daemon.copies.prune import Pruner
@@ -28,7 +28,7 @@ from daemon.copies.results import (
     PruneResult,
     WantedCopy,
 )
-from daemon.copies.run import Copier, Looked, OnCopy, OpenStore
+from daemon.copies.run import Copier, OnCopy, OpenStore
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
 from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
@@ -53,16 +53,17 @@ class OwnProcess:
         self._opens = opens
         self._leave = leave
 
-    async def look(self, job: Job) -> LookResult:
+    async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
         """Return what the job's stores want."""
         desk = await _Desk.of(job, self._clock, self._opens)
         result = ServerResult(job.config)
-        wanted = await desk.copier(Unheard()).wanted(desk.seen, tuple(job.stores), result)
+        wanted = await desk.copier(Unheard(), leave=self._both(leave)).wanted(desk.seen, tuple(job.stores), result)
         return LookResult(
             tuple(WantedCopy(one.backup.uuid, one.backup.name, one.backup.bytes, one.stores) for one in wanted),
             _failures(result.troubles),
             _problems(result),
             await desk.remembered(),
+            tuple(result.cleared),
         )
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
@@ -97,12 +98,8 @@ class OwnProcess:
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
         """Delete from a store what its rules let go."""
-
-        async def both() -> str:
-            return await self._leave() or await leave()
-
         desk = await _Desk.of(job, self._clock, self._opens)
-        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), leave=both)
+        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), leave=self._both(leave))
         config = job.stores[store]
         try:
             async with self._opens(config.settings) as opened:
@@ -116,7 +113,7 @@ class OwnProcess:
                 for copy in result.deleted
             ),
             len(result.renewed),
-            len(result.cleared),
+            tuple(result.cleared),
             (decided.refused or decided.waits if decided else None) or "",
             result.applied,
             Failure.of(result.error) if result.error else None,
@@ -124,6 +121,14 @@ class OwnProcess:
             await desk.remembered(),
             tuple(map(Failure.of, result.problems)),
         )
+
+    def _both(self, leave: AskLeave) -> AskLeave:
+        """Return what asks for leave here and there."""
+
+        async def both() -> str:
+            return await self._leave() or await leave()
+
+        return both
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup, or its copy in a store, to the end."""
@@ -183,7 +188,7 @@ class _Desk:
             await desk._catalogue.remember(record)
         return desk
 
-    def copier(self, listener: ProgressListener, told: OnCopy = unheard) -> Copier:
+    def copier(self, listener: ProgressListener, told: OnCopy = unheard, leave: AskLeave = always) -> Copier:
         """Return what copies by this job; the daemon holds the lock of the server's copies."""
 
         def watch(_name: str, _size: int) -> AbstractContextManager[ProgressListener]:
@@ -201,6 +206,7 @@ class _Desk:
             opens=self._opens,
             room=job.room,
             on_copy=told,
+            leave=leave,
         )
 
     async def backup(self, uuid: str) -> Backup:

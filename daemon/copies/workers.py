@@ -37,8 +37,11 @@ class CopyWorker(Protocol):
     A worker that meets a bug raises WorkerError, one that dies or hangs WorkerDiedError; the next job gets a new one.
     """
 
-    async def look(self, job: Job) -> LookResult:
-        """Look into the job's stores: what do they want of the verdicts' backups?"""
+    async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
+        """Look into the job's stores: what do they want of the verdicts' backups?
+
+        What is in the way there is cleared away; `leave` is asked right before each deletion.
+        """
         ...
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:

@@ -72,9 +72,9 @@ class ChildProcess:
         """The process that runs now; None while there is none."""
         return self._child.process.pid if self._child else None
 
-    async def look(self, job: Job) -> LookResult:
+    async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
         """Look into the job's stores."""
-        return await self._done(Ask(job.without_key()), LookResult)
+        return await self._done(Ask(job.without_key()), LookResult, leave=leave)
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Copy one backup to the job's stores."""

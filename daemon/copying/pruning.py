@@ -15,7 +15,6 @@ from daemon.copying.turn import Turn
 from daemon.core.applied import NOTHING, AppliedRetention
 from daemon.errors import StateError
 from daemon.log import get_logger
-from daemon.rotation.proven import proven_of
 from daemon.rotation.run import RotationContext
 from daemon.state import CopyEvent, CopyRecord
 
@@ -70,9 +69,10 @@ class Pruning:
             return
         doubt = turn.doubt()
         inputs = PruneInputs(accepted, known, doubt)
-        result = await self._worker.prune(turn.job, store, inputs, lambda: _hindrance(turn))
+        result = await self._worker.prune(turn.job, store, inputs, turn.hindrance)
         await turn.remember(result.remembered)
         turn.warn((store, problem) for problem in result.problems)
+        await turn.cleared((store, one) for one in result.cleared)
         await turn.journal([_pruned(turn, store, one) for one in result.deleted])
         if result.renewed:
             log.info("copies_locked", server=turn.server, store=store, copies=result.renewed)
@@ -119,23 +119,9 @@ class Pruning:
 
 async def _is_frozen(turn: Turn, store: str) -> bool:
     """Whether nothing is deleted now. It is asked for each store, since the one before may have taken long."""
-    if hindrance := await _hindrance(turn):
+    if hindrance := await turn.hindrance():
         log.warning("copies_not_pruned", server=turn.server, store=store, text=hindrance)
     return hindrance != ""
-
-
-async def _hindrance(turn: Turn) -> str:
-    """Return why nothing of the server is deleted anywhere, empty if it may be: a proof has failed (invariant 17),
-    or may have, while the state cannot be used.
-    """
-    config, context = turn.job.config, turn.context
-    try:
-        if (trouble := context.state_trouble) is not None:
-            raise trouble
-        bad = (await proven_of(config.policy, turn.job.server.uuid, context.journal)).frozen
-    except StateError as error:
-        return error.text
-    return "" if bad is None else bad.wrong
 
 
 def _not_pruned(turn: Turn, store: str, failure: Failure, *, trouble: bool) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from daemon.config.values import StoreConfig
 from daemon.copies.jobs import Job
-from daemon.copies.results import Failure
+from daemon.copies.results import Cleared, Failure
 from daemon.core.clocks import jumped
 from daemon.errors import StateError
 from daemon.log import get_logger
+from daemon.rotation.proven import proven_of
 from daemon.rotation.run import RotationContext
 from daemon.state import CopyEvent, CopyRecord, Holding, ShelfRecord
 
@@ -50,6 +51,24 @@ class Turn:
         """Return why our clock is not to be trusted by now, if so: copies may have taken hours since the listing."""
         return self.job.listing.doubt or jumped(self.context.clock.was_set_by())
 
+    async def hindrance(self) -> str:
+        """Return why nothing of the server is deleted anywhere, empty if it may be: a proof has failed (invariant 17),
+        or may have, while the state cannot be used.
+        """
+        try:
+            if (trouble := self.context.state_trouble) is not None:
+                raise trouble
+            bad = (await proven_of(self.job.config.policy, self.job.server.uuid, self.context.journal)).frozen
+        except StateError as error:
+            return error.text
+        return "" if bad is None else bad.wrong
+
+    async def hindrance_to_clearing(self) -> str:
+        """Return why nothing is cleared away in the stores, empty if it may be: members of a cluster differ, or as
+        above.
+        """
+        return self.context.disputed(self.job.config, *self.job.stores) or await self.hindrance()
+
     def warn(self, problems: Iterable[tuple[str, Failure]]) -> None:
         """Say in the log what is wrong in stores, though they can be used."""
         for store, failure in problems:
@@ -81,6 +100,14 @@ class Turn:
         """Return what the journal keeps, without the backup that it is about."""
         now = self.context.clock.now()
         return CopyRecord(event, now, self.server, self.job.server.uuid, store, text=text)
+
+    async def cleared(self, gone: Iterable[tuple[str, Cleared]]) -> None:
+        """Tell what was in the way in stores, and was cleared away."""
+        records = []
+        for store, one in gone:
+            log.info("copy_cleared", server=self.server, store=store, key=one.key, reason=one.what, since=one.since)
+            records.append(replace(self.record(CopyEvent.CLEARED, store, one.text), backup=one.key, bytes=one.bytes))
+        await self.journal(records)
 
     async def journal(self, records: Sequence[CopyRecord], seconds: float = 0.0) -> None:
         """Keep in the journal what became of copies; that is history, and holds nothing up."""

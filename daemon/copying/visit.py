@@ -94,8 +94,9 @@ class Visits:
 
     async def _take(self, turn: Turn, filling: Filling, accepted: frozenset[str]) -> None:
         """Look, copy, prune."""
-        looked = await self._worker.look(turn.job)
+        looked = await self._worker.look(turn.job, turn.hindrance_to_clearing)
         await turn.remember(looked.remembered)
+        await turn.cleared(looked.cleared)
         turn.drop(looked.troubles)
         turn.warn(looked.problems)
         copied = await filling.fill(looked.wanted)

@@ -155,7 +155,7 @@ def _pruned(result: "PruneResult") -> Document:
         "waits": None if decided is None else decided.waits,
         "copies": [] if decided is None else [_verdict(one) for one in decided.verdicts],
         "deleted": [copy.name.data for copy in result.deleted],
-        "cleared": list(result.cleared),
+        "cleared": [one.key for one in result.cleared],
         "renewed": [copy.name.data for copy in result.renewed],
         "error": _error(next(iter(result.errors), None)),
     }
@@ -237,6 +237,7 @@ def _result(result: "ServerResult") -> Document:
         "stores": [
             {"store": store, "error": _error(error)} for store, error in [*result.troubles.items(), *result.problems]
         ],
+        "cleared": [{"store": store, "key": one.key, "text": one.text} for store, one in result.cleared],
         "error": _error(result.error),
     }
 

@@ -196,17 +196,18 @@ class CopyEvent(StrEnum):
     FAILED = "failed"
     PRUNED = "pruned"
     REFUSED = "refused"
+    CLEARED = "cleared"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
     """One copy that was made, that failed, or that was pruned, at that moment by our own clock; or a store of which
-    nothing, or not all, was pruned.
+    nothing, or not all, was pruned; or what was in the way of a copy, and was cleared away: `backup` is its key then.
 
     `server` is the configured name, `backup` the backup's name. A failure may concern the whole store, or the whole
     server: then `backup_uuid` is None, and `backup` empty. `bytes` is what lies in the store, or lay there; None for a
-    failure. `text` says why it failed, why it was pruned, why not, or from which store it came; it is empty for one
-    that came from the node.
+    failure. `text` says why it failed, why it was pruned or cleared away, why not, or from which store it came; it
+    is empty for one that came from the node.
     """
 
     event: CopyEvent

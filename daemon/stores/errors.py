@@ -103,6 +103,7 @@ class ObjectExistsError(StoreError):
     """Something has that name already; it was left as it is."""
 
     code = ProblemCode.OBJECT_EXISTS
+    default_hint = "data without a manifest, as a crash leaves it, is cleared away after 48 hours"
 
 
 class ObjectMissingError(StoreError):

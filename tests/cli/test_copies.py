@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -680,19 +681,49 @@ def test_a_copy_that_its_store_does_not_delete_is_told(
     assert "a copy could not be deleted: it stays" in ran.err
 
 
+def left_in(tmp_path: Path) -> Path:
+    """Leave data without a manifest in a store, as a crash does."""
+    (folder,) = (tmp_path / "nas" / "main").iterdir()
+    left = folder / f"20260101T000000Z_{UUID(int=1)}.tar.gz"
+    left.write_bytes(b"half of a backup")
+    return left
+
+
 def test_what_a_crash_left_is_cleared_by_the_second_look(
     cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:
-    """Two days after the first one."""
+    """Two days after the first one; what went is told, and in the history."""
     assert cli("--config", config, "copies", "run", "survival").code == 0
-    newest = max((tmp_path / "nas").rglob("*.tar.gz"))
-    newest.with_name(f"{newest.name}.json").unlink()
+    left = left_in(tmp_path)
     assert cli("--config", config, "copies", "prune").code == 0
-    assert newest.exists()
+    assert left.exists()
     clock.elapsed += timedelta(hours=49).total_seconds()
     ran = cli("--config", config, "copies", "prune")
-    assert "which was never finished" in ran.out
-    assert not newest.exists()
+    assert "data without a manifest, unchanged since" in ran.out
+    assert not left.exists()
+    (told,) = [one for one in asyncio.run(copy_records(config)) if one.event is CopyEvent.CLEARED]
+    assert (told.server, told.store, told.backup.rpartition("/")[2]) == ("survival", "nas", left.name)
+    assert "data without a manifest, unchanged since" in cli("--config", config, "history").out
+
+
+def test_a_run_clears_nothing_away_while_a_proof_freezes_the_server(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path, clock: FakeClock
+) -> None:
+    """It clears what is left, and tells of it, once nothing hinders it."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    left = left_in(tmp_path)
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    clock.elapsed += timedelta(hours=49).total_seconds()
+    bad, _ = asyncio.run(read_since(config, panel.survival.uuid))
+    held = cli("--config", config, "copies", "run", "survival", "--json")
+    assert (left.exists(), held.json["servers"][0]["cleared"]) == (True, [])
+    assert cli("--config", config, "prove", "accept", "survival", bad).code == 0
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    (gone,) = ran.json["servers"][0]["cleared"]
+    assert (gone["store"], gone["key"].rpartition("/")[2], left.exists()) == ("nas", left.name, False)
+    assert gone["text"].startswith("data without a manifest, unchanged since ")
+    (told,) = [one for one in asyncio.run(copy_records(config)) if one.event is CopyEvent.CLEARED]
+    assert told.text == gone["text"]
 
 
 def test_copies_are_read_back_and_walked(cli: Cli, config: Path, identity: Path, tmp_path: Path) -> None:

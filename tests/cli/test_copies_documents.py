@@ -8,6 +8,7 @@ from daemon.config.values import StoreConfig
 from daemon.copies.manifest import EncryptionPart, StoredPart
 from daemon.copies.outcome import CopyResult, ServerResult
 from daemon.copies.prune import PruneResult
+from daemon.copies.results import Cleared
 from daemon.copies.shelf import Shelf
 from daemon.copies.verify import Verified
 from daemon.core.copies_found import Sighting
@@ -36,7 +37,7 @@ from daemon.stores.errors import StoreFullError
 from daemon.stores.values import DirectoryLocation, StoreSettings
 from daemon.transfer.verify import Complaint, Contents
 from tests.config.support import loaded
-from tests.copies.support import BACKUP, KEY, SERVER, SHA256, Told
+from tests.copies.support import BACKUP, KEY, MADE, SERVER, SHA256, Told
 
 SEEN = datetime(2026, 4, 1, 12, tzinfo=UTC)
 SHELF = Shelf(
@@ -104,10 +105,12 @@ def test_copies_list(tmp_path: Path) -> None:
 
 
 def test_copies_run(tmp_path: Path) -> None:
-    """One that was copied, one that was not, and the store that is to blame."""
+    """One that was copied, one that was not, and the store that is to blame; and what was in the way in the other."""
     server, backup = loaded(tmp_path).servers["survival"], Told().manifest().as_copy().backup
     result = ServerResult(server, [CopyResult("nas", backup, Told().manifest(), None, "usb")], {"usb": FULL})
     result.copies.append(CopyResult("usb", backup, None, FULL))
+    result.cleared.append(("nas", Cleared("main/x.tar.gz", 5, "data without a manifest", MADE)))
+    gone = "data without a manifest, unchanged since 2026-04-01T04:00:00Z"
     one = {"uuid": BACKUP, "name": backup.name}
     assert copied([result]) == {
         "servers": [
@@ -134,6 +137,7 @@ def test_copies_run(tmp_path: Path) -> None:
                     },
                 ],
                 "stores": [{"store": "usb", "error": TOLD}],
+                "cleared": [{"store": "nas", "key": "main/x.tar.gz", "text": gone}],
                 "error": None,
             }
         ]
@@ -232,7 +236,8 @@ def test_copies_prune(tmp_path: Path) -> None:
     server, copy = loaded(tmp_path).servers["survival"], Told().manifest().as_copy()
     beyond = Reason("last", None, "beyond the 4 newest backups")
     decided = Pruning((CopyVerdict(copy, Action.DELETE, (beyond,)),), (copy,))
-    gone = PruneResult(server, "nas", decided, [copy], ["main/x.tar.gz"])
+    left = Cleared("main/x.tar.gz", 5, "data without a manifest", MADE)
+    gone = PruneResult(server, "nas", decided, [copy], [left])
     verdict = {
         "uuid": BACKUP,
         "name": copy.backup.name,

@@ -1,15 +1,23 @@
 """What is in the way of a copy: when it goes, and what never does."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from daemon.copies.clear import LEFTOVER, clear_begun, clear_leftovers, clear_lonely, look_for_begun
+from daemon.copies.clear import (
+    LEFTOVER,
+    MOST_CLEARED,
+    Clearing,
+    clear_begun,
+    clear_leftovers,
+    clear_lonely,
+    look_for_begun,
+)
 from daemon.copies.manifest import write_manifest
 from daemon.copies.shelf import Shelf, look_into, read_shelf, write_shelf
-from daemon.copies.undeleted import MOST_UNDELETED, Undeleted
+from daemon.copies.undeleted import MOST_UNDELETED
 from daemon.stores.base import Capability, Entry, Store, Unfinished
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import (
@@ -61,23 +69,23 @@ async def looked_twice(store: Store) -> Shelf:
     return await look_into(store, "main", SERVER, await look_into(store, "main", SERVER, None, NOW), LATER)
 
 
+async def lonely_cleared(store: Store, shelf: Shelf, wanted: set[str], installation: str, now: datetime) -> set[str]:
+    """The data's keys of the manifests that are cleared away."""
+    return set(await clear_lonely(store, shelf, wanted, now, Clearing(), installation=installation))
+
+
 async def test_our_manifest_goes_once_two_looks_and_the_name_itself_say_that_its_data_is_gone(store: Store) -> None:
     """And not at the first look."""
     first = await look_into(store, "main", SERVER, None, NOW)
-    assert await clear_lonely(store, first, {KEY}, "installation-1", NOW, undeleted=Undeleted()) == set()
-    assert await clear_lonely(
-        store, await looked_twice(store), {KEY}, "installation-1", LATER, undeleted=Undeleted()
-    ) == {KEY}
+    assert await lonely_cleared(store, first, {KEY}, "installation-1", NOW) == set()
+    assert await lonely_cleared(store, await looked_twice(store), {KEY}, "installation-1", LATER) == {KEY}
     assert await store.list_all() == []
 
 
 async def test_a_manifest_stays_whose_data_is_only_missing_from_the_listing(store: Store) -> None:
     """A listing may be late for as long as it likes."""
     await put(store, KEY, b"x" * 1000)
-    assert (
-        await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER, undeleted=Undeleted())
-        == set()
-    )
+    assert await lonely_cleared(store, await looked_twice(store), {KEY}, "installation-1", LATER) == set()
     assert len(await store.list_all()) == 1
 
 
@@ -86,10 +94,7 @@ async def test_a_manifest_stays_that_nothing_replaces_or_that_is_another_s(
     store: Store, wanted: set[str], installation: str
 ) -> None:
     """It is all that is known of a copy that was."""
-    assert (
-        await clear_lonely(store, await looked_twice(store), wanted, installation, LATER, undeleted=Undeleted())
-        == set()
-    )
+    assert await lonely_cleared(store, await looked_twice(store), wanted, installation, LATER) == set()
     assert len(await store.list_all()) == 1
 
 
@@ -97,10 +102,7 @@ async def test_a_manifest_that_cannot_be_read_stays(store: Store) -> None:
     """Nobody can tell who wrote it."""
     await store.delete(f"{KEY}.json")
     await put(store, f"{KEY}.json", b"{}")
-    assert (
-        await clear_lonely(store, await looked_twice(store), {KEY}, "installation-1", LATER, undeleted=Undeleted())
-        == set()
-    )
+    assert await lonely_cleared(store, await looked_twice(store), {KEY}, "installation-1", LATER) == set()
     assert len(await store.list_all()) == 1
 
 
@@ -121,7 +123,7 @@ async def looked_for_begun(store: Store, before: Shelf | None, hours: int) -> Sh
     """What a look finds so many hours later, as the catalogue would give it back."""
     now = NOW + timedelta(hours=hours)
     shelf = await look_for_begun(store, "main", SERVER, await look_into(store, "main", SERVER, before, now), now)
-    await clear_begun(store, shelf, now, undeleted=Undeleted())
+    await clear_begun(store, shelf, now, Clearing())
     known = read_shelf(write_shelf(shelf))
     assert known == shelf
     return known
@@ -189,24 +191,68 @@ async def left(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Refusing]:
     await made.aclose()
 
 
-async def cleared(store: Refusing, undeleted: Undeleted) -> list[str]:
+async def cleared(store: Refusing, clearing: Clearing) -> list[str]:
     """The names of what a second look, 48 hours later, clears away."""
     first = await look_for_begun(store, "main", SERVER, await look_into(store, "main", SERVER, None, NOW), NOW)
     shelf = await look_for_begun(store, "main", SERVER, await look_into(store, "main", SERVER, first, LATER), LATER)
-    gone = await clear_leftovers(store, shelf, LATER, undeleted=undeleted)
-    lonely = await clear_lonely(store, shelf, KEYS, "installation-1", LATER, undeleted=undeleted)
-    return sorted((*gone, *(f"{key}.json" for key in lonely)))
+    await clear_leftovers(store, shelf, LATER, clearing)
+    await clear_lonely(store, shelf, KEYS, LATER, clearing, installation="installation-1")
+    return sorted(one.key for one in clearing.cleared)
+
+
+async def test_what_went_is_told_with_why_and_since_when(left: Refusing) -> None:
+    """By our own clock, in words of which the daemon's log and history make use."""
+    clearing = Clearing()
+    await cleared(left, clearing)
+    since = f"unchanged since {NOW:%Y-%m-%dT%H:%M:%SZ}"
+    assert {one.text for one in clearing.cleared} == {
+        f"data without a manifest, {since}",
+        f"an upload that was not finished, {since}",
+        f"a manifest whose data is gone, {since}",
+    }
+    assert {one.bytes for one in clearing.cleared if one.key == KEYS[0]} == {len(b"data")}
+    assert clearing.problems() == []
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 7])
+async def test_leave_is_asked_right_before_each_deletion(left: Refusing, most: int) -> None:
+    """A proof that fails meanwhile, or a lease that is lost, saves all that is left (invariants 17 and 20)."""
+    asked: list[int] = []
+
+    async def leave() -> str:
+        asked.append(len(await left.list_all()) + len(await left.unfinished()))
+        return "" if len(asked) <= most else "a proof has failed"
+
+    clearing, there = Clearing(leave), 9
+    gone = await cleared(left, clearing)
+    assert (len(gone), clearing.hindrance) == (most, "a proof has failed")
+    assert asked == list(range(there, there - most - 1, -1)), "nothing goes between two questions but one"
+
+
+async def test_more_than_crashes_leave_is_not_cleared_and_that_is_told(left: Refusing) -> None:
+    """Of a fourth on: something else took the manifests away. What was begun goes all the same."""
+    await put(left, KEYS[6], b"data")
+    clearing = Clearing()
+    gone = await cleared(left, clearing)
+    assert [key for key in gone if key in (*KEYS[:3], KEYS[6])] == []
+    assert {key for key in gone if not key.endswith(".json")} == set(KEYS[3:6])
+    (problem,) = clearing.problems()
+    assert problem.text == f"{MOST_CLEARED + 1} copies' data without manifests, of which nothing is cleared away"
+    assert "copies prune SERVER --max-deletions N" in problem.hint
+    lifted = Clearing(most=MOST_CLEARED + 1)
+    assert await cleared(left, lifted) == sorted((*KEYS[:3], KEYS[6]))
+    assert lifted.problems() == []
 
 
 @pytest.mark.parametrize("error", [StorePermissionError("no"), StoreTroubleError("not now"), ObjectLockedError("no")])
 @pytest.mark.parametrize("refused", [KEYS[0], KEYS[3], f"{KEYS[3]}.json"], ids=["data", "begun", "manifest"])
 async def test_what_cannot_be_deleted_hinders_nothing_else(left: Refusing, refused: str, error: StoreError) -> None:
     """It is told, but for a lock, which the store was asked for; and it stays."""
-    undeleted = Undeleted()
+    clearing = Clearing()
     left.refuses = {refused: error}
     every = sorted((*KEYS[:6], *(f"{key}.json" for key in KEYS[3:6])))
-    assert await cleared(left, undeleted) == [name for name in every if name != refused]
-    told = undeleted.as_error(LEFTOVER)
+    assert await cleared(left, clearing) == [name for name in every if name != refused]
+    told = clearing.undeleted.as_error(LEFTOVER)
     is_known = isinstance(error, ObjectLockedError) and refused != KEYS[3]
     assert (told.text if told else None) == (None if is_known else f"{LEFTOVER} could not be deleted: {error.text}")
 
@@ -215,10 +261,10 @@ async def test_a_second_trouble_that_passes_is_the_store_s(left: Refusing) -> No
     """And one that cannot be reached is asked for nothing more."""
     left.refuses = dict.fromkeys(KEYS[:2], StoreTroubleError("not now"))
     with pytest.raises(StoreTroubleError):
-        await cleared(left, Undeleted())
+        await cleared(left, Clearing())
     left.refuses = {KEYS[0]: StoreUnreachableError("no connection")}
     with pytest.raises(StoreUnreachableError):
-        await cleared(left, Undeleted())
+        await cleared(left, Clearing())
 
 
 async def test_a_key_that_may_delete_nothing_is_tried_so_often_and_no_more(left: Refusing) -> None:
@@ -226,8 +272,8 @@ async def test_a_key_that_may_delete_nothing_is_tried_so_often_and_no_more(left:
     for key in KEYS[6:]:
         await put(left, key, b"data")
     left.refuses = dict.fromkeys((*KEYS, *(f"{key}.json" for key in KEYS)), StorePermissionError("no"))
-    undeleted = Undeleted()
-    assert await cleared(left, undeleted) == []
-    told = undeleted.as_error(LEFTOVER)
+    clearing = Clearing(most=len(KEYS))
+    assert await cleared(left, clearing) == []
+    told = clearing.undeleted.as_error(LEFTOVER)
     assert told is not None
     assert f"nor could {MOST_UNDELETED - 1} more" in told.text

@@ -7,7 +7,7 @@ from typing import Any
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Job, PruneInputs
 from daemon.copies.manifest import ContentsPart
-from daemon.copies.results import CopyDone, CopyResult, Failure, LookResult, Pruned, PruneResult, WantedCopy
+from daemon.copies.results import Cleared, CopyDone, CopyResult, Failure, LookResult, Pruned, PruneResult, WantedCopy
 from daemon.copies.shelf import Shelf, write_shelf
 from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
 from daemon.core.applied import AppliedRetention
@@ -29,8 +29,8 @@ class FakeWorker:
     `does` has each call as words; `meanwhile` is called in the middle of each copy. Backups that are `lost` cannot be
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
     is known, and says why it is `refused` and what `problems` it met; `at_prune` is called in its middle, by server and
-    store, and `asked` then, with why nothing may be deleted any more. `rates` are those that the last job named, by
-    store.
+    store, and `asked` then, with why nothing may be deleted any more. A look clears what is `loose`, and is `asked`
+    likewise; a prune clears what is `left`. `rates` are those that the last job named, by store.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -51,6 +51,8 @@ class FakeWorker:
     files: int = 0
     misplaced: str = ""
     strange: tuple[dict[str, Any], ...] = ()
+    loose: dict[str, Cleared] = field(default_factory=dict)
+    left: dict[str, Cleared] = field(default_factory=dict)
     meanwhile: Callable[[], None] = lambda: None
     asked: Callable[[str], None] = lambda _hindrance: None
 
@@ -58,8 +60,13 @@ class FakeWorker:
         """When the backups of a server were made that a store has, as day and HH:MM, oldest first."""
         return sorted(f"{one.created_at:%d %H:%M}" for one in self.held.get((store, server), {}).values())
 
-    async def look(self, job: Job) -> LookResult:
-        """What the stores want."""
+    async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
+        """What the stores want; what is `loose` in a store is cleared away, if it may be."""
+        gone = [(store, one) for store, one in self.loose.items() if store in job.stores]
+        if gone:
+            hindrance = await leave()
+            self.asked(hindrance)
+            gone = [] if hindrance else [(store, self.loose.pop(store)) for store, _ in gone]
         self._did(f"look {job.config.name} {' '.join(job.stores)}")
         policy, now = job.config.policy.retention, job.listing.taken_at
         chosen = {
@@ -70,6 +77,7 @@ class FakeWorker:
         return LookResult(
             tuple(WantedCopy(one.backup.uuid, one.backup.name, one.backup.bytes, one.stores) for one in wanted(chosen)),
             {name: DOWN for name in job.stores if name in self.down},
+            cleared=tuple(gone),
         )
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
@@ -129,7 +137,8 @@ class FakeWorker:
         gone = [held.pop(uuid) for uuid in sorted(held, key=lambda uuid: str(held[uuid].created_at))[:-9]]
         told = tuple(Pruned(one.uuid, one.name, one.bytes, "beyond 9 newest") for one in gone)
         applied = None if self.refused else AppliedRetention(str(len(self.given)))
-        return PruneResult(told, refused=self.refused, applied=applied, problems=self.problems)
+        cleared = (self.left.pop(store),) if store in self.left else ()
+        return PruneResult(told, 0, cleared, self.refused, applied, problems=self.problems)
 
     async def close(self) -> None:
         """End."""

@@ -8,16 +8,19 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from daemon.copies.clear import LEFTOVER
 from daemon.copies.jobs import Job, PruneInputs
+from daemon.copies.results import Cleared
 from daemon.copies.spool_room import SpoolRoom
 from daemon.copies.work import OwnProcess
-from daemon.core.copies_layout import MANIFEST
+from daemon.core.copies_layout import MANIFEST, CopyName
 from daemon.core.keep import Keep
 from daemon.core.store_rules import StoreRules
+from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode
 from daemon.stores.base import Entry, Store
 from daemon.stores.directory.store import DirectoryStore
@@ -32,6 +35,18 @@ pytestmark = pytest.mark.anyio
 
 PATIENCE = 15.0  # seconds
 DOUBT = "the panel's clock is 2 h behind ours"
+
+
+LEFT = b"half of a backup"
+
+
+def left_in(rig: Rig, key: str = "") -> str:
+    """Leave data without a manifest in a store, as a crash does; return its key."""
+    key = key or f"main/{rig.server.uuid}/20260101T000000Z_{UUID(int=1)}.tar.gz"
+    file = rig.place("nas") / key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(LEFT)
+    return key
 
 
 async def filled(rig: Rig, worker: OwnProcess, job: Job) -> Job:
@@ -74,16 +89,60 @@ async def test_by_a_doubted_clock_nothing_is_cleared_away(rig: Rig) -> None:
     """A clock that jumps ahead takes what another writes at this moment for two days old."""
     worker = OwnProcess(rig.clock)
     job = await filled(rig, worker, await rig.job(rig.config({"nas": ""})))
-    manifest = next(rig.place("nas").rglob("*.json"))
-    manifest.unlink()
+    key = left_in(rig)
     job = replace(job, remembered=(await worker.look(job)).remembered)
     rig.clock.elapsed += timedelta(hours=49).total_seconds()
     doubted = replace(job, listing=replace(job.listing, doubt=DOUBT))
     await worker.look(doubted)
     said = await worker.prune(doubted, "nas", PruneInputs(doubt=DOUBT))
-    assert (said.cleared, said.refused) == (0, f"{DOUBT}, so nothing is deleted")
-    assert len(rig.files("nas")) == 5
-    assert (await worker.prune(job, "nas", PruneInputs())).cleared == 1
+    assert (said.cleared, said.refused) == ((), f"{DOUBT}, so nothing is deleted")
+    assert len(rig.files("nas")) == 7
+    assert [one.key for one in (await worker.prune(job, "nas", PruneInputs())).cleared] == [key]
+
+
+async def test_a_look_clears_away_only_what_it_has_leave_for(rig: Rig) -> None:
+    """The daemon's leave, and that of the process which looks; what went is told with why and since when."""
+    refused, reasons = [""], ["a proof has failed", "", ""]
+
+    async def mine() -> str:
+        return refused[0]
+
+    async def leave() -> str:
+        return reasons.pop(0)
+
+    worker = OwnProcess(rig.clock, leave=mine)
+    job = await filled(rig, worker, await rig.job(rig.config({"nas": ""})))
+    key, since = left_in(rig), rig.clock.now()
+    job = replace(job, remembered=(await worker.look(job)).remembered)
+    rig.clock.elapsed += timedelta(hours=49).total_seconds()
+    assert (await worker.look(job, leave)).cleared == ()
+    refused[0] = "the lease is lost"
+    assert (await worker.look(job, leave)).cleared == ()
+    assert len(rig.files("nas")) == 7
+    refused[0] = ""
+    looked = await worker.look(job, leave)
+    assert looked.cleared == (("nas", Cleared(key, len(LEFT), "data without a manifest", since)),)
+    assert (looked.problems, len(rig.files("nas"))) == ((), 6)
+
+
+async def test_what_is_in_the_way_of_a_copy_is_told_with_since_when(rig: Rig) -> None:
+    """Nobody else knows that it goes by itself."""
+    worker, job = OwnProcess(rig.clock), await rig.job(rig.config({"nas": ""}))
+    newest = (await worker.look(job)).wanted[0].backup
+    name = CopyName.of("main", job.server.uuid, next(one for one in job.listing.backups if one.uuid == newest))
+    left_in(rig, name.data)
+    job = replace(job, remembered=(await worker.look(job)).remembered)
+    (done,) = (await worker.copy(job, newest, partial(link, rig, newest), Listener())).copies
+    assert done.failure is not None
+    assert done.failure.code is ProblemCode.OBJECT_EXISTS
+    assert done.failure.hint == (
+        "data without a manifest, as a crash leaves it, is cleared away once it was seen unchanged for 48 hours; "
+        f"it was first seen at {rfc3339(rig.clock.now())}"
+    )
+    unseen = replace(job, remembered=())
+    (done,) = (await worker.copy(unseen, newest, partial(link, rig, newest), Listener())).copies
+    assert done.failure is not None
+    assert done.failure.hint.endswith("for 48 hours")
 
 
 class KeepsAll(DirectoryStore):
@@ -96,7 +155,7 @@ class KeepsAll(DirectoryStore):
 async def test_what_cannot_be_cleared_away_is_told_beside_what_the_brake_holds(rig: Rig) -> None:
     """It would hide it otherwise, for as long as it lies there."""
     job = await filled(rig, OwnProcess(rig.clock), await rig.job(rig.config({"nas": ""})))
-    next(rig.place("nas").rglob("*.json")).unlink()
+    left_in(rig)
 
     @asynccontextmanager
     async def opens(_settings: StoreSettings, **_more: Any) -> AsyncIterator[Store]:
@@ -108,7 +167,7 @@ async def test_what_cannot_be_cleared_away_is_told_beside_what_the_brake_holds(r
     narrowed = replace(narrowed, remembered=(await worker.look(narrowed)).remembered)
     rig.clock.elapsed += timedelta(hours=49).total_seconds()
     said = await worker.prune(narrowed, "nas", PruneInputs())
-    assert (said.failure, said.deleted, said.cleared) == (None, (), 0)
+    assert (said.failure, said.deleted, said.cleared) == (None, (), ())
     assert "would delete" in said.refused
     (problem,) = said.problems
     assert problem.text.startswith(f"{LEFTOVER} could not be deleted: ")

@@ -21,9 +21,8 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-from daemon.copies.clear import clear_begun, clear_loose, look_for_begun
+from daemon.copies.clear import Clearing, clear_leftovers, look_for_begun
 from daemon.copies.shelf import look_into
-from daemon.copies.undeleted import Undeleted
 from daemon.sandbox.records import Server
 from daemon.stores.open import open_store
 from daemon.stores.values import DirectoryLocation, StoreSettings
@@ -130,8 +129,7 @@ class Ordeal:
             for moment in (now, now + timedelta(hours=48)):
                 shelf = await look_into(store, "main", self.server.uuid, shelf, moment)
                 shelf = await look_for_begun(store, "main", self.server.uuid, shelf, moment)
-                await clear_begun(store, shelf, moment, undeleted=Undeleted())
-                await clear_loose(store, shelf, moment, undeleted=Undeleted())
+                await clear_leftovers(store, shelf, moment, Clearing(most=sys.maxsize))  # there were many kills
 
 
 def suffer(folder: Path, kills: int, seed: int) -> Counter[str]:

@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.results import Failure
+from daemon.copies.results import Cleared, Failure
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
@@ -20,6 +20,7 @@ from daemon.core.proof import PANEL, Level, Proof
 from daemon.errors import ElsewhereError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.proving.entry import DaemonProofs
+from daemon.rotation.run import RotationContext
 from daemon.rotation.slots import NodeSlots
 from daemon.sandbox.records import Server, Work
 from daemon.state import CopyEvent, CopyRecord, ProofRecord
@@ -30,6 +31,9 @@ from tests.whole.fleet import Daemons, at, made, until
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("rare_looks")]
 
 STORES = '[stores.nas]\nurl = "file:///nas"\n[stores.usb]\nurl = "file:///usb"'
+
+
+LEFT = Cleared("main/x.tar.gz", 5, "data without a manifest", at(1, 1))
 
 
 @dataclass
@@ -534,6 +538,46 @@ async def test_a_proof_that_fails_while_a_store_is_pruned_saves_what_is_left_the
         copies.worker.at_prune["survival", "nas"] = fails
         await copies.until(1, 12)
     assert set(leaves) == {"", "auto-b is not sound: torn"}
+
+
+async def test_what_is_cleared_away_is_in_the_log_and_in_the_history(copies: Copies) -> None:
+    """Whether a look or a prune did it, with why and since when."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    copies.worker.loose["nas"] = LEFT
+    async with copies.running(copies.configure("nas")):
+        with capture_logs() as logs:
+            await copies.until(1, 12)
+            copies.worker.left["nas"] = LEFT
+            await copies.until(2, 12)
+    told = [one for one in logs if one["event"] == "copy_cleared"]
+    assert [(one["store"], one["key"], one["reason"], one["since"]) for one in told] == [
+        ("nas", LEFT.key, LEFT.what, LEFT.since)
+    ] * 2
+    kept = [one for one in copies.journal()[1] if one.event is CopyEvent.CLEARED]
+    assert [(one.store, one.backup, one.bytes, one.text) for one in kept] == [("nas", LEFT.key, 5, LEFT.text)] * 2
+
+
+@pytest.mark.parametrize("why", ["a proof has failed", "the members differ", "the state cannot be used"])
+async def test_a_look_has_no_leave_to_clear_anything_away(
+    copies: Copies, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the same reasons as a prune (invariants 17 and 20); what hinders it is asked for right before."""
+    copies.worker.loose["nas"] = LEFT
+    asked: list[str] = []
+    copies.worker.asked = asked.append
+    async with copies.running(copies.configure("nas")) as (fleet, _):
+        if why == "a proof has failed":
+            for server in copies.daemons.world.servers.values():
+                bad = Proof("b", "auto-b", at(9, 4), at(9, 5), Level.SANE, None, problems=("torn",))
+                await fleet._tools.journal.record_proof(ProofRecord(server.name, server.uuid, bad))
+        elif why == "the members differ":
+            fleet._tools.disputed = lambda _server, /, *stores: "they differ" if "nas" in stores else ""
+        else:
+            monkeypatch.setattr(RotationContext, "state_trouble", StateError("the state cannot be used"))
+        await copies.until(1, 12)
+    assert set(asked) <= {"auto-b is not sound: torn", "they differ", "the state cannot be used"}
+    assert asked
+    assert copies.worker.loose == {"nas": LEFT}
 
 
 async def test_locks_are_renewed_of_a_server_with_a_failed_proof(copies: Copies, survival: Server) -> None:

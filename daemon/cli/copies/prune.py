@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from daemon.cli.context import begin, servers_named
+from daemon.cli.copies.frozen import frozen
 from daemon.cli.copies.places import ADOPT, shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
@@ -23,12 +24,9 @@ from daemon.copies.records import records_of_pruning
 from daemon.core.applied import NOTHING
 from daemon.core.copies_prune import FOREIGN
 from daemon.core.model import Action
-from daemon.core.plan import frozen_by
 from daemon.documents.copies import pruned
-from daemon.errors import BackupdError, Exit, ProblemCode, StateError, UsageError
+from daemon.errors import BackupdError, Exit, StateError, UsageError
 from daemon.operations.agreement import SAME_EVERYWHERE, disputed_by_hand
-from daemon.rotation.outcome import refusal
-from daemon.rotation.proven import proven_of
 from daemon.rotation.run import Disputed, undisputed
 from daemon.state import Journal, engine_for, looked_into
 from daemon.stores.base import Store
@@ -125,12 +123,12 @@ class _Pruning:
         """Prune what the store has of one server, and record it; only renew locks if a failed proof freezes it."""
 
         async def leave() -> str:
-            if (held := await _frozen(server, uuid, journal)) is not None:
+            if (held := await frozen(server, uuid, journal)) is not None:
                 raise held
             return self.hindrance()
 
         accepted, pruner = await journal.accepted(uuid), self.pruner(leave=leave)
-        if (held := await _frozen(server, uuid, journal)) is not None:
+        if (held := await frozen(server, uuid, journal)) is not None:
             if self.dry_run or store.object_lock is None:
                 return PruneResult(server, store.name, error=held)
             result = await pruner.prune(server, uuid, store, opened, PruneInputs(accepted, frozen=True))
@@ -143,14 +141,6 @@ class _Pruning:
         if result.applied is not None:
             await journal.apply(uuid, result.applied, store.name)
         return result
-
-
-async def _frozen(server: ServerConfig, uuid: str, journal: Journal) -> CopiesFrozenError | None:
-    """Return why none of the server's copies may be deleted, if a proof has failed; raises StateError."""
-    bad = (await proven_of(server.policy, uuid, journal)).frozen
-    if bad is None:
-        return None
-    return CopiesFrozenError(frozen_by(bad), hint=refusal(server.name, ProblemCode.UNPROVEN, "").hint)
 
 
 async def _record(journal: Journal, result: PruneResult, server_uuid: str) -> None:
@@ -191,7 +181,7 @@ def _show(result: PruneResult, *, dry_run: bool) -> None:
     show(*(cell(f"  {copy.backup.name}: {result.reasons[copy.name.data]}") for copy in going))
     stays = [one.copy for one in decided.verdicts if any(reason.rule == "locked" for reason in one.reasons)]
     show(*(cell(f"  keeps {copy.backup.name}: {result.reasons[copy.name.data]}") for copy in stays))
-    show(*(cell(f"  cleared {key}, which was never finished") for key in result.cleared))
+    show(*(cell(f"  cleared {one.key}: {one.text}") for one in result.cleared))
     if result.renewed:
         show(cell(f"  {len(result.renewed)} locked for longer"))
     show(*(cell(f"  {text}") for text in (decided.refused, decided.waits) if text))

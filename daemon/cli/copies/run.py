@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from daemon.cli.context import begin, servers_named
+from daemon.cli.copies.frozen import frozen
 from daemon.cli.copies.places import shelves_of, stores_meant
 from daemon.cli.discovered import cover
 from daemon.cli.settings import Settings
@@ -13,19 +14,22 @@ from daemon.cli.ui.progress import watching
 from daemon.cli.ui.tables import cell, show
 from daemon.cli.unseen import is_suspended, passes, say_unseen
 from daemon.clock import Clock, SystemClock
+from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import CopiesBusyError
-from daemon.copies.outcome import ServerResult
+from daemon.copies.outcome import Looked, ServerResult
 from daemon.copies.records import records_of
 from daemon.copies.results import came_from
-from daemon.copies.run import Copier, Looked
+from daemon.copies.run import Copier
 from daemon.copies.spool_room import spool_room
 from daemon.core.units import format_size
 from daemon.documents.copies import copied
 from daemon.errors import Exit, StateError
+from daemon.operations.agreement import disputed_by_hand
 from daemon.operations.rotations import Failed, preview_servers
+from daemon.rotation.run import Disputed
 from daemon.rotation.setup import open_client
-from daemon.state import Engine, engine_for
+from daemon.state import Engine, engine_for, looked_into
 from daemon.transfer.progress import ProgressListener
 
 
@@ -39,7 +43,9 @@ async def _run(settings: Settings, names: Sequence[str], *, as_json: bool) -> in
     stores_meant(config, None)
     covering = await cover(config, names)
     servers = [server for server in servers_named(covering.config, names) if server.policy.copies or names]
-    results = [await _copied(config, server) for server in servers]
+    engine = engine_for(config.state)
+    disputed = await disputed_by_hand(engine.leadership, opinion_of(covering.config))
+    results = [await _copied(config, server, engine, disputed) for server in servers]
     if as_json:
         write_json(copied(results))
     else:
@@ -48,7 +54,7 @@ async def _run(settings: Settings, names: Sequence[str], *, as_json: bool) -> in
     return covering.exit_code(_exit_code(results))
 
 
-async def _copied(config: Config, server: ServerConfig) -> ServerResult:
+async def _copied(config: Config, server: ServerConfig, engine: Engine, disputed: Disputed) -> ServerResult:
     """Look at one server and copy what is wanted; one after the other, since a node serves one download at a time."""
     clock = SystemClock()
     (seen,) = await preview_servers([server], state=config.state, clock=clock, tell=say)
@@ -56,11 +62,13 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
         say_unseen(server.name, seen.error)
         return ServerResult(server, error=seen.error)
     looked = Looked(seen.config, seen.server, seen.listing, seen.plan.verdicts)
-    engine = engine_for(config.state)
-    shelves, locks = shelves_of(config), engine.locks
-    copier = Copier(
-        config.stores, shelves, await shelves.installation(), clock, _watched, locks=locks, room=spool_room(config)
-    )
+
+    async def leave() -> str:
+        return await _hindrance(engine, disputed, server, seen.server.uuid)
+
+    shelves, locks, room = shelves_of(config), engine.locks, spool_room(config)
+    installation = await shelves.installation()
+    copier = Copier(config.stores, shelves, installation, clock, _watched, locks=locks, room=room, leave=leave)
     client = open_client(server.panel, clock, say)
     try:
         result = await copier.copy(looked, client)
@@ -74,9 +82,21 @@ async def _copied(config: Config, server: ServerConfig) -> ServerResult:
     return result
 
 
+async def _hindrance(engine: Engine, disputed: Disputed, server: ServerConfig, uuid: str) -> str:
+    """Return why nothing of a server may be cleared away in the stores now, empty if it may be."""
+    if why := engine.leadership.hindrance(creates=False) or disputed(server, *server.policy.copies):
+        return why
+    try:
+        async with looked_into(engine) as journal:
+            held = await frozen(server, uuid, journal)
+    except StateError as error:
+        return error.text
+    return "" if held is None else held.text
+
+
 async def _record(engine: Engine, result: ServerResult, server_uuid: str, clock: Clock) -> None:
     """Keep in the journal what came of the copies; that is history, and holds nothing up."""
-    records = records_of(result.copies, result.config.name, server_uuid, clock.now())
+    records = records_of(result, server_uuid, clock.now())
     if not records:
         return
     try:
@@ -107,6 +127,7 @@ def _show(result: ServerResult) -> None:
             show(cell(f"  {copy.backup.name} to {copy.store}, {size}{source}"))
         elif copy.error is not None:
             show(cell(f"  {copy.backup.name} not to {copy.store}: {copy.error.text}"))
+    show(*(cell(f"  cleared {one.key} in {store}: {one.text}") for store, one in result.cleared))
 
 
 def _exit_code(results: Sequence[ServerResult]) -> Exit:

@@ -50,11 +50,11 @@ class Worker(OwnProcess):
         world.rules.copied(self._process.name, job.server.uuid, backup, result, well)
         return result
 
-    async def look(self, job: Job) -> LookResult:
+    async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
         """Look into the stores; nothing is pruned of what a proof has frozen by then."""
         world = self._process.simulation
         world.stores.rules.visits(self._process.name, job.server.uuid, world.clock.monotonic())
-        return await super().look(job)
+        return await super().look(job, leave)
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup or copy, unless its archive ends this process; let the judge hear what is said of it."""
