@@ -10,15 +10,15 @@ from daemon.config.values import Config, ServerConfig
 from daemon.log import configure
 
 
-def read_config(settings: Settings, *, need_servers: bool = True) -> Config:
-    """Return the configuration that the command line and the environment name; raises ConfigError."""
-    return load(settings.config, os.environ, need_servers=need_servers)
+def read_config(settings: Settings, *, need_servers: bool = True, need_panels: bool = True) -> Config:
+    """Return the configuration that the command line and the environment name, as `load` does; raises ConfigError."""
+    return load(settings.config, os.environ, need_servers=need_servers, need_panels=need_panels)
 
 
-def begin(settings: Settings, *, level: str = "warning", need_servers: bool = True) -> Config:
+def begin(settings: Settings, *, level: str = "warning", need_servers: bool = True, need_panels: bool = True) -> Config:
     """Configure the log, at `level` unless the command line sets one, and return the configuration."""
     configure(settings.level or level)
-    return read_config(settings, need_servers=need_servers)
+    return read_config(settings, need_servers=need_servers, need_panels=need_panels)
 
 
 def servers_named(config: Config, names: Sequence[str]) -> list[ServerConfig]:

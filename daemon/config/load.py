@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from daemon.config.alerts import alert_configs
 from daemon.config.cluster import cluster_config
@@ -39,16 +39,20 @@ READINGS = 3
 _Table = TypeVar("_Table", bound=Table)
 
 
-def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = True) -> Config:
+def load(
+    path: Path | None, environ: Mapping[str, str], *, need_servers: bool = True, need_panels: bool = True
+) -> Config:
     """Given the file from the command line, if any, and the environment, return the configuration.
 
     Raises ConfigError with all problems at once. `need_servers=False` is for commands that run before there is a server
-    to configure. If a file changes while it is read (a ConfigMap is swapped, a tool is writing), all are read again.
+    to configure; `need_panels=False` for those that look at nothing but the state and the stores, as after a loss: no
+    secret of panels, alerts and HTTP is read, and no panel need be configured. If a file changes while it is read (a
+    ConfigMap is swapped, a tool is writing), all are read again.
     """
     for _ in range(READINGS):
-        tree = read_sources(path, environ, need_servers=need_servers)
+        tree = read_sources(path, environ, need_servers=need_servers and need_panels, need_panels=need_panels)
         try:
-            config = _config(tree, environ, need_servers=need_servers)
+            config = _config(tree, environ, need_servers=need_servers, need_panels=need_panels)
         except ConfigError:
             if not tree.has_changed():
                 raise
@@ -59,25 +63,26 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_servers: bool = 
     raise ConfigError([ConfigIssue(str(main_file(path, environ)), "", None, reason, suggestion)])
 
 
-def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool) -> Config:
+def _config(tree: Tree, environ: Mapping[str, str], *, need_servers: bool, need_panels: bool) -> Config:
     """Given all that was written, return the configuration; raises ConfigError."""
     state_dir = state_folder(environ, tree)
     panel_tables = _valid("panels", PanelTable, tree)
     policy_tables = _valid("policies", PolicyTable, tree)
-    panels = _panels(panel_tables, environ, tree)
+    panels = _panels(panel_tables, environ, tree, need_keys=need_panels)
     for name, table in policy_tables.items():
         check_policy(("policies", name), table, tree)
     server_tables = _valid("servers", ServerTable, tree)
-    alerts = alert_configs(_valid("alerts", AlertTable, tree), environ, tree)
+    alerts = alert_configs(_valid("alerts", AlertTable, tree), environ, tree) if need_panels else {}
     stores = store_configs(_valid("stores", StoreTable, tree), environ, tree)
     spool = spool_size(tree)
     matches = match_servers(server_tables, panel_tables, policy_tables, tree)
     followed = check_discover(panel_tables, policy_tables, tree)
-    http = http_config(environ, tree)
+    http = http_config(environ, tree) if need_panels else None
     proof = proof_config(tree)
     drills = drill_configs(_valid("drills", DrillTable, tree), tree)
     cluster = cluster_config(environ, tree)
-    _refuse_too_little(tree, need_servers=need_servers)
+    if need_panels:
+        _refuse_too_little(tree, need_servers=need_servers)
     if tree.problems:
         raise ConfigError(tree.problems)
     policies = {name: policy_config(name, table, stores) for name, table in policy_tables.items()}
@@ -127,13 +132,17 @@ def _valid(section: str, model: type[_Table], tree: Tree) -> dict[str, _Table]:
     return valid
 
 
-def _panels(tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: Tree) -> dict[str, PanelConfig]:
+def _panels(
+    tables: Mapping[str, PanelTable], environ: Mapping[str, str], tree: Tree, *, need_keys: bool
+) -> dict[str, PanelConfig]:
+    """Return the panels that can be used, with an empty key each where none is needed."""
     panels = {}
     for name, table in tables.items():
         if is_clear(table.url) and not table.allow_http:
             reason = "http would send the key in the clear"
             tree.refuse(("panels", name, "url"), reason, "write https, or allow_http = true", value=shown(table.url))
-        if api_key := find_key(name, table, environ, tree):
+        api_key = find_key(name, table, environ, tree) if need_keys else SecretStr("")
+        if api_key is not None:
             panels[name] = PanelConfig(
                 name,
                 table.url,

@@ -69,7 +69,9 @@ class _Sources(BaseSettings):
         return (_Layer(settings_cls, layers["environment"]), _Layer(settings_cls, layers["files"]))
 
 
-def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers: bool) -> Tree:
+def read_sources(
+    path: Path | None, environ: Mapping[str, str], *, need_servers: bool, need_panels: bool = True
+) -> Tree:
     """Given the file from the command line, if any, and the environment, return all that was written.
 
     The main file is `path`, else $PTERO_BACKUPD_CONFIG, else /etc/ptero-backupd/config.toml. Only the last may be
@@ -80,7 +82,7 @@ def read_sources(path: Path | None, environ: Mapping[str, str], *, need_servers:
     files = read_files(tree)
     environment = read_environment(environ, tree)
     enough = "servers" in environment or discovers(environment.get("panels", {})) or not need_servers
-    sidecar = named is None and "panels" in environment and enough
+    sidecar = named is None and ("panels" if need_panels else "stores") in environment and enough
     unread = tree.main not in tree.files and not any(problem.file == str(tree.main) for problem in tree.problems)
     if unread and not sidecar:
         tree.problems.append(_missing(tree.main))

@@ -108,3 +108,19 @@ def test_a_server_without_copies_is_told_what_the_stores_have_instead(cli: Cli, 
     write(copied, name="renamed", lobby=copied.lobby.identifier)
     ran = cli("--config", copied.config, "copies", "fetch", "lobby", "latest")
     assert (ran.code, "6 copies in nas are of panel `main`" in ran.err) == (4, True)
+
+
+def test_what_only_looks_into_stores_needs_no_secret_but_theirs(cli: Cli, copied: Panel, tmp_path: Path) -> None:
+    """Without the panel's key, and those of HTTP and alerts; without any panel, policy and server."""
+    (tmp_path / "main.key").unlink()
+    with copied.config.open("a") as file:
+        file.write('[http]\nlisten = "127.0.0.1:8808"\ntoken_file = "lost"\n[alerts.us]\ntype = "webhook"\n')
+    looks = [("stores",), *(("copies", word) for word in ("rescan", "list", "verify"))]
+    for number in range(2):
+        for words in looks:
+            ran = cli("--config", copied.config, *words)
+            assert ran.code == 0, ran.err
+        fetch = ("copies", "fetch", "survival", "latest", "--output", tmp_path / f"{number}.tar.gz")
+        assert cli("--config", copied.config, *fetch).code == 0
+        assert cli("--config", copied.config, "plan").code == 2
+        copied.config.write_text(f'[stores.nas]\nurl = "file://{tmp_path}/nas"\n')

@@ -53,6 +53,8 @@ def test_the_default_file_must_exist_unless_the_environment_suffices(default_fil
     (problem,) = problems(None, without_server)
     assert (problem.file, problem.reason) == (str(default_file), "there is no such file")
     assert load(None, without_server, need_servers=False).servers == {}
+    store = {"HOME": "/home/operator", "PTERO_BACKUPD_STORES__NAS__URL": "file:///mnt/nas"}
+    assert list(load(None, store, need_panels=False).stores) == ["nas"]
 
 
 def test_conf_d_is_read_beside_the_file(tmp_path: Path) -> None:

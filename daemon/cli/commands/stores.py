@@ -23,7 +23,7 @@ COLUMNS = ("store", "where", "servers", "copies", "size", "newest (UTC)", "waiti
 
 def list_stores(settings: Settings, *, as_json: bool) -> int:
     """List the stores, without asking them."""
-    config = begin(settings, need_servers=False)
+    config = begin(settings, need_panels=False)
     stores = asyncio.run(_seen(config))
     if as_json:
         write_json(stores_document(stores))

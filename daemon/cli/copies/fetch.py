@@ -45,7 +45,7 @@ def fetch_copy(settings: Settings, server: str, copy: str, options: FetchOptions
 
 
 async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions) -> int:
-    config = begin(settings)
+    config = begin(settings, need_panels=False)
     stores = [one.name for one in stores_meant(config, options.store)]
     server = await (await owners_in(config, stores)).one(name)
     manifests = await known_copies(config, server, options.store)

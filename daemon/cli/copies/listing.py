@@ -31,7 +31,7 @@ Found = list[tuple[ServerConfig, list[ShelfListed]]]
 
 def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, as_json: bool) -> int:
     """List the copies of these servers, or of all."""
-    config = begin(settings)
+    config = begin(settings, need_panels=False)
     stores = [one.name for one in stores_meant(config, store)]
     now = SystemClock().now()
     found = asyncio.run(_found(config, stores, names, now))

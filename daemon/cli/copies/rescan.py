@@ -22,7 +22,7 @@ from daemon.stores.open import open_store
 
 def rescan_stores(settings: Settings, *, store: str | None, adopt: bool, as_json: bool) -> int:
     """Look at all of a store, or of every one."""
-    config = begin(settings, need_servers=False)
+    config = begin(settings, need_panels=False)
     seen = asyncio.run(_scan(config, stores_meant(config, store), adopt=adopt))
     return _show(seen, as_json=as_json)
 

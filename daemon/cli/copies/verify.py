@@ -49,7 +49,7 @@ def verify_copies(settings: Settings, names: Sequence[str], options: VerifyOptio
 
 
 async def _verify(settings: Settings, names: Sequence[str], options: VerifyOptions) -> int:
-    config = begin(settings)
+    config = begin(settings, need_panels=False)
     stores = [one.name for one in stores_meant(config, options.store)]
     owners = await owners_in(config, stores)
     servers = await owners.named(names)
