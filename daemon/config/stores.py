@@ -12,6 +12,7 @@ from daemon.config.errors import did_you_mean, shown
 from daemon.config.models import Document, StoreTable
 from daemon.config.policy_tables import PolicyTable, Rules
 from daemon.config.secret import Place, credential_file, find_secret
+from daemon.config.store_places import refuse_shared_places
 from daemon.config.translate import refuse_all
 from daemon.config.tree import KeyPath, Tree, dotted, variable
 from daemon.config.values import StoreConfig
@@ -73,7 +74,9 @@ def store_configs(tables: Mapping[str, StoreTable], environ: Mapping[str, str], 
     if tables and tree.values["state_dir"] == "none":
         reason = 'with "none" nothing is remembered of copies, so that there can be no stores'
         tree.refuse(("state_dir",), reason, "name a folder, or leave [stores.NAME] out")
-    return {name: _store(name, table, environ, tree) for name, table in tables.items()}
+    stores = {name: _store(name, table, environ, tree) for name, table in tables.items()}
+    refuse_shared_places(stores, tree)
+    return stores
 
 
 def spool_size(tree: Tree) -> int | None:

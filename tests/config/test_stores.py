@@ -269,3 +269,64 @@ def test_nor_is_it_in_a_panel_s_address(tmp_path: Path) -> None:
         assert "SECRET" not in f"{told} {told.value}"
         assert told.value is not None
         assert "panel.example.com" in told.value
+
+
+def two(first: str, second: str) -> str:
+    """The right configuration with two stores."""
+    return f"{RIGHT}\n[stores.first]\n{first}\n[stores.second]\n{second}\n"
+
+
+S3 = 'access_key_id_file = "key"\nsecret_access_key_file = "key"'
+AZURE = 'url = "az://copies/a"\naccount_key_file = "key"\naccount_name = '
+HOST = 'password_file = "key"\nknown_hosts_file = "key"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('url = "file:///mnt/nas"', 'url = "file://localhost/mnt//nas/./"'),
+        (f'url = "s3://bucket/a/"\n{S3}', f'url = "s3://bucket/a"\nendpoint = "https://s3.eu-1.amazonaws.com"\n{S3}'),
+        (
+            f'url = "s3://bucket"\nendpoint = "https://S3.lan"\n{S3}',
+            f'url = "s3://bucket"\nendpoint = "https://s3.lan:443/"\n{S3}',
+        ),
+        (f'{AZURE}"one"', f'{AZURE}"one"\nendpoint = "https://one.blob.core.windows.net"'),
+        (f'url = "sftp://a@nas.lan/copies/"\n{HOST}', f'url = "sftp://b@NAS.lan:22/copies"\n{HOST}'),
+        ('url = "rclone:drive:copies"', 'url = "rclone:drive:/copies/"'),
+    ],
+)
+def test_two_stores_that_are_one_place_are_refused(tmp_path: Path, first: str, second: str) -> None:
+    """Each would delete by its own rules what the other keeps, and what counts as copied there."""
+    (tmp_path / "key").write_text("EXAMPLE")
+    (tmp_path / "key").chmod(0o600)
+    (problem,) = problems(write(tmp_path, two(first, second)))
+    assert problem.key == "stores.second.url"
+    assert problem.reason.startswith("is the same place as stores.first.url = ")
+    assert problem.value is not None
+    assert problem.value.strip('"').split("@")[-1].casefold() in second.casefold()
+
+
+def test_a_link_to_a_store_s_folder_is_the_same_place(tmp_path: Path) -> None:
+    """Whether the folder exists or is made later."""
+    (tmp_path / "link").symlink_to(tmp_path / "nas")
+    text = two(f'url = "{(tmp_path / "nas").as_uri()}"', f'url = "{(tmp_path / "link").as_uri()}"')
+    assert [one.key for one in problems(write(tmp_path, text))] == ["stores.second.url"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('url = "file:///mnt/nas"', 'url = "file:///mnt/nas/inside"'),
+        (f'url = "s3://bucket/a"\n{S3}', f'url = "s3://bucket/b"\n{S3}'),
+        (f'url = "s3://bucket"\n{S3}', f'url = "s3://bucket"\nendpoint = "https://s3.lan"\n{S3}'),
+        (f'{AZURE}"one"', f'{AZURE}"two"'),
+        (f'url = "sftp://a@nas.lan/~/copies"\n{HOST}', f'url = "sftp://b@nas.lan/~/copies"\n{HOST}'),
+        (f'url = "sftp://a@nas.lan/copies"\n{HOST}', f'url = "sftp://a@nas.lan:2222/copies"\n{HOST}'),
+        ('url = "rclone:drive:copies"', 'url = "rclone:other:copies"'),
+    ],
+)
+def test_two_stores_that_are_not_one_place_are_right(tmp_path: Path, first: str, second: str) -> None:
+    """Also one inside the other's folder."""
+    (tmp_path / "key").write_text("EXAMPLE")
+    (tmp_path / "key").chmod(0o600)
+    assert len(loaded(tmp_path, two(first, second)).stores) == 2
