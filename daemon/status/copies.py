@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig, StoreConfig
 from daemon.core.copies_queue import CopyQueue, StoreTrouble
 from daemon.core.copies_state import CopyState, copy_state, late_at
+from daemon.core.units import format_moment
 from daemon.errors import StateError
 from daemon.state import Catalogue, CopyEvent, CopyRecord, Holding, Journal, Sample
 from daemon.status.copies_listed import backups_listed
@@ -101,6 +103,11 @@ class StoreStatus:
     def newest(self) -> datetime | None:
         """When the newest backup was made of which it has a copy; None where it has none."""
         return max((one.newest for one in self.holdings if one.newest), default=None)
+
+
+def trouble_text(trouble: StoreTrouble) -> str:
+    """Return since when a store is in trouble, and what is wrong, in words."""
+    return f"in trouble since {format_moment(trouble.since, ZoneInfo('UTC'))}: {trouble.text}"
 
 
 async def look(journal: Journal, catalogue: Catalogue) -> CopiesSeen:

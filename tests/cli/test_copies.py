@@ -320,7 +320,7 @@ def test_stores_tell_what_waits_and_what_is_wrong(cli: Cli, config: Path) -> Non
     ran = cli("--config", config, "stores")
     assert ran.code == 0
     assert "2 servers, 1 after a failure" in ran.out
-    assert "offsite: in trouble since 2026-04-01 12:00: it is full" in ran.out
+    assert "offsite: in trouble since 2026-04-01 12:00 UTC: it is full" in ran.out
 
 
 async def proofs_in(config: Path) -> list[ProofRecord]:
@@ -843,3 +843,19 @@ async def recorded(state_dir: Path | None, record: CopyRecord) -> None:
     journal = await engine_for(state_dir).open()
     await journal.record_copies([record])
     await journal.close()
+
+
+def test_the_status_tells_of_stores_in_trouble_and_of_damaged_copies(cli: Cli, panel: Panel, config: Path) -> None:
+    """A line each; a copy is damaged that the store has lost, or that was read and found so."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert "damaged" not in cli("--config", config, "status").out
+    asyncio.run(left_in_journal(load(config, os.environ).state_dir, CopyQueue().store_failed("nas", NOW, "it is full")))
+    asyncio.run(read_since(config, panel.survival.uuid))
+    data = min((config.parent / "offsite").rglob("*.age"))
+    data.unlink()
+    assert cli("--config", config, "copies", "rescan", "--store", "offsite").code == 0
+    out = " ".join(cli("--config", config, "status").out.split())
+    assert "nas: in trouble since 2026-04-01 12:00 UTC: it is full" in out
+    assert ": r.0.0.mca is torn. hint: `copies list survival` shows them" in out
+    assert out.count("survival: A copy in nas is damaged: auto-survival-") == 1
+    assert f"survival: A copy in offsite is damaged: {data.name}: its data is gone" in out

@@ -10,11 +10,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from daemon.config.values import ServerConfig, StoreConfig
-from daemon.core.proof import Proof
+from daemon.core.proof import Proof, Proofs
 from daemon.errors import StateError
-from daemon.state import Journal, Locks, Rotation
+from daemon.state import Catalogue, Journal, Locks, Rotation, ShelfRecord
 from daemon.status import stored
 from daemon.status.copies import CopiesSeen, copies_of
+from daemon.status.copies_listed import damage_of
 from daemon.status.drills import DrillStatus
 from daemon.status.history import ServerHistory, history_of
 from daemon.status.proofs import AllAsked, proof_status
@@ -31,6 +32,7 @@ class CopiesKnown:
     `drilled` are the servers that drills try.
     """
 
+    catalogue: Catalogue
     stores: Mapping[str, StoreConfig]
     seen: CopiesSeen
     proofs: Mapping[str, Sequence[Proof]]
@@ -46,13 +48,23 @@ class CopiesKnown:
         drill = self.drills.get(server.name, DrillStatus()) if server.name in self.drilled else None
         return status_of(server, history, now, times=times, copies=copies, proof=proof, drill=drill)
 
+    async def damage(self, server: ServerConfig) -> tuple[str, ...]:
+        """Return a sentence for each store in which copies of a server are damaged; none where that is not known."""
+        if not server.policy.copies:
+            return ()
+        proofs, shelves = Proofs(self.proofs.get(server.name, ())), list[ShelfRecord]()
+        with suppress(StateError):
+            shelves = await self.catalogue.shelves(server.panel.name, server.id)
+        damage = (damage_of(one, proofs) for one in shelves if one.holding.store in server.policy.copies)
+        return tuple(text for text in damage if text)
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One server. `status` is None where no configuration tells how it should stand.
 
     `last` is its newest rotation that ended, `open` one that has not ended; `alive` says whether some process is at it,
-    or will pick it up.
+    or will pick it up. `damage` says of which copies something is wrong.
     """
 
     server: str
@@ -64,6 +76,7 @@ class Shown:
     last: Rotation | None
     open: Rotation | None
     alive: bool
+    damage: tuple[str, ...] = ()
 
     @property
     def next_start(self) -> datetime | None:
@@ -109,6 +122,7 @@ async def _of_server(
         last=next((row for row in rows if row.ended_at is not None), None),
         open=unfinished,
         alive=unfinished is not None and await locks.is_held(unfinished.server_uuid),
+        damage=await copies.damage(server),
     )
 
 

@@ -31,7 +31,7 @@ from daemon.documents.status import proof as proof_document
 from daemon.errors import Exit
 from daemon.fleet.discovery import remembered
 from daemon.state import Rotation, engine_for
-from daemon.status.copies import CopiesSeen, look
+from daemon.status.copies import CopiesSeen, look, stores_of, trouble_text
 from daemon.status.drills import drill_statuses
 from daemon.status.history import Good, age_of, ended_of
 from daemon.status.proofs import by_key, by_server
@@ -51,7 +51,7 @@ def show_status(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _status(settings: Settings, *, as_json: bool) -> int:
-    now = SystemClock().now()
+    now, lines = SystemClock().now(), list[str]()
     try:
         config = begin(settings)
     except ConfigError as error:
@@ -71,13 +71,26 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
             seen = await look(journal, engine.catalogue) if config.stores else CopiesSeen()
             proofs, drills = by_server(await journal.proofs()), drill_statuses(await journal.drills(), now)
             asked = by_key(await journal.proofs_asked())
-            copies = CopiesKnown(config.stores, seen, proofs, asked, config.drilled, drills)
+            copies = CopiesKnown(engine.catalogue, config.stores, seen, proofs, asked, config.drilled, drills)
             shown = await configured(servers.values(), journal, engine.locks, now, copies)
-    _show(shown, place, await engine.presence.daemon(), now, as_json=as_json)
+            lines = [
+                f"{one.name}: {trouble_text(one.trouble)}"
+                for one in stores_of(config.stores.values(), seen)
+                if one.trouble
+            ]
+    _show(shown, place, await engine.presence.daemon(), now, lines, as_json=as_json)
     return Exit.DONE
 
 
-def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now: datetime, *, as_json: bool) -> None:
+def _show(
+    servers: Sequence[Shown],
+    place: StatePlace,
+    process: int | None,
+    now: datetime,
+    stores: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         running = None if process is None else {"process": process}
         write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
@@ -89,6 +102,7 @@ def _show(servers: Sequence[Shown], place: StatePlace, process: int | None, now:
         rows = (_row(one, now, proven=proven) for one in servers)
         lines: list[Text | Table] = list(_zones(servers))
         lines += [_daemon(place, process)] if place else []
+        lines += [cell(text, "yellow") for text in stores]
         lines += [line for one in servers for line in _complaints(one)]
         show(table(columns, rows), *lines)
 
@@ -183,6 +197,9 @@ def _complaints(shown: Shown) -> "Iterator[Table]":
         yield led(f"{shown.server}: ", problem["text"])
         if hint := problem.get("hint"):
             yield led("  hint: ", hint, "dim")
+    for text in shown.damage:
+        yield led(f"{shown.server}: ", text)
+        yield led("  hint: ", f"`copies list {shown.server}` shows them", "dim")
     status = shown.status
     for one in status.copies if status else ():
         if status and (one.state is CopyState.FAILED or one.late(status.now)):

@@ -16,7 +16,7 @@ from daemon.core.units import format_size
 from daemon.documents.stores import stores_document
 from daemon.errors import Exit
 from daemon.state import engine_for, looked_into
-from daemon.status.copies import StoreStatus, look, stores_of
+from daemon.status.copies import StoreStatus, look, stores_of, trouble_text
 
 COLUMNS = ("store", "where", "servers", "copies", "size", "newest (UTC)", "waiting")
 
@@ -51,11 +51,7 @@ def _show(stores: Sequence[StoreStatus]) -> None:
         )
         for one in stores
     ]
-    troubles = [
-        cell(f"{one.name}: in trouble since {_moment(one.trouble.since)}: {one.trouble.text}", "yellow")
-        for one in stores
-        if one.trouble
-    ]
+    troubles = [cell(f"{one.name}: {trouble_text(one.trouble)}", "yellow") for one in stores if one.trouble]
     show(table(COLUMNS, rows, right=("servers", "copies", "size")), *troubles)
 
 
