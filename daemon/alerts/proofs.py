@@ -7,6 +7,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.alerting import Alert, AlertState, Event, proof_lateness_looked, proofs_looked
 from daemon.core.units import format_moment
 from daemon.log import harmless
+from daemon.rotation.outcome import thawing
 from daemon.status.proofs import ProofStatus
 from daemon.status.troubles import late_text
 
@@ -36,10 +37,7 @@ def _of_freeze(news: Alert, server: ServerConfig, proof: ProofStatus) -> Words:
         return "no failed proof holds up deletion any more", ""
     last = proof.proven
     made = f"the newest proven one was made at {format_moment(last.made_at, server.policy.zone)}" if last else ""
-    hint = (
-        f"look at the server's files; `ptero-backupd prove {server.name}` proves the newest backup now,"
-        f" `ptero-backupd prove accept {server.name} BACKUP` ends this"
-    )
+    hint = f"look at the server's files; {thawing(server.name, proof.frozen)}"
     return f"{harmless(proof.frozen.wrong)}; nothing is deleted; {made or 'no backup is proven'}", hint
 
 

@@ -21,11 +21,14 @@ from daemon.errors import ProblemCode
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing is deleted: a code for scripts, a text for people. `held` is what waits since retention changed."""
+    """Why nothing is deleted: a code for scripts, a text for people. `held` is what waits since retention changed,
+    `frozen` the failed proof that stops all deletion.
+    """
 
     code: ProblemCode
     text: str
     held: tuple[Verdict, ...] = ()
+    frozen: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Plan:
     """Every verdict, newest first, and the deletions that follow, oldest first; none where it is refused.
 
     `held` are those that wait since the retention was changed, newest first, and `waits` names them. A plan that is
-    refused has no `waits`: its refusal comes first.
+    refused has no `waits`: its refusal comes first. `frozen` is the failed proof for which it is refused, if it is.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -42,6 +45,7 @@ class Plan:
     code: ProblemCode | None = None
     held: tuple[Verdict, ...] = ()
     waits: str | None = None
+    frozen: Proof | None = None
 
 
 def plan(
@@ -79,7 +83,7 @@ def plan(
     instead = {verdict.backup.uuid: verdict for verdict in waiting}
     verdicts = waiting_for([instead.get(verdict.backup.uuid, verdict) for verdict in verdicts])
     if (bad := proven.frozen) is not None:
-        return Plan(verdicts, (), frozen_by(bad), ProblemCode.UNPROVEN, held)
+        return Plan(verdicts, (), frozen_by(bad), ProblemCode.UNPROVEN, held, frozen=bad)
     waits = told_held(held, brake.held_until(listing.taken_at), retention.zone) if held else None
     return Plan(verdicts, deletions_of(verdicts), held=held, waits=waits)
 
@@ -183,7 +187,7 @@ def _undated(listing: Listing) -> Refusal | None:
 
 def frozen_by(bad: Proof) -> str:
     """Say that nothing is deleted because of a failed proof."""
-    return f"{bad.wrong}; nothing is deleted until a newer one is proven or this one is accepted"
+    return f"{bad.wrong}; nothing is deleted until a newer one{bad.where} is proven or this one is accepted"
 
 
 def store_names(copied: Collection[Copied]) -> frozenset[str]:

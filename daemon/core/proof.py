@@ -74,8 +74,12 @@ class Proof:
     @property
     def wrong(self) -> str:
         """What is wrong with which backup or copy, in words."""
-        where = f" in {self.store}" if self.store else ""
-        return f"{self.name}{where} is not sound: {'; '.join(self.problems)}"
+        return f"{self.name}{self.where} is not sound: {'; '.join(self.problems)}"
+
+    @property
+    def where(self) -> str:
+        """In which store it was read, to be put after a noun; nothing for the panel."""
+        return f" in {self.store}" if self.store else ""
 
 
 def archive_of(backup: Backup, expect: Collection[str] = ()) -> str:

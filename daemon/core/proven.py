@@ -21,7 +21,7 @@ AWAITED = "awaited"
 UNPROVEN = "unproven"
 """The rule of the reason that tells what a proof found wrong; its slot is the level."""
 
-NOTHING_PROVEN = "no slot can be freed: none of the backups is proven to be sound, and one that is must stay"
+NOTHING_PROVEN = "none of the panel's backups is proven to be sound, and one that is must stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ class Proven:
     def no_room(self, verdicts: Sequence[Verdict], scope: Scope) -> str | None:
         """Given all verdicts, return why not even room may be made: a proven one must stay, and there is none."""
         must = self.rule.number > 0 or self.frozen is not None
-        return NOTHING_PROVEN if must and not self._proven(verdicts, scope) else None
+        if not must or self._proven(verdicts, scope):
+            return None
+        because = f"{self.frozen.wrong}; {NOTHING_PROVEN}" if self.frozen is not None else NOTHING_PROVEN
+        return f"no slot can be freed: {because}"
 
     def last_one(self, verdicts: Sequence[Verdict], scope: Scope) -> frozenset[str]:
         """Return the newest proven one of a frozen server, by its uuid: room is never made by that one."""

@@ -78,7 +78,7 @@ def make_room(
     present = Applied(retention, ownership, store_names(copied), proven.rule)
     seen = Seen(listing, accepted, asked, proven.proofs)
     if (nothing := proven.no_room(seen.judged(present), retention.scope)) is not None:
-        return Refusal(ProblemCode.NOTHING_DELETABLE, nothing)
+        return Refusal(ProblemCode.UNPROVEN, nothing, frozen=proven.frozen)
     spared, waiting = (seen.spare(present), seen.held_small(present, brake)) if brake.most != 0 else ((), ())
     waits = {verdict.backup.uuid for verdict in waiting}
     free = (verdict for verdict in spared if verdict.backup.uuid not in waits)

@@ -147,7 +147,7 @@ async def _decide(
     plan = await judge(operation.run, config, listing)
     if plan.refused is not None:
         await tell_held(operation.run, config, listing, plan.held)
-        raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND))
+        raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND, frozen=plan.frozen))
     await let_through(operation.run, config, listing, plan)
     if plan.waits is not None:
         hindered = refusal(config.name, ProblemCode.MAX_DELETIONS, plan.waits, again=BEYOND)

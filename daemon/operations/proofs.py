@@ -3,6 +3,7 @@
 What must hold: what the process that reads archives says is bounded here again, since it reads what others wrote.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -62,18 +63,19 @@ async def record(
     return await _record(what, found, _as_seen(what, seen), clock, journal, began=began, told=told)
 
 
-def is_proof(policy: PolicyConfig, found: ProofFound) -> bool:
+def is_proof(policy: PolicyConfig, found: ProofFound, looked_for: Collection[str] = ()) -> bool:
     """Return whether what was read by hand says something of the backup: not if its reader died, which may be this
     machine's fault. If nobody looked for the files that the policy expects, what is right proves nothing.
     """
-    return not found.died and (bool(found.problems) or policy.prove is None or not policy.prove.expect)
+    expected = policy.prove.expect if policy.prove else ()
+    return not found.died and (bool(found.problems) or set(expected) <= set(looked_for))
 
 
 async def record_copy(
     job: Job, backup: Backup, asked: ToProve, found: ProofFound, *, clock: Clock, journal: Journal, began: float
 ) -> None:
     """Record what a reading of a copy by hand found, compared as the scheduled ones are; raises StateError."""
-    if (what := _subject(backup, asked)) is not None and is_proof(job.config.policy, found):
+    if (what := _subject(backup, asked)) is not None and is_proof(job.config.policy, found, asked.expect):
         await _record(what, found, await _of_copy(job, journal), clock, journal, began=began, told=True)
 
 

@@ -165,7 +165,7 @@ def _pruned(about: Outcome, decided: Plan, gone: tuple[Backup, ...]) -> Outcome:
     deleted = tuple(verdict.backup for verdict in decided.deletions)
     about = replace(about, deleted=(*gone, *deleted), kept=len(decided.verdicts) - len(deleted))
     if decided.refused is not None:
-        return _with(about, refusal(about.server, decided.code, decided.refused), Result.REFUSED)
+        return _with(about, refusal(about.server, decided.code, decided.refused, frozen=decided.frozen), Result.REFUSED)
     if deleted and NO_RIGHT_TO_DELETE in about.problems:
         return replace(about, result=Result.FAILED, deleted=(), kept=len(decided.verdicts))
     if decided.waits is not None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 
 from daemon.core.model import Backup, Server, State, Verdict
+from daemon.core.proof import Level, Proof
 from daemon.errors import Exit, ProblemCode
 from daemon.state import Step
 
@@ -63,13 +64,31 @@ LOOKED_AT_NEXT = "this may have been done or not; the server's next rotation loo
 """The hint for an unknown outcome in a rotation: nobody has to do anything."""
 
 
+def thawing(server: str, bad: Proof | None) -> str:
+    """Return the commands that end the freeze by a failed proof; with none, that which proves a backup at all."""
+    if bad is None:
+        return f"`ptero-backupd prove {server}` proves the newest one now"
+    accept = f"if the bad one will do: `ptero-backupd prove accept {server} {bad.backup[:8]}`"
+    if not bad.store:
+        return f"{thawing(server, None)}; {accept}"
+    level = f" --level {Level.SANE}" if bad.asked.depth > Level.WALKED.depth else ""
+    verify = f"`ptero-backupd copies verify {server} --store {bad.store}{level}`"
+    return f"{verify} proves the newest copy there now; {accept}"
+
+
 def refusal(
-    server: str, code: ProblemCode | None, text: str, *, again: str = "rotate {server}", seen: int | None = None
+    server: str,
+    code: ProblemCode | None,
+    text: str,
+    *,
+    again: str = "rotate {server}",
+    seen: int | None = None,
+    frozen: Proof | None = None,
 ) -> Problem:
     """Return the problem of a refused plan, with a hint on what to do about it.
 
     `again` is the command that lifts the brake with --max-deletions; `seen` how many good backups would go, where the
-    operator has them before their eyes.
+    operator has them before their eyes; `frozen` the failed proof that stops the deletions.
     """
     look, lift = f"`ptero-backupd plan {server}`", f"`ptero-backupd {again.format(server=server)} --max-deletions N`"
     lift = f"if that is what you want: {lift}"
@@ -77,8 +96,7 @@ def refusal(
         ProblemCode.MAX_DELETIONS: f"{lift}, with N a little over {seen}, since the new backup counts too"
         if seen
         else f"look at {look}; {lift}",
-        ProblemCode.UNPROVEN: f"`ptero-backupd prove {server}` proves the newest one now; if the bad one will do:"
-        f" `ptero-backupd prove accept {server} BACKUP`",
+        ProblemCode.UNPROVEN: thawing(server, frozen),
         ProblemCode.DISPUTED: "`ptero-backupd cluster status` shows who differs: bring all members to one version and"
         " one configuration; the next rotation then deletes",
         ProblemCode.CLOCK: "let both clocks follow NTP; if you corrected one of them meanwhile, restart the daemon",

@@ -177,7 +177,7 @@ def room_at_limit(seen: Preview) -> Backup | Problem | None:
     )
     if not isinstance(room, Refusal):
         return room.backup
-    hint = refusal(seen.config.name, room.code, room.text).hint or BackupLimitError.default_hint
+    hint = refusal(seen.config.name, room.code, room.text, frozen=room.frozen).hint or BackupLimitError.default_hint
     return Problem(ProblemCode.LIMIT, f"{reached}; {room.text}", hint)
 
 

@@ -36,7 +36,7 @@ async def prune(run: Run, dated: DatedListing) -> None:
             await tell_held(run, config, listing, decided.held)
             if decided.code == ProblemCode.UNPROVEN:  # the brake let it through: it is not counted again later
                 await let_through(run, config, listing, decided)
-            raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused))
+            raise Halt(Result.REFUSED, refusal(config.name, decided.code, decided.refused, frozen=decided.frozen))
         if decided.deletions:
             must_be_agreed(run, config)
         if decided.deletions and not run.may_delete:

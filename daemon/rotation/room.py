@@ -65,7 +65,7 @@ async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: Ba
         )
         if isinstance(room, Refusal):
             await tell_held(run, config, listing, room.held)
-            raise at_limit(limit, room.text, refusal(config.name, room.code, room.text).hint)
+            raise at_limit(limit, room.text, refusal(config.name, room.code, room.text, frozen=room.frozen).hint)
         if room.backup.uuid in run.undeleted:
             because = f"the plan deletes nothing else, and {room.backup.name} could not be deleted"
             raise at_limit(limit, because, UNDELETED_HINT)

@@ -13,7 +13,7 @@ from daemon.config.values import ServerConfig
 from daemon.core.states import PLAINLY
 from daemon.core.units import format_duration, format_moment
 from daemon.errors import ProblemCode
-from daemon.rotation.outcome import UNDELETED_HINT, Result
+from daemon.rotation.outcome import UNDELETED_HINT, Result, thawing
 from daemon.status.copies import CopyStatus
 from daemon.status.drills import DrillStatus
 from daemon.status.history import ServerHistory, age_of
@@ -128,11 +128,9 @@ def _shrunk(server: ServerConfig, history: ServerHistory) -> Trouble | None:
 def _unproven(server: ServerConfig, proof: ProofStatus, now: datetime) -> Trouble | None:
     """A proof failed, or there is none of a new backup for too long."""
     if (bad := proof.frozen) is not None:
-        hint = (
-            f"Look at the server's files. `ptero-backupd prove {server.name}` proves the newest backup now; if the bad"
-            f" one will do: `ptero-backupd prove accept {server.name} {bad.backup[:8]}`."
-        )
-        return Trouble(Kind.UNPROVEN, f"{bad.wrong}. Nothing is deleted until a newer backup is proven.", hint)
+        newer = f"a newer copy{bad.where}" if bad.store else "a newer backup"
+        hint = f"Look at the server's files. {thawing(server.name, bad)}."
+        return Trouble(Kind.UNPROVEN, f"{bad.wrong}. Nothing is deleted until {newer} is proven.", hint)
     if proof.late_at is None or not proof.late(now):
         return None
     hint = f"`ptero-backupd prove --plan {server.name}` shows what waits; the daemon's log says why."

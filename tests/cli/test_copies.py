@@ -473,6 +473,31 @@ def test_the_brake_holds_a_prune_that_would_delete_too_much(cli: Cli, config: Pa
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
 
 
+UNTIL = "nothing is deleted until a newer one in nas is proven or this one is accepted"
+
+
+@pytest.mark.parametrize("extra", ["", 'prove = { level = "walked", expect = ["*"], keep_proven = 0 }'])
+def test_the_command_that_is_told_ends_a_freeze_by_a_copy_once_a_newer_one_is_there(
+    cli: Cli, panel: Panel, config: Path, extra: str
+) -> None:
+    """A proof of a backup on the panel does not: nobody would know that the store has a good copy."""
+    if extra:
+        config.write_text(config.read_text().replace("keep =", f"{extra}\nkeep =", 1))
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    asyncio.run(read_since(config, panel.survival.uuid))
+    refused = cli("--config", config, "rotate", "survival")
+    assert (refused.code, UNTIL in refused.out) == (5, True)
+    (told,) = re.findall("`ptero-backupd (copies verify [^`]*)`", refused.out)
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert cli("--config", config, "prove", "survival").code == 0
+    assert UNTIL in cli("--config", config, "plan", "survival").out
+    status = cli("--config", config, "status").out
+    assert "Nothing is deleted until a newer copy in nas is proven." in status
+    assert f"`ptero-backupd {told}`" in status
+    assert cli("--config", config, *told.split()).code == 0
+    assert "nothing is deleted" not in cli("--config", config, "plan", "survival").out
+
+
 def test_a_failed_proof_holds_a_prune(cli: Cli, panel: Panel, config: Path, tmp_path: Path) -> None:
     """Refused, by hand as by the daemon, until it is accepted: exit 5, and the way out is said."""
     assert cli("--config", config, "copies", "run", "survival").code == 0
@@ -480,8 +505,8 @@ def test_a_failed_proof_holds_a_prune(cli: Cli, panel: Panel, config: Path, tmp_
     config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { last = 4 }\n'))
     for words in ((), ("--dry-run",)):
         ran = cli("--config", config, "copies", "prune", *words)
-        assert (ran.code, ran.err.count("r.0.0.mca is torn; nothing is deleted until a newer one is proven")) == (5, 2)
-        assert "`ptero-backupd prove accept survival BACKUP`" in ran.err
+        assert (ran.code, ran.err.count(f"r.0.0.mca is torn; {UNTIL}")) == (5, 2)
+        assert f"`ptero-backupd prove accept survival {bad[:8]}`" in ran.err
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
     assert cli("--config", config, "prove", "accept", "survival", bad).code == 0
     assert cli("--config", config, "copies", "prune").code == 0
@@ -503,7 +528,7 @@ def test_a_proof_that_fails_during_a_prune_by_hand_saves_what_is_left(
 
     monkeypatch.setattr(DirectoryStore, "delete", found_meanwhile)
     ran = cli("--config", config, "copies", "prune", "survival", "--store", "nas")
-    assert (ran.code, ran.err.count("r.0.0.mca is torn; nothing is deleted until a newer one is proven")) == (5, 1)
+    assert (ran.code, ran.err.count(f"r.0.0.mca is torn; {UNTIL}")) == (5, 1)
     assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 5
 
 

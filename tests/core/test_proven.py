@@ -234,12 +234,12 @@ def test_room_is_made_while_too_few_are_proven() -> None:
 
 def test_no_room_is_made_if_none_is_proven() -> None:
     """Neither in a freeze nor where one is to be kept."""
-    for known in (proven([], [TEN[9]], keep=0), proven(), proven([], [TEN[9]])):
+    must = "none of the panel's backups is proven to be sound, and one that is must stay"
+    torn = f"{TEN[9].name} is not sound: r.0.0.mca: torn; "
+    for known, because in ((proven([], [TEN[9]], keep=0), torn), (proven(), ""), (proven([], [TEN[9]]), torn)):
         answer = refused(room(TEN, known))
-        assert (answer.code, answer.text) == (
-            ProblemCode.NOTHING_DELETABLE,
-            "no slot can be freed: none of the backups is proven to be sound, and one that is must stay",
-        )
+        assert (answer.code, answer.text) == (ProblemCode.UNPROVEN, f"no slot can be freed: {because}{must}")
+        assert answer.frozen == known.frozen
 
 
 def test_no_room_is_made_by_the_only_ones_that_must_stay() -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.core.agreement import Opinion
+from daemon.core.proof import Level, Proof
 from daemon.errors import StateError
 from daemon.operations import rotations as by_hand
 from daemon.panel.client import PanelClient
@@ -22,6 +23,7 @@ from daemon.sandbox import faults
 from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
 from daemon.sandbox.records import BackupEnding, User, Work
+from daemon.state import ProofRecord
 from daemon.state.local import file as history_file
 from daemon.state.local.file import is_busy
 from daemon.state.local.journal import SqliteJournal
@@ -269,3 +271,22 @@ async def test_a_backup_that_was_made_long_before_a_start_is_not_said_to_be_gone
     await rig.clock.sleep(timedelta(days=3, hours=1).total_seconds())
     outcome = await rig.rotate("resume", start)
     assert (outcome.result, len(rig.server.backups)) == (Result.DONE, 2)
+
+
+async def test_at_the_limit_of_a_frozen_server_it_is_said_what_freezes_it_and_what_ends_that(rig: Rig) -> None:
+    """No slot can be freed while none is known to be sound: to delete one by hand would be bad advice."""
+    rig.fill(3)
+    rig.server.limit = 3
+    rig.config = replace(rig.config, policy=replace(rig.config.policy, copies=("nas",)))
+    now, newest = rig.clock.now(), list(rig.server.backups.values())[-1]
+    bad = Proof(newest.uuid, newest.name, now, now, Level.WALKED, None, "nas", ("r.0.0.mca: torn",))
+    await rig.context.journal.record_proof(ProofRecord(rig.config.name, rig.server.uuid, bad))
+    rehearsed = by_hand.dry_run_outcome(await preview(rig.config, rig.client, rig.context.journal, rig.clock))
+    real = await rig.rotate()
+    assert (rehearsed.result, real.result, real.deleted) == (Result.REFUSED, Result.REFUSED, ())
+    for problem in (rehearsed.problems[-1], real.problems[-1]):
+        assert f"{newest.name} in nas is not sound: r.0.0.mca: torn; none of the panel's backups" in problem.text
+        assert problem.hint == (
+            "`ptero-backupd copies verify survival --store nas` proves the newest copy there now; if the bad one will"
+            f" do: `ptero-backupd prove accept survival {newest.uuid[:8]}`"
+        )

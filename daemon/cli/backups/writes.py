@@ -238,7 +238,7 @@ async def _delete_named(operation: Operation, wanted: Sequence[str], *, yes: boo
 async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[OperationResult]:
     seen = await operation.look()
     if seen.plan.refused is not None:
-        problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused, again=BEYOND)
+        problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused, again=BEYOND, frozen=seen.plan.frozen)
         return [OperationResult(None, Result.REFUSED, problems=(problem,))]
     going = seen.plan.deletions
     if not going:

@@ -63,7 +63,8 @@ def _show(seen: Preview | Failed, stores: StoresWith | None) -> None:
     policy = seen.config.policy
     heading = cell(f"{seen.config.name} (policy {policy.name}, keep {policy.retention.keep})", "bold")
     going = sum(one.action is Action.DELETE and is_candidate(one, policy.scope) for one in seen.plan.verdicts)
-    hint = refusal(seen.config.name, seen.plan.code, seen.plan.refused or "", seen=going).hint
+    decided = seen.plan
+    hint = refusal(seen.config.name, decided.code, decided.refused or "", seen=going, frozen=decided.frozen).hint
     waits = [cell(seen.backlog.words(seen.listing.taken_at), "yellow")] if seen.backlog else []
     show(heading, *plan_parts(seen.plan, seen.listing, policy.zone, hint, stores), *waits, cell(""))
 

@@ -3,8 +3,7 @@
 from daemon.config.values import ServerConfig
 from daemon.copies.errors import CopiesFrozenError
 from daemon.core.plan import frozen_by
-from daemon.errors import ProblemCode
-from daemon.rotation.outcome import refusal
+from daemon.rotation.outcome import thawing
 from daemon.rotation.proven import proven_of
 from daemon.state import Journal
 
@@ -14,4 +13,4 @@ async def frozen(server: ServerConfig, uuid: str, journal: Journal) -> CopiesFro
     bad = (await proven_of(server.policy, uuid, journal)).frozen
     if bad is None:
         return None
-    return CopiesFrozenError(frozen_by(bad), hint=refusal(server.name, ProblemCode.UNPROVEN, "").hint)
+    return CopiesFrozenError(frozen_by(bad), hint=thawing(server.name, bad))

@@ -82,7 +82,7 @@ class _Reading:
 
     async def looked_at(self, server: ServerConfig, store: str, manifest: Manifest) -> CopyVerified:
         """Read one copy back."""
-        now, size = SystemClock().now(), manifest.stored.bytes
+        now, size, rules = SystemClock().now(), manifest.stored.bytes, server.policy.prove
         asked = ToProve(
             manifest.backup.uuid,
             self.level,
@@ -90,6 +90,7 @@ class _Reading:
             store,
             bytes=size,
             manifest=manifest,
+            expect=rules.expect if rules and self.level.depth >= Level.WALKED.depth else (),
             identities=self.identity,
             spool_in=(self.config.state_dir or Path()).absolute(),
         )
