@@ -11,11 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.kinds import NAME
 from daemon.config.tree import variable
 from daemon.core.keep import Keep
 from daemon.core.model import Server
 from daemon.errors import UsageError
-from daemon.stores.values import parse_location
+from daemon.stores.values import (
+    BucketLocation,
+    DirectoryLocation,
+    Location,
+    RcloneLocation,
+    parse_location,
+)
 
 _RULES = {"last": 3, "daily": 7, "weekly": 4, "monthly": 6}
 _LEAST_LIMIT = 2  # one to keep while the next is made
@@ -46,6 +53,9 @@ _TO_WRITE = {
     "sftp": ('# known_hosts_file = "…"            # what `ssh-keyscan HOST` prints, compared with the host\'s own',),
 }
 """What is commented out, since nobody but the operator can know it."""
+_KEEP = (
+    "# keep = { daily = 30, monthly = 12 }   # of each server; without it every copy stays, and the store only grows"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +72,18 @@ class FirstStore:
 
 
 def first_stores(words: Sequence[str]) -> tuple[FirstStore, ...]:
-    """Given urls, each with `NAME=` before it or named after its kind, return the stores; UsageError for no url."""
+    """Given urls, each with `NAME=` before it or named after its last folder, its bucket, or else its kind, return the
+    stores; UsageError for no url.
+    """
     stores: dict[str, FirstStore] = {}
     for word in words:
         found = _NAMED.fullmatch(word)
         given, url = (found[1], found[2]) if found else (None, word)
         try:
-            parse_location(url)
+            location = parse_location(url)
         except ValueError as error:
             raise UsageError(f"--store: {error}") from None
-        kind = _scheme(url).replace("file", "folder")
-        name = given or next(one for one in _candidates(kind, "2") if one not in stores)
+        name = given or next(one for one in _candidates(_store_name(location, url), "2") if one not in stores)
         if name in stores:
             raise UsageError(f"--store: there are two stores {name}", hint="write another name before the =")
         stores[name] = FirstStore(name, url)
@@ -80,6 +91,20 @@ def first_stores(words: Sequence[str]) -> tuple[FirstStore, ...]:
 
 
 _NAMED = re.compile(r"([a-z0-9][a-z0-9-]*)=(.*)", re.DOTALL)
+
+
+def _store_name(location: Location, url: str) -> str:
+    """Return what to call a store: its last folder, else its bucket or remote, where that can be a name."""
+    match location:
+        case DirectoryLocation(path):
+            place = path.name
+        case BucketLocation(_, bucket, prefix):
+            place = prefix.rpartition("/")[2] or bucket
+        case RcloneLocation(remote, path):
+            place = path.rpartition("/")[2] or remote
+        case _:
+            place = location.path.rpartition("/")[2]
+    return place.lower() if NAME.fullmatch(place.lower()) else _scheme(url).replace("file", "folder")
 
 
 def _scheme(url: str) -> str:
@@ -186,7 +211,7 @@ def _copies(stores: Sequence[FirstStore]) -> str:
 
 
 def _store(store: FirstStore) -> str:
-    lines = [f"[stores.{store.name}]", f"url = {quoted(store.url)}", *_TO_WRITE.get(_scheme(store.url), ())]
+    lines = [f"[stores.{store.name}]", f"url = {quoted(store.url)}", _KEEP, *_TO_WRITE.get(_scheme(store.url), ())]
     if store.secrets:
         lines.append(f"# the secret: in {' and '.join(f'${one}' for one in store.secrets)}, or in files")
     return "\n".join(lines) + "\n"

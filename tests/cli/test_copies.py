@@ -884,3 +884,21 @@ def test_the_status_tells_of_stores_in_trouble_and_of_damaged_copies(cli: Cli, p
     assert ": r.0.0.mca is torn. hint: `copies list survival` shows them" in out
     assert out.count("survival: A copy in nas is damaged: auto-survival-") == 1
     assert f"survival: A copy in offsite is damaged: {data.name}: its data is gone" in out
+
+
+def test_check_notes_a_store_that_grows_for_ever_and_what_it_holds(cli: Cli, config: Path) -> None:
+    """It may be meant, so that nothing is wrong; a store with rules of its own is not spoken of."""
+    told = "store nas: its keep has no bound, so that it grows for ever"
+
+    def notes() -> list[tuple[str, str]]:
+        found = cli("--config", config, "check", "--offline", "--json").json["findings"]
+        return [(one["level"], one["text"]) for one in found if "for ever" in one["text"]]
+
+    assert notes() == [("ok", told)]
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    ((_, text),) = notes()
+    assert text.startswith(f"{told}; it holds 6 copies, ")
+    config.write_text(config.read_text().replace('/nas"\n', '/nas"\nkeep = { daily = 3, yearly = -1 }\n'))
+    assert len(notes()) == 1
+    config.write_text(config.read_text().replace("yearly = -1", 'within = "1y"'))
+    assert notes() == []

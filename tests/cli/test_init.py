@@ -76,7 +76,7 @@ def test_a_store_is_written_and_every_good_backup_copied_to_it(
     base = ("init", "--url", panel.url, "--api-key-file", "-", "--allow-http", "--store", f"file://{environment}/nas")
     ran = cli(*base, "-o", target, stdin=KEY)
     assert (ran.code, "needs more" in ran.err) == (0, False)
-    assert written(target)["policies"]["standard"]["copies"] == ["folder"]
+    assert written(target)["policies"]["standard"]["copies"] == ["nas"]
     assert cli("--config", target, "copies", "rescan").code == 0
     more = cli(*base, "--store", "offsite=s3://bucket", "-o", environment / "b" / "b.toml", stdin=KEY)
     assert "store offsite needs more before it can be used: see [stores.offsite]" in more.err

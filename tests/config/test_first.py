@@ -53,20 +53,45 @@ def test_stores_are_written_with_what_they_need(tmp_path: Path) -> None:
     stores = first_stores(["file:///mnt/nas", "offsite=s3://bucket/games", "file:///mnt/usb", "sftp://me@box/backups"])
     text = first_config([panel(server("Lobby"))], stores)
     document = tomllib.loads(text)
-    assert document["policies"]["standard"]["copies"] == ["folder", "offsite", "folder-2", "sftp"]
+    assert document["policies"]["standard"]["copies"] == ["nas", "offsite", "usb", "backups"]
     one = first_config([panel(server("Lobby"))], stores[:1]).splitlines()
     assert len({line.index("#") for line in one if line.startswith(("timezone", "scope", "copies"))}) == 1
     assert {name: store["url"] for name, store in document["stores"].items()} == {
-        "folder": "file:///mnt/nas",
+        "nas": "file:///mnt/nas",
         "offsite": "s3://bucket/games",
-        "folder-2": "file:///mnt/usb",
-        "sftp": "sftp://me@box/backups",
+        "usb": "file:///mnt/usb",
+        "backups": "sftp://me@box/backups",
     }
-    for variable in ("OFFSITE__ACCESS_KEY_ID", "OFFSITE__SECRET_ACCESS_KEY", "SFTP__PRIVATE_KEY"):
+    for variable in ("OFFSITE__ACCESS_KEY_ID", "OFFSITE__SECRET_ACCESS_KEY", "BACKUPS__PRIVATE_KEY"):
         assert f"$PTERO_BACKUPD_STORES__{variable}" in text
     secrets = {f"PTERO_BACKUPD_STORES__OFFSITE__{one}": "x" for one in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
     config = accepted(tmp_path, first_config([panel(server("Lobby"))], stores[:3]), {**ENVIRON, **secrets})
-    assert list(config.stores) == ["folder", "offsite", "folder-2"]
+    assert list(config.stores) == ["nas", "offsite", "usb"]
+
+
+def test_a_store_is_named_after_its_last_folder_or_its_bucket() -> None:
+    """Where that can be a name, which no other store has; else after its kind."""
+    urls = [
+        "file:///mnt/nas/",
+        "file:///",
+        "file:///mnt/My%20NAS",
+        "file:///mnt/USB",
+        "s3://Bucket",
+        "s3://b.c.d/x/nas",
+    ]
+    urls += ["s3://b.c.d", "gs://games/2026", "az://box/a_b", "sftp://me@box/~/", "rclone:drive:", "rclone:drive:a/b"]
+    assert [one.name for one in first_stores(urls)] == [
+        *("nas", "folder", "folder-2", "usb", "bucket", "nas-2", "s3", "2026", "az", "sftp", "drive", "b")
+    ]
+
+
+def test_what_a_store_keeps_is_a_comment_that_says_what_comes_of_leaving_it_out(tmp_path: Path) -> None:
+    """As it stands it takes all; without its mark it is right."""
+    text = first_config([panel(server("Lobby"))], first_stores(["file:///mnt/nas"]))
+    assert accepted(tmp_path, text).stores["nas"].rules.keep.everything
+    assert "# keep = { daily = 30, monthly = 12 }   # of each server; without it every copy stays" in text
+    bounded = accepted(tmp_path, text.replace("# keep =", "keep ="))
+    assert bounded.stores["nas"].rules.keep.most_kept() == 41
 
 
 @pytest.mark.parametrize(

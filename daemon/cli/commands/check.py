@@ -23,6 +23,7 @@ from daemon.operations.check import (
     check_stores,
     exit_code,
 )
+from daemon.operations.check_growth import check_growth
 from daemon.operations.findings import Finding, Severity
 from daemon.rotation.setup import open_clients
 from daemon.state import engine_for, looked_into
@@ -42,6 +43,7 @@ async def _check(settings: Settings, *, offline: bool, as_json: bool) -> int:
             write_json(checked((), error.problems))
         raise
     findings = (*check_configuration(config), *await check_state(config.state), *await check_cluster(config))
+    findings += (*await check_growth(config.stores, engine_for(config.state).catalogue),)
     if not offline:
         findings += (*await check_stores(config.stores.values()), *await _ask(config))
     if as_json:
