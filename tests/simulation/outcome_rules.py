@@ -297,9 +297,10 @@ class Endings:
         others = any(other.uuid == rotation.uuid for other in self._recorder.running.values())
         if others or self._checker.elsewhere(rotation):
             return True
-        if rotation.trigger != "catch-up" or rotation.start_at is None:
+        if rotation.trigger != "catch-up" or rotation.start_at is None or rotation.named is None:
             return False
-        since = rotation.start_at + (self._recorder.world.now() - self._checker.clock_of(rotation.process)) - ROUNDING
+        start_at = min(rotation.start_at, rotation.named)  # a later one has a rotation of its own
+        since = start_at + (self._recorder.world.now() - self._checker.clock_of(rotation.process)) - ROUNDING
         rows = self._recorder.mirror[rotation.uuid].values()
         mine = (row for row in rows if oracle.owns(rotation.policy, rotation.server, row.name))
         return any(row.created >= since for row in mine)

@@ -151,6 +151,7 @@ class Process:
                 policy=policy,
                 once_more=once_more,
                 early=start_at is not None and start_at > self.clock.now(),
+                named=order.start_at,
             )
         )
 

@@ -40,7 +40,8 @@ class Rotation:
     first rotation began for that. `made` is the backup that the panel made for it, `told_held` whether it told that
     something waits since the retention was changed, and `told_frozen` that a proof has failed. `once_more` is the last
     start before a rotation that no start asked for, since the newest backup is bad. By its process's clock the start
-    was yet to come if it is `early`: that was set back over it.
+    was yet to come if it is `early`: that was set back over it. `named` is the start that its order names, which is an
+    earlier one if a clock was set forward while it waited.
     """
 
     process: str
@@ -60,6 +61,7 @@ class Rotation:
     told_frozen: bool = False
     once_more: datetime | None = None
     early: bool = False
+    named: datetime | None = None
     ended: float | None = None
     result: str | None = None
 
