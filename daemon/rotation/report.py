@@ -115,6 +115,7 @@ def _summary(run: Run, outcome: Outcome) -> dict[str, Any]:
         "deleted": [_named(backup) for backup in outcome.deleted],
         "undeleted": [_named(backup) for backup in outcome.undeleted],
         "kept": outcome.kept,
+        "good_seen_at": rfc3339(outcome.good_seen_at) if outcome.good_seen_at else None,
         "problems": [_problem(problem) for problem in outcome.problems],
     }
 

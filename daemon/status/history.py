@@ -160,10 +160,16 @@ def history_of(rows: Sequence[Rotation], snapshot: Snapshot | None, begun: Serve
         history = after(history, ended)
         if ended.good:
             made = _made(ended, row.summary)
+    since = [row for row in rows if snapshot is None or (row.ended_at is not None and row.ended_at > snapshot.at)]
     if snapshot is None:
-        return replace(history, good=made or begun.good)
-    later = made is not None and made.at > snapshot.at  # another process rotated since
-    return replace(history, snapshot=snapshot, good=made if later else good_in(snapshot))
+        good = made or begun.good
+    else:
+        later = made is not None and made.at > snapshot.at  # another process rotated since
+        good = made if later else good_in(snapshot)
+    seen_at = max(filter(None, map(_seen_at, since)), default=None)
+    if seen_at is not None and (good is None or good.at < seen_at):
+        good = Good(seen_at)
+    return replace(history, snapshot=snapshot, good=good)
 
 
 def got_good(outcome: Outcome) -> bool:
@@ -204,6 +210,15 @@ def ended_of(row: Rotation) -> Ended | None:
 def _made(ended: Ended, summary: Mapping[str, Any]) -> Good:
     created = summary.get("created") or {}
     return Good(ended.ended_at, created.get("uuid"), created.get("name"), created.get("bytes"))
+
+
+def _seen_at(row: Rotation) -> datetime | None:
+    """Return when the newest good backup was made that a rotation saw besides its own; None where it does not tell."""
+    try:
+        seen_at = datetime.fromisoformat(row.summary["good_seen_at"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return seen_at if seen_at.tzinfo is not None else None
 
 
 def _read(row: Rotation, ended_at: datetime, summary: Mapping[str, Any]) -> Ended:

@@ -320,6 +320,15 @@ def test_too_many_deletions_are_refused_until_they_are_allowed_once(cli: Cli, pa
     assert "deleted 7, kept 3" in allowed.out
 
 
+def test_status_knows_the_newest_good_one_that_a_rotation_by_hand_saw_and_could_not_add_to(
+    cli: Cli, panel: Panel
+) -> None:
+    """Without a daemon nobody else tells it."""
+    panel.world.faults.order(faults.node_error(500), on="create", times=None)
+    assert cli("--config", panel.config, "rotate", "survival").code == 4
+    assert "failed  1 d 8 h ago" in cli("--config", panel.config, "status").out
+
+
 def test_a_rotation_that_fails_says_why_and_what_to_do(cli: Cli, panel: Panel) -> None:
     """Exit 4 where it was the only one, 3 beside one that went well."""
     panel.configure(servers={"survival": panel.survival.identifier, "gone": "00000000"})

@@ -144,6 +144,20 @@ def test_another_process_may_have_made_the_newest_good_one() -> None:
     assert history_of([row(1, by_hand)], snapshot(NOON + 6 * HOUR), BEGUN).good is None
 
 
+def test_what_a_rotation_by_hand_saw_before_it_failed_is_known() -> None:
+    """It leaves no snapshot; what was seen since tells more than that, and less than a newer backup that was made."""
+    failed, day = ended(Result.FAILED, NODE, at=NOON + 5 * HOUR), NOON + HOUR
+    told = row(2, failed, good_seen_at="2026-04-01T13:00:00Z")
+    assert day.isoformat() == "2026-04-01T13:00:00+00:00"
+    assert history_of([told], None, BEGUN).good == Good(day)
+    assert history_of([told], snapshot(NOON, backup(NOON)), BEGUN).good == Good(day)
+    assert history_of([told], snapshot(NOON + 6 * HOUR, backup(NOON)), BEGUN).good_at == NOON
+    made = row(1, ended(Result.DONE, good=True, created="auto-x", at=NOON + 2 * HOUR))
+    assert history_of([told, made], None, BEGUN).good == Good(NOON + 2 * HOUR, "u", "auto-x", 7)
+    for senseless in (None, 7, "yesterday", "2026-04-01T13:00:00"):
+        assert history_of([row(2, failed, good_seen_at=senseless)], None, BEGUN).good is None
+
+
 def test_what_alerts_wrote_of_the_newest_good_one_says_less_than_what_was_seen() -> None:
     """It has no name; and the panel that dated it may be ahead of us."""
     begun = replace(BEGUN, good=Good(NOON + HOUR))
