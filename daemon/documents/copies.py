@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class StoreSeen:
     """One store, and what was seen in it, of each server; or why it could not be looked at.
 
-    So many copies of other installations were `adopted`, and so many are `foreign`: other installations' still.
+    So many copies of other installations were `adopted`, and so many are `foreign`: other installations' still. So many
+    are `damaged`, and do not count.
     """
 
     config: "StoreConfig"
@@ -34,6 +35,7 @@ class StoreSeen:
     error: "BackupdError | None" = None
     adopted: int = 0
     foreign: int = 0
+    damaged: int = 0
 
 
 @dataclass(frozen=True)

@@ -902,3 +902,48 @@ def test_check_notes_a_store_that_grows_for_ever_and_what_it_holds(cli: Cli, con
     assert len(notes()) == 1
     config.write_text(config.read_text().replace("yearly = -1", 'within = "1y"'))
     assert notes() == []
+
+
+def test_the_list_says_how_old_it_is(cli: Cli, config: Path, clock: FakeClock) -> None:
+    """Where that is longer than an hour, or the store is in trouble."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert "last seen" not in cli("--config", config, "copies", "list").out
+    clock.elapsed += timedelta(minutes=40).total_seconds()
+    asyncio.run(left_in_journal(load(config, os.environ).state_dir, CopyQueue().store_failed("nas", NOW, "it is full")))
+    out = cli("--config", config, "copies", "list").out
+    assert "nas: last seen 40 min ago; in trouble since 2026-04-01 12:00 UTC: it is full" in out
+    assert "offsite: last seen" not in out
+    clock.elapsed += timedelta(hours=3).total_seconds()
+    assert "offsite: last seen 3 h 40 min ago" in cli("--config", config, "copies", "list", "survival").out
+
+
+def test_a_rescan_counts_what_is_damaged(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """It does not count as a copy."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    assert "damaged" not in cli("--config", config, "copies", "rescan").out
+    max((tmp_path / "nas").rglob("*.tar.gz")).unlink()
+    assert "nas: 1 damaged: `copies list` shows which" in cli("--config", config, "copies", "rescan").out
+
+
+def test_in_place_of_a_damaged_newest_copy_the_next_good_one_is_named(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path
+) -> None:
+    """Of the same backup in another store, else an older one; once that is known, latest is the older one at once."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    newest, older, *_ = sorted((tmp_path / "nas").rglob("*.tar.gz"), reverse=True)
+    uuids = [file.name.partition("_")[2].removesuffix(".tar.gz") for file in (newest, older)]
+    newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+    fetch = ("--config", config, "copies", "fetch", "survival")
+    ran = cli(*fetch, "latest")
+    assert (ran.code, f"`copies fetch survival {uuids[0]} --store offsite` fetches" in ran.err) == (4, True)
+    ran = cli(*fetch, "latest", "--store", "nas")
+    assert (ran.code, f"`copies fetch survival {uuids[1]} --store nas` fetches" in ran.err) == (4, True)
+    assert cli("--config", config, "copies", "verify", "survival", "--store", "nas").code == 4
+    ran = cli(*fetch, "latest", "--store", "nas", "--output", tmp_path / "a.tar.gz")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "a.tar.gz").read_bytes() == older.read_bytes()
+    assert "it is newer, and passed over" in ran.err
+    newest.unlink()
+    assert cli("--config", config, "copies", "rescan").code == 0
+    ran = cli(*fetch, "latest", "--store", "nas", "--output", tmp_path / "b.tar.gz")
+    assert (ran.code, f"a newer copy in nas is damaged: {newest.name}: its data is gone" in ran.err) == (0, True)

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.cli.context import begin
-from daemon.cli.copies.places import chosen_copy, identities_in, known_copies, stores_meant
+from daemon.cli.copies.better import CopyThere, another, passed_over, proofs_of
+from daemon.cli.copies.places import chosen_copy, copies_on, identities_in, known_shelves, stores_meant
 from daemon.cli.copies.whose import owners_in
 from daemon.cli.settings import Settings
 from daemon.cli.ui.output import say, write, write_json
 from daemon.cli.ui.progress import watching
+from daemon.config.values import Config
 from daemon.copies.fetch import fetch_into, fetch_to
 from daemon.copies.manifest import Manifest
+from daemon.core.choose import LATEST
 from daemon.core.units import format_size
 from daemon.documents.copies import fetched
 from daemon.errors import Exit, UsageError
 from daemon.files import make_folder
+from daemon.stores.errors import ObjectMissingError
 from daemon.stores.open import open_store
-from daemon.transfer.errors import disk_error
+from daemon.transfer.errors import WrongFileError, disk_error
 from daemon.transfer.names import file_names
 
 STDOUT = "-"
@@ -48,8 +52,29 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
     config = begin(settings, need_panels=False)
     stores = [one.name for one in stores_meant(config, options.store)]
     server = await (await owners_in(config, stores)).one(name)
-    manifests = await known_copies(config, server, options.store)
-    store, manifest = chosen_copy(manifests, copy)
+    shelves = await known_shelves(config, server, options.store)
+    manifests = copies_on(shelves, server)
+    proofs = await proofs_of(config, manifests[0][1].server.uuid)
+    store, manifest = chosen = chosen_copy(manifests, copy, proofs)
+    if copy == LATEST:
+        for text in passed_over(chosen, manifests, shelves, proofs):
+            say(f"warning: {text}")
+    try:
+        path = await _bring(config, chosen, [one for _, one in manifests], options)
+    except (WrongFileError, ObjectMissingError) as error:
+        error.hint = another(server, chosen, manifests, proofs) or error.hint
+        raise
+    if path is not None and options.as_json:
+        decrypted = manifest.encryption is not None and options.identity is not None
+        write_json(fetched(server, store, manifest, str(path), decrypted=decrypted))
+    elif path is not None:
+        write(f"{path}\n")
+    return Exit.DONE
+
+
+async def _bring(config: Config, chosen: CopyThere, manifests: list[Manifest], options: FetchOptions) -> Path | None:
+    """Fetch the copy into a file, and return which; None for stdout."""
+    store, manifest = chosen
     identities = [] if options.identity is None else identities_in(options.identity)
     async with open_store(config.stores[store].settings) as opened:
         if options.output == STDOUT:
@@ -57,19 +82,14 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
             await fetch_to(opened, manifest, sys.stdout.buffer.write, identities, spool_in=spool_in)
             sys.stdout.buffer.flush()
             say(f"{manifest.backup.name}: {_checked(manifest, decrypted=bool(identities))}")
-            return Exit.DONE
-        path = _path([one for _, one in manifests], manifest, options)
+            return None
+        path = _path(manifests, manifest, options)
         with watching(manifest.backup.name, manifest.stored.bytes) as listener:
             listener.said(f"{format_size(manifest.stored.bytes)} from {store} to {path}")
             came = await fetch_into(opened, manifest, path, identities, listener.moved, replace=options.force)
             checked = _checked(manifest, decrypted=bool(identities)) if came else "its SHA-256 is right"
             listener.said(f"{'done' if came else 'already there'}, {checked}")
-    if options.as_json:
-        decrypted = manifest.encryption is not None and options.identity is not None
-        write_json(fetched(server, store, manifest, str(path), decrypted=decrypted))
-    else:
-        write(f"{path}\n")
-    return Exit.DONE
+    return path
 
 
 def _path(manifests: list[Manifest], manifest: Manifest, options: FetchOptions) -> Path:

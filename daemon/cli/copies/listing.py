@@ -1,9 +1,11 @@
 """`copies list`: which copies were last seen in which store, without asking panel or stores."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from daemon.cli.context import begin
 from daemon.cli.copies.places import stores_meant
@@ -19,14 +21,23 @@ from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.core.applied import NOTHING
 from daemon.core.copies_prune import Pruning
+from daemon.core.copies_queue import StoreTrouble
 from daemon.core.model import Action
 from daemon.core.proof import Proofs
-from daemon.core.units import format_moment, format_size
+from daemon.core.units import format_duration, format_moment, format_size
 from daemon.documents.copies import ShelfListed, listed
 from daemon.errors import Exit, StateError
 from daemon.state import Journal, engine_for, looked_into
+from daemon.status.copies import trouble_text
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Found = list[tuple[ServerConfig, list[ShelfListed]]]
+Troubles = Mapping[str, StoreTrouble]
+
+LATELY = timedelta(hours=1)
+"""A store that was seen within this time needs no word on that."""
 
 
 def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, as_json: bool) -> int:
@@ -34,28 +45,32 @@ def list_copies(settings: Settings, names: Sequence[str], *, store: str | None, 
     config = begin(settings, need_panels=False)
     stores = [one.name for one in stores_meant(config, store)]
     now = SystemClock().now()
-    found = asyncio.run(_found(config, stores, names, now))
+    found, troubles = asyncio.run(_found(config, stores, names, now))
     if as_json:
         write_json(listed(found))
     else:
-        _show(found, now)
+        _show(found, troubles, now)
     return Exit.DONE
 
 
-async def _found(config: Config, stores: Sequence[str], names: Sequence[str], now: datetime) -> Found:
+async def _found(config: Config, stores: Sequence[str], names: Sequence[str], now: datetime) -> tuple[Found, Troubles]:
+    """Return what was seen of each server, and the stores that are in trouble."""
     engine = engine_for(config.state)
     shelves = Shelves(engine.catalogue, SystemClock())
     found: Found = []
+    troubles: Troubles = {}
     owners = await owners_in(config, stores)
     servers = await owners.named(names)
     if not names:
         await owners.say_lacking()
     async with looked_into(engine, despite_trouble=True) as journal:
+        with suppress(StateError):
+            troubles = (await journal.copy_queue()).troubles
         looking = _Looking(config, journal, shelves, now)
         for server in servers:
             seen = await shelves.known(stores, server.panel.name, server.id)
             found.append((server, [await looking.listed(server, store, shelf) for store, shelf in seen]))
-    return found
+    return found, troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +112,7 @@ class _Looking:
 COLUMNS = ("server", "store", "made", "backup", "size", "proof")
 
 
-def _show(found: Found, now: datetime) -> None:
+def _show(found: Found, troubles: Troubles, now: datetime) -> None:
     rows: list[tuple[object, ...]] = []
     notes = []
     for server, shelves in found:
@@ -110,9 +125,22 @@ def _show(found: Found, now: datetime) -> None:
             notes += [cell(f"{server.name} in {one.store}: {text}", "yellow") for text in told if text]
     if rows:
         columns = (*COLUMNS, "rules") if is_wide() else COLUMNS
-        show(table(columns, rows, right=("size",)), *notes)
+        show(table(columns, rows, right=("size",)), *notes, *_ages(found, troubles, now))
     else:
         show(cell("no copies were seen; `copies rescan` looks into the stores"))
+
+
+def _ages(found: Found, troubles: Troubles, now: datetime) -> "Iterator[Text]":
+    """Yield how old what is shown of a store may be, where that is long ago or the store is in trouble."""
+    seen: dict[str, datetime] = {}
+    for one in (shelf for _, shelves in found for shelf in shelves):
+        seen[one.store] = min(one.shelf.seen_at, seen.get(one.store, one.shelf.seen_at))
+    for store, at in seen.items():
+        trouble = troubles.get(store)
+        if trouble is None and now - at <= LATELY:
+            continue
+        ago = f"last seen {format_duration(max(now - at, timedelta(0)))} ago"
+        yield cell(f"{store}: {ago}{f'; {trouble_text(trouble)}' if trouble else ''}", "yellow" if trouble else "dim")
 
 
 def _row(one: ShelfListed, manifest: Manifest, server: ServerConfig, now: datetime) -> tuple[object, ...]:

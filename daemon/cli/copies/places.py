@@ -1,5 +1,6 @@
 """What the commands below `copies` share: the stores that are meant, and what was last seen in them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -9,6 +10,7 @@ from daemon.clock import SystemClock
 from daemon.config.values import Config, ServerConfig, StoreConfig
 from daemon.copies.errors import CopyError
 from daemon.copies.manifest import Manifest
+from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.core.choose import choose
 from daemon.core.proof import Proofs
@@ -37,13 +39,22 @@ def shelves_of(config: Config) -> Shelves:
     return Shelves(engine_for(config.state).catalogue, SystemClock())
 
 
-async def known_copies(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
-    """Return every copy of the server that was last seen, newest first; of one backup the first store's first.
-
-    Raises CopyError where none was seen.
-    """
+async def known_shelves(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Shelf]]:
+    """Return what was last seen of the server, by store."""
     stores = [one.name for one in stores_meant(config, store)]
-    shelves = await shelves_of(config).known(stores, server.panel.name, server.id)
+    return await shelves_of(config).known(stores, server.panel.name, server.id)
+
+
+async def known_copies(config: Config, server: ServerConfig, store: str | None) -> list[tuple[str, Manifest]]:
+    """Return every copy of the server that was last seen, as `copies_on` does."""
+    return copies_on(await known_shelves(config, server, store), server)
+
+
+def copies_on(shelves: Sequence[tuple[str, Shelf]], server: ServerConfig) -> list[tuple[str, Manifest]]:
+    """Return every copy on the server's shelves, newest first; of one backup the first store's first.
+
+    Raises CopyError where there is none.
+    """
     found = [(name, manifest) for name, shelf in shelves for manifest in shelf.manifests.values()]
     if not found:
         raise CopyError(f"no copy of {server.name} was seen", hint="`copies rescan` looks into the stores")

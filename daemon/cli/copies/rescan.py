@@ -36,21 +36,22 @@ async def _scan(config: Config, stores: list[StoreConfig], *, adopt: bool) -> li
 
 async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreSeen:
     seen: list[Holding] = []
-    adopted = foreign = 0
+    adopted = foreign = damaged = 0
     shelves = shelves_of(config)
     try:
         with counting(f"looking into {store.name}, servers") as counted:
             async with open_store(store.settings) as opened:
                 seen = await shelves.rescan(store.name, opened, counted)
         for one in seen:
+            damaged += await shelves.damaged(store.name, one.panel, one.server_uuid)
             if adopt:
                 adopted += await _adopt(config, store, one)
             else:
                 foreign += await shelves.foreign(store.name, one.panel, one.server_uuid)
     except BackupdError as error:
         say_error(error, about=store.name)
-        return StoreSeen(store, seen, error, adopted, foreign)
-    return StoreSeen(store, seen, None, adopted, foreign)
+        return StoreSeen(store, seen, error, adopted, foreign, damaged)
+    return StoreSeen(store, seen, None, adopted, foreign, damaged)
 
 
 async def _adopt(config: Config, store: StoreConfig, seen: Holding) -> int:
@@ -66,6 +67,11 @@ def _show(seen: list[StoreSeen], *, as_json: bool) -> int:
         rows = [(one.config.name, str(one.config.settings.location), *_counts(one.seen, one.error)) for one in seen]
         show(table(("store", "where", "servers", "copies", "size"), rows, right=("servers", "copies", "size")))
         show(
+            *(
+                cell(f"{one.config.name}: {one.damaged} damaged: `copies list` shows which, and why", "red")
+                for one in seen
+                if one.damaged
+            ),
             *(
                 cell(f"{one.config.name}: {one.adopted} copies belong to this installation now")
                 for one in seen
