@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from daemon.config.models import PanelTable
-from daemon.config.secret import Place, find_secret
-from daemon.config.tree import KeyPath, Tree
+from daemon.config.secret import Place, credential_file, find_secret
+from daemon.config.tree import KeyPath, Tree, dotted, variable
 
 _PREFIXES = ("ptlc_", "pacc_")
 _APPLICATION_PREFIXES = ("ptla_", "papp_")
@@ -18,6 +18,17 @@ def find_key(name: str, panel: PanelTable, environ: Mapping[str, str], tree: Tre
     place = Place(("panels", name, "api_key"), "key", "no key for this panel")
     found = find_secret(place, panel.api_key, panel.api_key_file, environ, tree)
     return _checked(*found, tree) if found else None
+
+
+def key_place(name: str, panel: PanelTable, environ: Mapping[str, str], tree: Tree) -> str:
+    """Return in words where `find_key` found a panel's key."""
+    path = ("panels", name, "api_key")
+    if panel.api_key is not None:
+        return f"${variable(path)}"
+    if (credential := credential_file(path, environ)) is not None:
+        return f"the credential {credential}"
+    file = ("panels", name, "api_key_file")
+    return f"{dotted(file)}, {tree.resolved(file, panel.api_key_file or '')}"
 
 
 def _checked(key: str, path: KeyPath, tree: Tree) -> SecretStr | None:

@@ -23,6 +23,8 @@ from daemon.stores.values import parse_location
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _OFFSET = re.compile(r"(?:etc/)?(?:gmt|utc|z)?\s*([+-])([0-9]{1,2}):?([0-9]{2})?", re.IGNORECASE)
+_ABBREVIATION = re.compile("[A-Z]{3,5}")
+_CITY = 'name a city\'s zone, such as "Europe/Berlin", which knows of summer time'
 _FARTHEST = {"+": 14, "-": 12}  # hours from UTC that there are zones of
 _SHORTEST_FAILED_AFTER = timedelta(hours=12)
 _SHORTEST_LOCK = timedelta(days=2)
@@ -54,7 +56,8 @@ def _nearest_zone(text: str) -> str:
     """Given what was written as a time zone, return a question with the likely one; a city alone is enough."""
     if found := _OFFSET.fullmatch(text.strip()):
         return _zone_of_offset(found[1], int(found[2]), int(found[3] or 0))
-    # Abbreviations are no guess: "EST" for "CEST" would be taken, and be hours off.
+    if _ABBREVIATION.fullmatch(text):  # no guess at these: "EST" for "CEST" would be taken, and be hours off
+        return f"an abbreviation is none: {_CITY}"
     zones = {zone.lower(): zone for zone in sorted(available_timezones()) if "/" in zone or zone == "UTC"}
     cities = {name.rpartition("/")[2]: zone for name, zone in zones.items()}
     near = closest(text, [name for name in zones if not name.startswith("etc/")])  # their signs are inverted
@@ -66,13 +69,12 @@ def _zone_of_offset(sign: str, hours: int, minutes: int) -> str:
     """Given an offset from UTC, return the zone to write; those named after offsets have the sign inverted, as in
     POSIX.
     """
-    city = 'name a city\'s zone, such as "Europe/Berlin", which knows of summer time'
     if not hours and not minutes:
-        return f'{city}, or "UTC"'
+        return f'{_CITY}, or "UTC"'
     if minutes or hours > _FARTHEST[sign]:
-        return city
+        return _CITY
     inverted = {"+": "-", "-": "+"}[sign]
-    return f'{city}; "Etc/GMT{inverted}{hours}" is always UTC{sign}{hours} (its sign is inverted)'
+    return f'{_CITY}; "Etc/GMT{inverted}{hours}" is always UTC{sign}{hours} (its sign is inverted)'
 
 
 def _failed_after(text: str) -> None:

@@ -18,7 +18,7 @@ from daemon.config.drills import drill_configs
 from daemon.config.errors import ConfigError, ConfigIssue, shown
 from daemon.config.files import state_line
 from daemon.config.http import http_config
-from daemon.config.keys import find_key
+from daemon.config.keys import find_key, key_place
 from daemon.config.kinds import NAME
 from daemon.config.match import Match, match_servers
 from daemon.config.models import AlertTable, DrillTable, PanelTable, StoreTable
@@ -151,6 +151,7 @@ def _panels(
                 table.api_reserve,
                 all_servers=table.servers == "all",
                 clear_links=table.allow_http or table.url.startswith("http:"),
+                key_from=key_place(name, table, environ, tree) if need_keys else "",
             )
     return panels
 

@@ -33,7 +33,8 @@ PLACEHOLDERS = ("panel", "policy", "server")
 class PanelConfig:
     """One panel, and its key. `url` has no trailing slash. `reserve` is the share of the API limit that is left to
     people, from 0 to under 1. `all_servers` asks for every server of the panel, as an administrator may. `clear_links`
-    allows plain http for a download's link, if the panel itself uses it or an operator allows it.
+    allows plain http for a download's link, if the panel itself uses it or an operator allows it. `key_from` says in
+    words where the key comes from, and is not compared.
     """
 
     name: str
@@ -43,6 +44,7 @@ class PanelConfig:
     reserve: float
     all_servers: bool = False
     clear_links: bool = False
+    key_from: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

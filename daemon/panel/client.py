@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.model import Backup
+from daemon.panel.configured import Configured
 from daemon.panel.decode import new_backup, nothing, said_locked, this_backup
 from daemon.panel.errors import (
     LEFT_OPEN,
@@ -56,6 +57,7 @@ class PanelClient(PanelReader):
     `all_servers` asks for every server of the panel instead of those of the key's user, which only an administrator's
     key may see. `files` has the calls for a server's files and its process. No write leaves for which `hindrance` has a
     reason. `fraction` returns which fraction of the API limit is this process's, at a moment of the monotonic clock.
+    `key_from` says in words where the key comes from.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class PanelClient(PanelReader):
         clock: Clock,
         reserve: float = 0.2,
         all_servers: bool = False,
+        key_from: str = "",
         verify: ssl.SSLContext | None = None,
         transport: "httpx.AsyncBaseTransport | None" = None,
         randomness: Random | None = None,
@@ -85,6 +88,7 @@ class PanelClient(PanelReader):
             randomness=randomness,
             waits=lambda seconds: tell(f"panel {name}: waiting {seconds:.0f} s for room below its API limit"),
             hindrance=hindrance,
+            configured=Configured(name, url, key_from),
         )
         super().__init__(name, requests, clock, all_servers=all_servers)
         self.files = ServerFiles(self._endpoints, self._calls)

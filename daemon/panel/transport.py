@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.core.backoff import Backoff
 from daemon.panel.answers import Answer, ApiCall, whole
+from daemon.panel.configured import Configured
 from daemon.panel.dates import PanelClock
 from daemon.panel.error_map import refusal
 from daemon.panel.errors import (
@@ -60,7 +61,9 @@ class Transport:
         randomness: Random | None = None,
         waits: Callable[[float], None] = lambda _: None,
         hindrance: Hindrance = unhindered,
+        configured: Configured | None = None,
     ) -> None:
+        self._configured = configured
         self._session = HttpSession(url, key, verify=verify, transport=transport)
         self._clock = clock
         self._turn = QueuedRequest(limiter, clock, self._say_wait)
@@ -160,6 +163,14 @@ class Transport:
 
     async def once(self, call: ApiCall) -> Answer:
         """Make one request in its turn, and return the answer if it is 2xx."""
+        try:
+            return await self._once(call)
+        except PanelError as error:
+            if self._configured is not None:
+                self._configured.name_in(error)
+            raise
+
+    async def _once(self, call: ApiCall) -> Answer:
         self._session.check_key(call)
         async with self._urgent_places if call.urgent else self._places:
             sent_at = await self._turn.take(urgent=call.urgent)

@@ -147,6 +147,7 @@ def open_client(
         clock=clock,
         reserve=panel.reserve,
         all_servers=panel.all_servers,
+        key_from=panel.key_from,
         tell=tell,
         hindrance=hindrance,
         fraction=fraction,

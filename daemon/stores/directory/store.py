@@ -13,7 +13,16 @@ from daemon.stores.directory.part import Part
 from daemon.stores.directory.reader import Reader, refuse_no_file
 from daemon.stores.directory.tree import files_below, opened
 from daemon.stores.directory.trouble import translated
-from daemon.stores.errors import StoreCutError, StoreError, StoreUnusableError
+from daemon.stores.errors import (
+    StoreCutError,
+    StoreError,
+    StoreFullError,
+    StorePermissionError,
+    StoreRefusedError,
+    StoreTroubleError,
+    StoreUnreachableError,
+    StoreUnusableError,
+)
 from daemon.stores.keys import check_folder, check_key, is_key
 from daemon.stores.parts import begun_name, read_part
 from daemon.stores.streams import RateLimit, at_least, exactly
@@ -23,6 +32,7 @@ BLOCK = 2**20
 CALL_SECONDS = 60.0
 SYNC_SECONDS = 600.0  # a slow disk has all that it holds back to write
 LIST_SECONDS = 600.0
+_OF_THE_FOLDER = (StoreUnreachableError, StoreTroubleError, StoreFullError, StorePermissionError, StoreRefusedError)
 NO_LOCKS = "a folder's files can be deleted by anybody who may write to it"
 
 P = ParamSpec("P")
@@ -36,6 +46,7 @@ class DirectoryStore:
         self._root = root
         self._limit = limit
         self._threads = StoreThreads(name)
+        self._configured = f"stores.{name}.url is {root.as_uri()}"
 
     @property
     def lacks(self) -> Mapping[Capability, str]:
@@ -107,8 +118,12 @@ class DirectoryStore:
         self._threads.close()
 
     async def _call(self, seconds: float, what: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with translated(what):
-            return await self._threads.run(seconds, call, *args, **kwargs)
+        try:
+            with translated(what):
+                return await self._threads.run(seconds, call, *args, **kwargs)
+        except _OF_THE_FOLDER as error:
+            error.hint += f"; {self._configured}"
+            raise
 
     async def _write(self, key: str, part: Part, content: AsyncIterable[bytes]) -> Entry:
         await self._call(CALL_SECONDS, f"{key} cannot be written", part.open)

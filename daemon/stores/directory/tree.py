@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.files import FOLDER_MODE, as_owner
-from daemon.stores.errors import StoreUnreachableError
+from daemon.stores.errors import StoreError, StoreRefusedError, StoreUnreachableError
 from daemon.stores.keys import is_key
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -74,10 +74,13 @@ def _status(descriptor: int, name: str) -> os.stat_result | None:
 def _opened_root(root: Path) -> int:
     try:
         return os.open(root, _FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
+    except NotADirectoryError:
+        what = "is a file" if os.path.isfile(root) else "lies below a file"  # noqa: PTH113 — which raises nothing
+        failure: StoreError = StoreRefusedError(f"{root} {what}", hint="let the store's url name a folder")
+    except FileNotFoundError:
         hint = "make the folder, or mount what belongs there; it is not made by itself, since a mount may be missing"
         failure = StoreUnreachableError(f"there is no folder {root}", hint=hint)
-        raise failure from None
+    raise failure
 
 
 def _make(parent: int, name: str) -> None:
