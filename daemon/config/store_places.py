@@ -1,6 +1,5 @@
 """Two stores must not be one place: each would prune by its own rules the copies that the other counts on."""
 
-import os
 import posixpath
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from daemon.config.values import StoreConfig
 from daemon.core.addresses import masked
 from daemon.stores.values import BucketLocation, DirectoryLocation, SftpLocation, StoreSettings
 
+OWN_PLACE = "give each store a folder of its own, or each deletes copies that the other counts on"
 _AMAZON = "amazonaws.com"
 _USUAL_PORTS = {"https": 443, "http": 80}
 
@@ -23,8 +23,7 @@ def refuse_shared_places(stores: Mapping[str, StoreConfig], tree: Tree) -> None:
         if other == name:
             continue
         reason = f"is the same place as {dotted(('stores', other, 'url'))} = {_url(other, tree)}"
-        advice = "give each store a folder of its own, or each deletes copies that the other counts on"
-        tree.refuse(("stores", name, "url"), reason, advice, value=_url(name, tree))
+        tree.refuse(("stores", name, "url"), reason, OWN_PLACE, value=_url(name, tree))
 
 
 def _url(name: str, tree: Tree) -> str:
@@ -35,7 +34,7 @@ def _place(settings: StoreSettings) -> tuple[object, ...]:
     """Return what is equal for two stores that are, or may well be, the same place."""
     match settings.location:
         case DirectoryLocation(path):
-            return ("file", os.path.realpath(path))
+            return ("file", posixpath.normpath(path))  # without a look at the disk: a mount may hang
         case BucketLocation(scheme, bucket, prefix):
             return (scheme, *_service(settings), bucket, prefix)
         case SftpLocation(user, host, port, path):

@@ -7,8 +7,8 @@ before a server is emptied for it. `onto` brings an `archive`, one of the `archi
 `onto_options` say, by one of the `ways`, of which `sent` and `sftp` have those from this machine. `drill` tries one on
 a spare server, as the daemon does too, and `console` reads what that shows. What goes wrong on such a server is in
 `restore_errors`. `proofs` records what a reading found. `rotations` runs or previews many servers, and `check` tells
-whether the configuration can work, `check_growth` which stores grow for ever, `agreement` whether the daemons of a
-cluster decide alike.
+whether the configuration can work, `check_stores` whether the stores can, `agreement` whether the daemons of a cluster
+decide alike.
 """
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "archive",
     "archives",
     "check",
-    "check_growth",
+    "check_stores",
     "create",
     "delete",
     "drill",

@@ -21,11 +21,9 @@ from daemon.config.values import (
     PanelConfig,
     ServerConfig,
     StatePlace,
-    StoreConfig,
     duplicates,
     place_name,
 )
-from daemon.copies.probe import Probe, probe
 from daemon.core.agreement import in_words, listed
 from daemon.core.altered import unsafe_characters
 from daemon.core.clocks import doubt
@@ -111,24 +109,6 @@ async def check_cluster(config: Config) -> tuple[Finding, ...]:
         text = f"the daemons of the cluster have another configuration of {listed(keys, names)} than this machine"
         return (Finding(Severity.WARNING, ProblemCode.DISPUTED, text, SAME_EVERYWHERE),)
     return ()
-
-
-async def check_stores(stores: Iterable[StoreConfig]) -> tuple[Finding, ...]:
-    """Write, list, read and delete a small object in each store, and return what could not be done."""
-    found = await asyncio.gather(*map(probe, stores))
-    return tuple(finding for one in found for finding in (_probed(one), *_noted(one)))
-
-
-def _noted(found: Probe) -> list[Finding]:
-    return [Finding(Severity.WARNING, ProblemCode.STORE, f"store {found.store}: {note}") for note in found.notes]
-
-
-def _probed(found: Probe) -> Finding:
-    if found.error is None:
-        return Finding(Severity.OK, ProblemCode.STORE, f"store {found.store}: can {', '.join(found.could)}")
-    could = f" (could {', '.join(found.could)})" if found.could else ""
-    text = f"store {found.store}: cannot {found.failed}{could}: {found.error.text}"
-    return Finding(Severity.ERROR, found.error.code, text, found.error.hint)
 
 
 def _is_made_by_others(state_dir: Path) -> bool:

@@ -807,6 +807,17 @@ def test_check_writes_lists_reads_and_deletes_in_each_store(cli: Cli, config: Pa
     assert "store offsite: can write, list, read, delete" in ran.out
 
 
+def test_check_finds_folders_that_are_the_same_by_a_link(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """Also by a mount, which no address shows either: they have one number on one disk."""
+    (tmp_path / "offsite").rmdir()
+    (tmp_path / "offsite").symlink_to(tmp_path / "nas")
+    ran = cli("--config", config, "check", "--json")
+    (found,) = [one for one in ran.json["findings"] if one["level"] == "error"]
+    assert (ran.code, found["code"]) == (3, "store")
+    assert found["text"] == f"store offsite: {tmp_path / 'offsite'} is the folder of store nas"
+    assert found["hint"].startswith("give each store a folder of its own")
+
+
 @pytest.mark.parametrize("words", [("copies", "run"), ("copies", "list"), ("copies", "rescan"), ("stores",)])
 def test_without_stores_the_commands_say_what_to_write(cli: Cli, panel: Panel, words: tuple[str, ...]) -> None:
     """A mistake of usage."""

@@ -306,13 +306,6 @@ def test_two_stores_that_are_one_place_are_refused(tmp_path: Path, first: str, s
     assert problem.value.strip('"').split("@")[-1].casefold() in second.casefold()
 
 
-def test_a_link_to_a_store_s_folder_is_the_same_place(tmp_path: Path) -> None:
-    """Whether the folder exists or is made later."""
-    (tmp_path / "link").symlink_to(tmp_path / "nas")
-    text = two(f'url = "{(tmp_path / "nas").as_uri()}"', f'url = "{(tmp_path / "link").as_uri()}"')
-    assert [one.key for one in problems(write(tmp_path, text))] == ["stores.second.url"]
-
-
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -20,10 +20,9 @@ from daemon.operations.check import (
     check_configuration,
     check_panels,
     check_state,
-    check_stores,
     exit_code,
 )
-from daemon.operations.check_growth import check_growth
+from daemon.operations.check_stores import check_growth, check_stores
 from daemon.operations.findings import Finding, Severity
 from daemon.rotation.setup import open_clients
 from daemon.state import engine_for, looked_into
