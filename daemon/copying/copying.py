@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from daemon.config.values import Config, ServerConfig, StoreConfig
+from daemon.copies.results import Failure
 from daemon.copies.spool_room import spool_room
 from daemon.copies.workers import CopyWorker
 from daemon.copying.kept import KeptQueue
@@ -220,7 +221,7 @@ class Copying:
                 queue = queue.done(server, [store])
         self._queue = queue
 
-    def _in_trouble(self, queue: CopyQueue, server: str, store: str, text: str, now: datetime) -> CopyQueue:
+    def _in_trouble(self, queue: CopyQueue, server: str, store: str, trouble: Failure, now: datetime) -> CopyQueue:
         if store not in queue.troubles:
-            log.warning("store_trouble", store=store, server=server, text=text)
-        return queue.store_failed(store, now, text, server=server)
+            log.warning("store_trouble", store=store, server=server, text=trouble.text, hint=trouble.hint)
+        return queue.store_failed(store, now, trouble.text, server=server)

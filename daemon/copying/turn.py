@@ -27,7 +27,7 @@ class Ended:
     which older backups are left. `busy` says that the node makes backups, so that nothing was done.
     """
 
-    troubles: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, Failure] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     busy: bool = False
@@ -76,7 +76,7 @@ class Turn:
 
     def drop(self, troubles: Mapping[str, Failure]) -> None:
         """Let these stores drop out of the visit."""
-        self.ended.troubles.update({store: failure.text for store, failure in troubles.items()})
+        self.ended.troubles.update(troubles)
 
     async def remember(self, seen: Collection[ShelfRecord]) -> None:
         """Keep in the catalogue what was seen of this server; the copies do not wait for it, since it is a cache."""

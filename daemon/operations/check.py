@@ -40,6 +40,7 @@ from daemon.panel.errors import NotFoundError, PanelError
 from daemon.rotation.copied import copied_before
 from daemon.state import Catalogue, StateNote, engine_for
 
+NONE_DELETED = "backups are made, none is deleted"
 CLOCK_TOLERANCE = timedelta(minutes=1)
 AlteredNames = Callable[[str], Awaitable[Mapping[str, Altered]]]
 
@@ -76,13 +77,13 @@ async def check_state(place: StatePlace) -> tuple[Finding, ...]:
     if isinstance(place, Path) and _is_made_by_others(place):
         text = f"the state folder {place} does not exist yet, and this user cannot make it"
         hint = "what starts the daemon must make it, as systemd does by StateDirectory"
-        return (Finding(Severity.WARNING, ProblemCode.STATE, text, hint),)
+        return (Finding(Severity.ERROR, ProblemCode.STATE, f"{text}: {NONE_DELETED}", hint),)
     try:
         notes = await engine_for(place).check()
     except JournalDamagedError as error:
         return (Finding(Severity.ERROR, error.code, error.text, error.hint),)
     except StateError as error:
-        return (Finding(Severity.ERROR, error.code, f"{error.text}: backups are made, none is deleted", error.hint),)
+        return (Finding(Severity.ERROR, error.code, f"{error.text}: {NONE_DELETED}", error.hint),)
     noun = "the state folder " if isinstance(place, Path) else ""
     usable = Finding(Severity.OK, ProblemCode.STATE, f"{noun}{place_name(place)} can be used")
     return (usable, *map(_of_state, notes))
@@ -210,7 +211,7 @@ def _clock(panel: PanelConfig, client: PanelClient, clock: Clock) -> list[Findin
     ahead = None if theirs is None else theirs - clock.now()
     doubted = doubt(panel_ahead=ahead, panel_set=timedelta(0), ours_set=timedelta(0))
     if doubted or ahead is None:
-        text = f"{doubted}: backups are made, none is deleted"
+        text = f"{doubted}: {NONE_DELETED}"
         return [
             Finding(
                 Severity.ERROR,

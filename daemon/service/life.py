@@ -148,10 +148,9 @@ class Service:
             return False
         parts = assembled(self._reading.config, context)
         words.say_warnings(self._reading.config)
-        if context.state_trouble is not None:
-            log.error(
-                "state_unusable", text=context.state_trouble.text, consequence="backups are made, none is deleted"
-            )
+        if (trouble := context.state_trouble) is not None:
+            consequence = "backups are made, none is deleted"
+            log.error("state_unusable", text=trouble.text, consequence=consequence, hint=trouble.hint)
         await parts.alerts.start()
         try:
             await parts.http.follow(self._reading.config.http)

@@ -454,17 +454,18 @@ def test_a_state_folder_of_somebody_else_is_found() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
-def test_a_state_folder_that_is_still_to_be_made_for_this_user_is_a_warning() -> None:
-    """As before the first start under systemd, which makes it; what can be said of the rest is not hidden by it."""
+def test_a_state_folder_that_somebody_else_must_make_is_an_error() -> None:
+    """As one that cannot be written: the daemon deletes nothing. Before its first start systemd makes it."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         state = Path(folder, "lib", "ptero-backupd")
         with as_somebody_else():
             (finding,) = at_once(check_state(state))
-        assert (finding.level, finding.code) == (Severity.WARNING, "state")
-        assert finding.text == f"the state folder {state} does not exist yet, and this user cannot make it"
+        assert (finding.level, finding.code) == (Severity.ERROR, "state")
+        said = f"the state folder {state} does not exist yet, and this user cannot make it"
+        assert finding.text == f"{said}: backups are made, none is deleted"
         assert finding.hint == "what starts the daemon must make it, as systemd does by StateDirectory"
-        assert exit_code([finding]) is Exit.DONE
+        assert exit_code([finding]) is Exit.SOME_FAILED
 
 
 @contextmanager

@@ -103,3 +103,12 @@ def test_a_kill_in_the_middle_of_a_copy_leaves_no_half_copy(panel: Panel, server
             daemon.send(signal.SIGTERM)
             assert daemon.ended() == 0
     assert_nothing_half(panel)
+
+
+def test_a_store_in_trouble_is_told_with_what_can_be_done(panel: Panel, server: Server) -> None:
+    """In the log, once."""
+    (panel.folder / "nas").rmdir()
+    with running(panel) as daemon:
+        told = daemon.wait_for("store_trouble", store="nas")
+    assert "there is no folder" in told["text"]
+    assert "make the folder, or mount what belongs there" in told["hint"]

@@ -208,7 +208,9 @@ def test_where_the_state_folder_cannot_be_used_backups_are_made_and_none_is_dele
     panel.configure(survival)
     (panel.folder / "state").write_text("a file is in the way")
     with running(panel) as daemon:
-        assert daemon.wait_for("state_unusable")["consequence"] == "backups are made, none is deleted"
+        unusable = daemon.wait_for("state_unusable")
+        assert unusable["consequence"] == "backups are made, none is deleted"
+        assert "look at state_dir" in unusable["hint"]
         daemon.wait_for("problem", code="journal")
         daemon.wait_for("rotation_ended")
     assert len(panel.done(Change.CREATED, survival)) == 1
