@@ -64,7 +64,8 @@ class DiskJournal(SqliteJournal):
 
     def prove_bytes(self, day: date, size: int) -> None:
         """Record that so many more bytes are read on that day."""
-        with self._telling(lambda: PROCESS.get().simulation.proofs.rules.spends(day, size)):
+        process = PROCESS.get()
+        with self._telling(lambda: process.simulation.proofs.rules.spends(process.name, day, size)):
             super().prove_bytes(day, size)
 
     @contextmanager

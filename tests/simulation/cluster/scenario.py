@@ -1,4 +1,4 @@
-"""What a world of several members is drawn from: that of one daemon, with more nodes, quick schedules, own stores."""
+"""What a world of several members is drawn from: that of one daemon, with more nodes and quick schedules."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from tests.simulation.proofs.scenario import Proofs
+from tests.simulation.proofs.scenario import Proofs, draw_kinds, draw_prove
+from tests.simulation.proofs.scenario import draw_table as draw_proof_table
 from tests.simulation.scenario import HOUR, SCHEDULES, Scenario, Spec, draw, draw_server
 from tests.simulation.stores.scenario import Stores, draw_table, let_copies_come_first, lock_copies
 
@@ -18,6 +19,7 @@ OFTEN = 0.7
 """How many of the servers have a policy by which each rotation deletes something."""
 TIMEOUTS = ("1h", "1h", "3h")
 WITH_STORES = 0.3
+WITH_PROOFS = 0.2
 FEW: tuple[Any, ...] = ({"last": 1}, {"last": 1}, {"last": 2}, {"last": 2, "daily": 2}, "all")
 """What stores keep: little, so that they are pruned within the hours that there are."""
 
@@ -45,11 +47,13 @@ def draw_cluster(
     without: Iterable[str] = (),
     length: float = 1.0,
     store_kinds: Collection[str] = (),
+    proof_kinds: Collection[str] = (),
 ) -> tuple[Scenario, Shape]:
-    """The scenario of a seed, and the shape of its cluster. `store_kinds` are those of worlds with stores alone."""
-    scenario = draw(seed, kinds, without=without)
+    """The scenario of a seed, and the shape of its cluster. `store_kinds` are those of worlds with stores alone, and
+    `proof_kinds` of those that prove backups.
+    """
+    scenario = draw(seed, kinds, without={*without, *proof_kinds})
     rng = scenario.stream("cluster")
-    scenario.stores, scenario.proofs = Stores(), Proofs()
     for altering in ("alter", "echo"):  # what was asked for while the journal cannot be written is known by its name
         scenario.panel.pop(altering, None)
     scenario.nodes = rng.choice((2, 3, 4))
@@ -57,9 +61,11 @@ def draw_cluster(
     scenario.chaos_seconds = rng.uniform(5, 12) * HOUR * length
     members = rng.choice((2, 3, 3))
     shape = Shape(members, tuple(rng.choice((0.0, 0.0, -40.0, 40.0)) for _ in range(members)))
-    scenario.stores = _stores(scenario)
+    scenario.stores, scenario.proofs = _stores(scenario), _proofs(scenario)
     for spec in scenario.servers:
-        spec.policy |= scenario.stores.of(spec.name)
+        spec.policy |= {**scenario.stores.of(spec.name), **scenario.proofs.of(spec.name)}
+    if scenario.proofs:
+        scenario.kinds |= draw_kinds(seed, [kind for kind in proof_kinds if kind not in set(without)])
     if not scenario.stores:
         scenario.kinds = {kind: rate for kind, rate in scenario.kinds.items() if kind not in store_kinds}
     return scenario, shape
@@ -78,6 +84,15 @@ def _stores(scenario: Scenario) -> Stores:
     let_copies_come_first(stores, rng)
     lock_copies(stores, rng)
     return stores
+
+
+def _proofs(scenario: Scenario) -> Proofs:
+    """What is proven, in some of the worlds: most servers."""
+    rng = scenario.stream("proofs of a cluster")
+    if rng.random() >= WITH_PROOFS:
+        return Proofs()
+    names = [spec.name for spec in scenario.servers if rng.random() < OFTEN or spec.name == "s0"]
+    return Proofs({name: draw_prove(rng) for name in names}, draw_proof_table(rng))
 
 
 def _spec(rng: Random, number: int) -> Spec:

@@ -34,17 +34,19 @@ from tests.simulation.cluster.tables import Tables
 from tests.simulation.cluster.telling import Telling
 from tests.simulation.configuration import Policy
 from tests.simulation.process import PROCESS, Process
+from tests.simulation.proofs.trouble import KINDS as PROOF_KINDS
 from tests.simulation.recorder import Exchange, Rotation
 from tests.simulation.run import Report, Simulation, played
 from tests.simulation.scenario import Scenario
 from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 
 WITH_STORES = (*STORE_KINDS, *storing.KINDS)
-KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS, *WITH_STORES)
+KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS, *WITH_STORES, *PROOF_KINDS)
 LOOKS_IN_CALM = 2.5
 """In calm days a look comes so many times as late: there is little to see, and looks are half of what a run costs."""
 LOOKS_IN_LONG_CALM = 4.0
 """The same where there are stores, for which the calm is longer; still within the lease, by which members are heard."""
+SHORTEST = 2e-6
 DOWNTIMES = (0.0, 5.0, 60.0, 900.0, 7200.0)
 URL = SecretStr("postgresql://database.example.com/backupd")
 
@@ -53,10 +55,22 @@ def simulate_cluster(
     seed: int, *, without: Collection[str] = (), length: float = 1.0, insist: Mapping[str, float] = MappingProxyType({})
 ) -> Report:
     """Play one seed to its end, or to the first rule that is broken; as `simulate` does for one daemon."""
-    scenario, shape = draw_cluster(seed, KINDS, without=without, length=length, store_kinds=WITH_STORES)
+    scenario, shape = draw_cluster(
+        seed, KINDS, without=without, length=length, store_kinds=WITH_STORES, proof_kinds=tuple(PROOF_KINDS)
+    )
     scenario.kinds.update(insist)
     with processes_can_stand_still(), members_in_place(shape.lease.total_seconds(), shape.look):
         return replace(played(scenario, lambda drawn, folder: Cluster(drawn, folder, shape)), cluster=True)
+
+
+class MachineClock(ProcessClock):
+    """A process' clock. The loop takes what is due within its resolution for due: so short a sleep takes longer, or who
+    waits for a moment would wait for ever.
+    """
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, and be later afterwards."""
+        await super().sleep(max(seconds, SHORTEST) if seconds > 0 else seconds)
 
 
 class Machine:
@@ -76,13 +90,13 @@ class Machine:
 
     def clock_of(self, process: Process) -> ProcessClock:
         """The clock as a process has it."""
-        return ProcessClock(self.clock, process.check_alive)
+        return MachineClock(self.clock, process.check_alive)
 
 
 class Cluster(Simulation):
     """The run itself, for several members."""
 
-    spells: ClassVar = {**trouble.OF_ONE_DAEMON, **trouble.KINDS, **STORE_KINDS}
+    spells: ClassVar = {**trouble.OF_ONE_DAEMON, **trouble.KINDS, **STORE_KINDS, **PROOF_KINDS}
 
     def __init__(self, scenario: Scenario, folder: Path, shape: Shape) -> None:
         super().__init__(scenario, folder)
@@ -229,6 +243,7 @@ class Cluster(Simulation):
         self.checker.upset()  # all begin anew
         self.recorder.forget_asked(standby.since)
         self.stores.first.loses(standby.since)
+        self.proofs.rules.loses(standby.since)
         for machine in self.machines:
             if self.tables.is_out(machine.name) is not (machine.out_since is not None):
                 machine.out_since = now if machine.out_since is None else None

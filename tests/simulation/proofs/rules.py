@@ -59,7 +59,8 @@ class ProofRules:
         self._deaths: Counter[tuple[str, Place]] = Counter()
         self._versions: defaultdict[str, list[tuple[float, Known]]] = defaultdict(list)
         self._spent: Counter[date] = Counter()
-        self._spent_at = 0.0
+        self._spent_at: defaultdict[str, float] = defaultdict(float)
+        """When each process counted what it was about to read."""
         self._once_more: defaultdict[tuple[str, datetime], list[tuple[str, float]]] = defaultdict(list)
         self._sound_at: defaultdict[str, set[float]] = defaultdict(set)
         self._bad_in_memory: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -151,26 +152,27 @@ class ProofRules:
             )
             self._know(server, tuple(known))
 
-    def spends(self, day: date, size: int) -> None:
+    def spends(self, process: str, day: date, size: int) -> None:
         """So many bytes are about to be read: the day has room, and no quiet hours are."""
         most = self._simulation.scenario.proofs.table.get("per_day", "off")
         # As the journal does: a clock that was set back comes to a day of which nothing is known any more.
         self._spent = Counter({one: spent for one, spent in self._spent.items() if one >= day})
-        self._spent_at, spent = self._now(), self._spent[day]
+        self._spent_at[process], spent = self._now(), self._spent[day]
         self._spent[day] += size
         text = f"{size} bytes are read on a day with {spent} already, of {most}"
         self._hold("17", most == "off" or spent == 0 or spent < int(most), text)
 
-    def begins(self, job: Job) -> None:
+    def begins(self, process: str, job: Job) -> None:
         """A reading begins, for which the bytes were counted some time ago: others may have been downloading since.
 
         A journal in memory, which stands for one that fails, counts them unseen.
         """
         policy, now = self._simulation.configuration.known[job.config.name], self._simulation.machine_now()
-        counted = now - timedelta(seconds=self._now() - self._spent_at)
+        spent_at = self._spent_at[process]
+        counted = now - timedelta(seconds=self._now() - spent_at)
         moments = (now, *(counted - ago for ago in (LOOK, LOOK / 2, timedelta(0))))
         quiet = all(self._is_quiet(moment, policy) for moment in moments)
-        quiet &= not self._simulation.checker.a_clock_was_set_since(self._spent_at - 2 * LOOK.total_seconds())
+        quiet &= not self._simulation.checker.a_clock_was_set_since(spent_at - 2 * LOOK.total_seconds())
         self._hold("17", not quiet, "a backup is read in the quiet hours", job.server.uuid)
 
     def _is_quiet(self, now: datetime, policy: Mapping[str, Any]) -> bool:
@@ -233,6 +235,12 @@ class ProofRules:
 
     def _know(self, server: str, known: Known) -> None:
         self._versions[server].append((self._now(), known))
+
+    def loses(self, since: float) -> None:
+        """What is recorded is again what it was at that moment; how much was spent of a day is not known any more."""
+        for server in self._versions:
+            self._know(server, self.known_since(server, since)[0])
+        self._spent.clear()
 
     def known_since(self, server: str, since: float) -> list[Known]:
         """All that was known at some time since that moment."""

@@ -41,8 +41,13 @@ def draw_proofs(seed: int, servers: int) -> Proofs:
     if rng.random() >= SHARE:
         return Proofs()
     names = [f"s{number}" for number in range(servers) if number == 0 or rng.random() < 0.7]
-    table = {"per_day": rng.choice(("off", "off", 700, 3000)), "quiet": rng.choice(("off", "off", "08:00-20:00"))}
-    return Proofs({name: _prove(rng) for name in names}, table)
+    table = draw_table(rng)
+    return Proofs({name: draw_prove(rng) for name in names}, table)
+
+
+def draw_table(rng: random.Random) -> Mapping[str, Any]:
+    """The table `[proof]`."""
+    return {"per_day": rng.choice(("off", "off", 700, 3000)), "quiet": rng.choice(("off", "off", "08:00-20:00"))}
 
 
 def draw_kinds(seed: int, kinds: Iterable[str]) -> dict[str, float]:
@@ -51,7 +56,8 @@ def draw_kinds(seed: int, kinds: Iterable[str]) -> dict[str, float]:
     return {kind: rng.choice((0.15, 0.4, 0.8)) for kind, rng in streams.items() if rng.random() < KINDS_SHARE}
 
 
-def _prove(rng: random.Random) -> Mapping[str, Any]:
+def draw_prove(rng: random.Random) -> Mapping[str, Any]:
+    """What a policy says of proofs."""
     return {
         "level": rng.choice(("sane", "sane", "walked", "read")),
         "newest_within": rng.choice(list(SPANS)),

@@ -59,7 +59,7 @@ class Worker(OwnProcess):
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup or copy, unless its archive ends this process; let the judge hear what is said of it."""
         process, proofs = self._process, self._process.simulation.proofs
-        proofs.rules.begins(job)
+        proofs.rules.begins(process.name, job)
         if what.backup in proofs.deadly:
             await process.clock.sleep(1.0)
             proofs.rules.died(process.name, job, what)
