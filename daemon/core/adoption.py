@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from daemon.core.clocks import TRUSTED
 from daemon.core.model import Backup, State, Verdict
 
 
@@ -31,6 +32,10 @@ def adopt(verdicts: Iterable[Verdict], *, since: datetime, timeout: timedelta, n
     return Adoption(adopted, tuple(backup for backup in reversed(pending) if backup is not adopted))
 
 
-def newest_attempt(verdicts: Iterable[Verdict]) -> datetime | None:
-    """Return when the newest backup of ours was created, failed and pending ones included; None if there is none."""
-    return max((v.backup.created_at for v in verdicts if v.own and v.backup.created_at), default=None)
+def newest_attempt(verdicts: Iterable[Verdict], now: datetime) -> datetime | None:
+    """Return when the newest backup of ours was created, failed and pending ones included; None if there is none.
+
+    `now` is the moment of the listing. What is dated well after it was made before the panel's clock was set back.
+    """
+    made = (one.backup.created_at for one in verdicts if one.own and one.backup.created_at)
+    return max((at for at in made if at <= now + TRUSTED), default=None)

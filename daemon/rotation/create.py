@@ -66,7 +66,7 @@ async def obtain(run: Run, dated: DatedListing, rows: Sequence[Rotation]) -> Bac
     pending = _adoptable(run, verdicts, dated.listing.taken_at)
     if pending is not None:
         return await _adopted(run, pending, "it is still being made")
-    _refuse_needless_catch_up(run, verdicts)
+    _refuse_needless_catch_up(run, verdicts, dated.listing.taken_at)
     made = _made_already(run, verdicts, rows)
     if made is not None:
         return await _adopted(run, made, "it was made after this start")
@@ -173,12 +173,12 @@ def _listed(listing: Listing, name: str, uuid: str | None) -> Backup | None:
     return next((backup for backup in listing.backups if backup.uuid == uuid), None)
 
 
-def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict]) -> None:
-    """A start is missed only if no own backup, failed ones included, shows an attempt since."""
+def _refuse_needless_catch_up(run: Run, verdicts: Sequence[Verdict], taken_at: datetime) -> None:
+    """A start is missed only if no own backup, failed ones included, shows an attempt since, by a listing of then."""
     start_at = run.order.start_at
     if run.order.trigger != "catch-up" or start_at is None:
         return
-    attempt = newest_attempt(verdicts)
+    attempt = newest_attempt(verdicts, taken_at)
     if attempt is not None and attempt >= run.by_panel(start_at):
         text = f"the start of {start_at:%Y-%m-%d %H:%M} UTC was not missed: a backup was made at {attempt:%H:%M:%S}"
         raise Halt(Result.SKIPPED, Problem(ProblemCode.NOT_MISSED, text))

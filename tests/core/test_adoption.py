@@ -53,5 +53,11 @@ def test_one_from_before_the_previous_start_is_stuck_however_long_the_timeout() 
 def test_the_newest_attempt_counts_failed_and_pending_ones_of_ours_alone() -> None:
     """A failed one shows that the start was not missed; a foreign one shows nothing."""
     verdicts = [verdict(1, own=False), verdict(3, state=State.FAILED), verdict(5), verdict(7, state=State.GOOD)]
-    assert newest_attempt(verdicts) == NOW - timedelta(hours=3)
-    assert newest_attempt([verdict(1, own=False)]) is None
+    assert newest_attempt(verdicts, NOW) == NOW - timedelta(hours=3)
+    assert newest_attempt([verdict(1, own=False)], NOW) is None
+
+
+def test_what_is_dated_in_the_future_is_no_attempt_of_now() -> None:
+    """It was made before the panel's clock was set back; one that is ahead by less than an hour counts."""
+    assert newest_attempt([verdict(-24), verdict(5)], NOW) == NOW - timedelta(hours=5)
+    assert newest_attempt([verdict(-0.5), verdict(5)], NOW) == NOW + timedelta(hours=0.5)

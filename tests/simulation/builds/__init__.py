@@ -1,6 +1,16 @@
 """Daemons that are broken on purpose, one careless change each; nothing here is a test."""
 
-from tests.simulation.builds import clustering, deleting, judging, proving, starting, storing, telling, writing
+from tests.simulation.builds import (
+    clustering,
+    deleting,
+    judging,
+    proving,
+    sharing_stores,
+    starting,
+    storing,
+    telling,
+    writing,
+)
 from tests.simulation.builds.registry import BREAKS, Break
 
 __all__ = [
@@ -10,6 +20,7 @@ __all__ = [
     "deleting",
     "judging",
     "proving",
+    "sharing_stores",
     "starting",
     "storing",
     "telling",

@@ -216,6 +216,7 @@ class ModelJournal(AwaitedJournal):
         super().__init__(tables.journal, Through(store))
         self._store = store
         self._members = members
+        self._tables = tables
         for name in OWN:
             setattr(self, name, getattr(store, name))
 

@@ -51,6 +51,7 @@ class WatchedJournal(ModelJournal):
         def recorded() -> bool:
             stands = self.sqlite.record_proof(record)
             process.simulation.proofs.rules.recorded(process.name, record)
+            self._tables.on_proof(process.name, record.server_uuid)
             return stands
 
         return bool(await self._as_member(recorded))

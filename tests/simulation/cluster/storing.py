@@ -1,23 +1,27 @@
 """The rule of stores in a cluster: who deletes from them is a member, and alone with a server's copies (invariant 20).
 
-What may go besides, and what must be there, is the same as for one daemon. And the trouble of members with a copy in
-hand: stopped right after something was stored or deleted, before anybody is told of it.
+What may go besides, and what must be there, is the same as for one daemon. And the trouble of members with a copy or an
+archive in hand: stopped right after something was stored, deleted or read, before anybody is told of it, or as they
+have looked what to prune.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from daemon.state.postgres.fence import SERVER
+from daemon.stores.base import Entry
 from tests.simulation.cluster import trouble
 from tests.simulation.cluster.member import Member
 from tests.simulation.cluster.standby import Standby
-from tests.simulation.process import PROCESS
+from tests.simulation.process import PROCESS, Process
 from tests.simulation.stores.bucket import Bucket, Call
+from tests.simulation.stores.rules import MANIFEST
 from tests.simulation.stores.wanted import KEY
 
 if TYPE_CHECKING:
     from tests.simulation.cluster.world import Cluster
 
-STOPPED = "member stopped with a copy in hand"
+STOPPED = "member stopped with an archive in hand"
 PROMOTED = "database promoted with a copy in hand"
 KINDS = (STOPPED, PROMOTED)
 A_MOMENT = 0.001
@@ -33,22 +37,27 @@ class Storing:
         self._hold = simulation.checker.hold
         self._dice = {kind: simulation.scenario.stream(kind) for kind in KINDS}
         simulation.tables.on_seen = self._seen
+        simulation.tables.on_proof = lambda process, server: self._records(process, "a proof", server)
         for bucket in simulation.stores.buckets.values():
             bucket.on_ask.append(self._asks)
             bucket.on_change.append(self._changes)
+            bucket.on_listing.append(self._lists)
+        simulation.proofs.tells = self._tells
+
+    def _records(self, process: str, what: str, server: str) -> None:
+        """A process records what it saw of a server, in a store or in an archive: nobody has taken over from it."""
+        lives = self._simulation.tables.lives(self._simulation.epoch_of(process))
+        self._hold("20", lives, f"{process} records {what}, and is no member any more", server)
 
     def _seen(self, process: str, store: str, server: str) -> None:
-        """A process records in the catalogue what a store holds of a server: nobody has taken over from it."""
-        simulation = self._simulation
-        epoch = simulation.epoch_of(process)
-        text = f"{process} records what is in {store}, and is no member any more"
-        self._hold("20", simulation.tables.lives(epoch), text, server)
-        simulation.stores.first.written(store, server)
+        self._records(process, f"what is in {store}", server)
+        self._simulation.stores.first.written(store, server)
 
     def _asks(self, bucket: Bucket, call: Call, key: str) -> None:
         """Something is to be stored or deleted: by a member that has the server's copies to itself.
 
-        What one that was replaced stores hurts nobody, since no object is ever stored in the place of another.
+        What one that was replaced stores hurts nobody, since no object is ever stored in the place of another. Nor does
+        it that the data goes of a copy whose manifest is gone.
         """
         found, process = KEY.fullmatch(key), PROCESS.get()
         if found is None or call not in {Call.PUT, Call.DELETE}:
@@ -58,7 +67,7 @@ class Storing:
             alone = tables.holds(epoch, f"{SERVER}copies-{server}")
             text = f"{process.name} asks {bucket.name} for a {call} without the lock of the server's copies"
             self._hold("20", alone, text, server)
-        elif call is Call.DELETE:
+        elif call is Call.DELETE and (found[4] or key + MANIFEST in bucket.objects):
             self._hold("20", self._may_not_know(epoch), f"{process.name} deletes from {bucket.name}, and is no member")
 
     def _may_not_know(self, epoch: int | None) -> bool:
@@ -72,27 +81,40 @@ class Storing:
 
     def _changes(self, bucket: Bucket, call: Call, key: str, _: bytes) -> None:
         """Something is stored or deleted, and its member does not know of it yet."""
-        member = PROCESS.get()
-        if not isinstance(member, Member) or self._simulation.calm or KEY.fullmatch(key) is None:
+        if KEY.fullmatch(key) is None:
             return
-        if self._happens(STOPPED):
-            self._stop(member, bucket)
+        self._may_stop(PROCESS.get(), bucket)
         if self._happens(PROMOTED):
             self._promote()
 
+    def _lists(self, bucket: Bucket, folder: str, _: Sequence[Entry]) -> None:
+        """A store was listed, maybe by a member that is about to prune it."""
+        server = folder.rstrip("/").rpartition("/")[2]
+        if (PROCESS.get().name, bucket.name, server) in self._simulation.stores.rules.pruning:
+            self._may_stop(PROCESS.get(), bucket)
+
+    async def _tells(self, reader: Process) -> None:
+        """An archive was read to its end."""
+        if self._may_stop(reader):
+            await reader.clock.sleep(A_MOMENT)
+
     def _happens(self, kind: str) -> bool:
         rate = self._simulation.scenario.kinds.get(kind)
-        return rate is not None and self._dice[kind].random() < rate
+        return rate is not None and not self._simulation.calm and self._dice[kind].random() < rate
 
-    def _stop(self, member: Member, bucket: Bucket) -> None:
-        """Let it be killed before it hears of that, or stand still."""
+    def _may_stop(self, member: Process, bucket: Bucket | None = None) -> bool:
+        """Let it be killed before it hears of that, or stand still, now and then."""
         simulation, rng = self._simulation, self._dice[STOPPED]
+        if not isinstance(member, Member) or member.stands_still or not self._happens(STOPPED):
+            return False
         simulation.happened(STOPPED)
         if rng.random() < KILLED:
             member.doomed_in = 1
-        elif not member.stands_still:
+            return True
+        if bucket is not None:
             simulation.stores.troubles[bucket.name].next_answer_takes = A_MOMENT
-            trouble.stand_still(simulation, member, rng)
+        trouble.stand_still(simulation, member, rng)
+        return True
 
     def _promote(self) -> None:
         """Let a standby hear of nothing from now on, and take the primary's place in a while."""

@@ -60,7 +60,7 @@ class Announcement:
 class Tables:
     """The tables. `now` is the database's clock, in seconds; `timeline` is another one after a promotion. All that was
     ever `announced` is kept, also what a promotion has lost, `given` is told each epoch that a member is given, and
-    `on_seen` which process records what is in which store of which server.
+    `on_seen` which process records what is in which store of which server, `on_proof` which records a proof of which.
     Its clock shows `began` at 0.
     """
 
@@ -91,6 +91,7 @@ class Tables:
         self.installation: str | None = None
         self.shelves: dict[Shelf, dict[str, Any]] = {}
         self.on_seen: Callable[[str, str, str], None] = lambda _process, _store, _server: None
+        self.on_proof: Callable[[str, str], None] = lambda _process, _server: None
         self.asked_by = ""
         self.members: dict[int, MemberRow] = {}
         self.leases: dict[str, LeaseRow] = {}

@@ -40,8 +40,8 @@ from tests.simulation.run import Report, Simulation, played
 from tests.simulation.scenario import Scenario
 from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 
-WITH_STORES = (*STORE_KINDS, *storing.KINDS)
-KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS, *WITH_STORES, *PROOF_KINDS)
+WITH_STORES = (*STORE_KINDS, storing.PROMOTED)
+KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS, *WITH_STORES, storing.STOPPED, *PROOF_KINDS)
 LOOKS_IN_CALM = 2.5
 """In calm days a look comes so many times as late: there is little to see, and looks are half of what a run costs."""
 LOOKS_IN_LONG_CALM = 4.0

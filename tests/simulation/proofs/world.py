@@ -1,9 +1,11 @@
 """The proofs of a run: who is to be told of what is read, and what is wrong with the archives."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from daemon.copies.jobs import Job, ToProve
 from daemon.sandbox.records import State
+from tests.simulation.process import Process
 from tests.simulation.proofs.ending import ProofEnding
 from tests.simulation.proofs.restores import Restores
 from tests.simulation.proofs.rules import ProofRules
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
 
+async def _tells_at_once(_: Process) -> None:
+    """Nothing happens."""
+
+
 class ProofWorld:
     """The judge of proofs; `deadly` are the backups whose archives end the process that reads them."""
 
@@ -24,6 +30,9 @@ class ProofWorld:
         self.ending = ProofEnding(simulation)
         self.restores = Restores(simulation)
         self.deadly: set[str] = set()
+        self.tells: Callable[[Process], Awaitable[None]] = _tells_at_once
+        """What happens between what a process has found in an archive, and what it then does."""
+
         self.served: dict[tuple[str, str], bytes] = {}
         """The file that was last sent whole to a process, by the backup."""
 

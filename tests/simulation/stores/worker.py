@@ -69,6 +69,7 @@ class Worker(OwnProcess):
         found = await super().prove(job, what, link, listener)
         data = proofs.stored(job, what) if what.store else proofs.served.get((process.name, what.backup))
         proofs.rules.read(job, what, found, None if what.store and data != before else data)
+        await proofs.tells(process)
         return found
 
     async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
