@@ -1,12 +1,16 @@
-"""Which backup a person means: its uuid, a beginning of it, its name, or `latest`.
+"""Which backup a person means: its uuid, a beginning of it, its name, or `latest`; or, to read it alone, its date.
 
-What must hold: what could mean two backups means none, since the choice may be followed by a restore or a deletion.
+What must hold: what could mean two backups means none, since the choice may be followed by a restore or a deletion. A
+date means the newest of several, and is not for these.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from zoneinfo import ZoneInfo
 
 from daemon.core.model import Backup
+from daemon.core.units import to_zone
 from daemon.core.words import first_few
 from daemon.errors import UsageError
 
@@ -17,6 +21,7 @@ SHORTEST_BEGINNING = 4
 """The fewest characters of a uuid that name a backup."""
 
 _SHOWN = 5
+_DATE = re.compile("[0-9]{4}-[0-9]{2}(-[0-9]{2}([ T][0-9]{2}(:[0-9]{2})?)?)?")
 
 
 def choose(backups: Sequence[Backup], good: Collection[str], wanted: str) -> Backup:
@@ -33,6 +38,31 @@ def choose(backups: Sequence[Backup], good: Collection[str], wanted: str) -> Bac
     if wanted == LATEST:
         raise UsageError("there is no good backup")
     raise UsageError(f'no backup "{wanted}"', hint=_advice(backups, wanted))
+
+
+def is_date(text: str) -> bool:
+    """Return whether it is a date, or the beginning of a moment, that is at least a month; no uuid begins so."""
+    return _DATE.fullmatch(text) is not None
+
+
+def choose_by_date(backups: Sequence[Backup], good: Collection[str], wanted: str, zone: ZoneInfo) -> Backup:
+    """Given all backups of a server, newest first, and the uuids of the good ones, return the newest one made on that
+    date in the zone, or in that month, hour or minute: a good one, if there is any.
+
+    UsageError where none was made then; its hint names when some were.
+    """
+    beginning = wanted.replace("T", " ")
+    made = [(_minute(one, zone), one) for one in backups]
+    then = [one for minute, one in made if minute.startswith(beginning)]
+    if not then:
+        near = list(dict.fromkeys(minute[:10] for minute, _ in made if minute))
+        raise UsageError(f"no backup was made on {wanted} ({zone.key})", hint=f"there are: {first_few(near, _SHOWN)}")
+    return next((one for one in then if one.uuid in good), then[0])
+
+
+def _minute(backup: Backup, zone: ZoneInfo) -> str:
+    """Return when a backup was made, to the minute; empty if that is not known."""
+    return "" if backup.created_at is None else f"{to_zone(backup.created_at, zone):%Y-%m-%d %H:%M}"
 
 
 def _matches(backups: Sequence[Backup], good: Collection[str], wanted: str) -> list[Backup]:

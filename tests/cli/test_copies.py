@@ -958,3 +958,16 @@ def test_in_place_of_a_damaged_newest_copy_the_next_good_one_is_named(
     assert cli("--config", config, "copies", "rescan").code == 0
     ran = cli(*fetch, "latest", "--store", "nas", "--output", tmp_path / "b.tar.gz")
     assert (ran.code, f"a newer copy in nas is damaged: {newest.name}: its data is gone" in ran.err) == (0, True)
+
+
+def test_a_date_names_the_newest_copy_made_then(cli: Cli, config: Path, tmp_path: Path) -> None:
+    """As `copies list` shows it, in the policy's zone."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    older = sorted((tmp_path / "nas").rglob("*.tar.gz"))[1]
+    moment = datetime.strptime(older.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    for number, word in enumerate((f"{moment:%Y-%m-%d}", f"{moment:%Y-%m-%dT%H}", f"{moment:%Y-%m-%d %H:%M}")):
+        ran = cli("--config", config, "copies", "fetch", "survival", word, "--output", tmp_path / f"{number}.tar.gz")
+        assert ran.code == 0, ran.err
+        assert (tmp_path / f"{number}.tar.gz").read_bytes() == older.read_bytes()
+    ran = cli("--config", config, "copies", "fetch", "survival", "2020-01-01")
+    assert (ran.code, "no backup was made on 2020-01-01 (UTC)" in ran.err) == (2, True)

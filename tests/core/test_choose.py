@@ -1,10 +1,12 @@
 """Choosing a backup by hand: what could mean two means none."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.core.choose import choose
+from daemon.core.choose import choose, choose_by_date, is_date
 from daemon.core.model import Backup
 from daemon.errors import Exit, UsageError
 
@@ -119,3 +121,49 @@ def test_up_to_five_names_like_it_are_offered() -> None:
         choose(backups, {b.uuid for b in backups}, "before the update")
     offered = ", ".join(f"{b.uuid} ({b.name})" for b in backups)
     assert caught.value.hint == f"did you mean {offered}?"
+
+
+def made(uuid: str, moment: str | None) -> Backup:
+    """A backup that was made at that moment."""
+    return replace(backup(uuid), created_at=None if moment is None else datetime.fromisoformat(moment))
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DATED = (
+    made("5", "2026-08-31T22:30:00Z"),
+    made("4", "2026-08-31T16:00:00Z"),
+    made("3", "2026-08-31T04:05:00Z"),
+    made("2", "2026-08-01T04:00:00Z"),
+    made("1", None),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ("2026-09-01", "5"),  # half past midnight there
+        ("2026-08-31", "3"),  # a newer one of that day is not good
+        ("2026-08-31 18", "4"),
+        ("2026-08-31T18:00", "4"),
+        ("2026-08-31 06:05", "3"),
+        ("2026-08", "3"),
+    ],
+)
+def test_a_date_means_the_newest_good_one_made_then(wanted: str, chosen: str) -> None:
+    """By the clock of the zone; one that is not good only where there is no other."""
+    assert is_date(wanted)
+    assert choose_by_date(DATED, {"5", "3", "2"}, wanted, BERLIN).uuid == chosen
+
+
+def test_a_date_of_no_backup_is_refused_with_those_that_there_are() -> None:
+    """Each once, the newest first."""
+    with pytest.raises(UsageError) as caught:
+        choose_by_date(DATED, set(), "2026-08-30", BERLIN)
+    assert caught.value.text == "no backup was made on 2026-08-30 (Europe/Berlin)"
+    assert caught.value.hint == "there are: 2026-09-01, 2026-08-31, 2026-08-01"
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-8", "20260831", "2026-08-31 1", "2026-08-3x", "latest", "2026-08-31x"])
+def test_what_is_no_date_is_taken_for_a_name_or_a_uuid(text: str) -> None:
+    """Four digits alone may be the beginning of a uuid."""
+    assert not is_date(text)

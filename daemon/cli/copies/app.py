@@ -93,7 +93,11 @@ def fetch(
     *,
     server: Server,
     copy: Annotated[
-        str, typer.Argument(metavar="COPY", help="A backup's uuid, a unique prefix of one, an exact name, or latest.")
+        str,
+        typer.Argument(
+            metavar="COPY",
+            help="A backup's uuid, a unique prefix of one, an exact name, latest, or its date: the newest made then.",
+        ),
     ],
     store: Store = None,
     output: Annotated[

@@ -55,7 +55,7 @@ async def _fetch(settings: Settings, name: str, copy: str, options: FetchOptions
     shelves = await known_shelves(config, server, options.store)
     manifests = copies_on(shelves, server)
     proofs = await proofs_of(config, manifests[0][1].server.uuid)
-    store, manifest = chosen = chosen_copy(manifests, copy, proofs)
+    store, manifest = chosen = chosen_copy(manifests, copy, proofs, server.policy.zone)
     if copy == LATEST:
         for text in passed_over(chosen, manifests, shelves, proofs):
             say(f"warning: {text}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
@@ -12,7 +13,7 @@ from daemon.copies.errors import CopyError
 from daemon.copies.manifest import Manifest
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
-from daemon.core.choose import choose
+from daemon.core.choose import choose, choose_by_date, is_date
 from daemon.core.proof import Proofs
 from daemon.errors import UsageError
 from daemon.state import engine_for
@@ -62,10 +63,11 @@ def copies_on(shelves: Sequence[tuple[str, Shelf]], server: ServerConfig) -> lis
 
 
 def chosen_copy(
-    manifests: list[tuple[str, Manifest]], wanted: str, proofs: Proofs | None = None
+    manifests: list[tuple[str, Manifest]], wanted: str, proofs: Proofs, dated_in: ZoneInfo | None = None
 ) -> tuple[str, Manifest]:
     """Return the copy that is meant, and the store that it is in; UsageError if none or several are.
 
+    With a zone `dated_in` a date means the newest copy of a backup that was made then, unless one has it for a name.
     Of a backup in several stores, a copy that none of the `proofs` found damaged is preferred; `latest` is always such
     a one.
     """
@@ -74,10 +76,13 @@ def chosen_copy(
     for store, manifest in manifests:
         uuid = manifest.backup.uuid
         first.setdefault(uuid, (store, manifest))
-        if proofs is None or proofs.failed(uuid, store) is None:
+        if proofs.failed(uuid, store) is None:
             good.setdefault(uuid, (store, manifest))
     backups = [manifest.as_copy().backup for _, manifest in first.values()]
-    return (first | good)[choose(backups, good.keys(), wanted).uuid]
+    there = first | good
+    if dated_in is not None and is_date(wanted) and all(one.name != wanted for one in backups):
+        return there[choose_by_date(backups, good.keys(), wanted, dated_in).uuid]
+    return there[choose(backups, good.keys(), wanted).uuid]
 
 
 def identities_in(file: Path) -> list[object]:
