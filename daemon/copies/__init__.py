@@ -13,7 +13,7 @@ shelf     what a store holds of a server          shelves   the shelves that are
 probe     whether a store can be used             prune     a store pruned by its own rules
 clear     what is in the way, and is no copy
 look      a store looked into and cleared up      outcome   what came of a server's copies
-alone     one run at a time for a server
+alone     one run at a time for a server        mend      manifests that were gone, written back
 verify    a copy read back                       renew     the locks of copies, made longer
 spool     what waits on a disk for slow stores    judged    what a store's rules say of its copies
 spool_room  how much may wait there               settle    a put whose answer was lost

@@ -120,6 +120,10 @@ class Child:
         """Tell the daemon of a copy that stands."""
         self._send({"copied": _plain(done), "seen": _plain(seen)})
 
+    async def going(self, seen: ShelfRecord) -> None:
+        """Tell the daemon what is about to be deleted; it has heard of it when it gives leave for the first."""
+        self._send({"going": _plain(seen)})
+
     async def _asked(self, what: str) -> Any:  # noqa: ANN401 — what answers this question
         self._answer = self._loop.create_future()
         self._send({"ask": what})
@@ -149,7 +153,7 @@ class Child:
         if asked.fetches is not None:
             return await self._worker.fetch(asked.job, asked.fetches, self.link, self)
         if asked.prunes is not None:
-            return await self._worker.prune(asked.job, asked.prunes, asked.inputs)
+            return await self._worker.prune(asked.job, asked.prunes, asked.inputs, going=self.going)
         return await self._worker.look(asked.job)
 
     def _send(self, message: dict[str, Any]) -> None:

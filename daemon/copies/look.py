@@ -2,17 +2,20 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from daemon.clock import Clock
 from daemon.config.values import StoreConfig
 from daemon.copies.clear import Clearing, clear_leftovers, clear_lonely, look_for_begun
 from daemon.copies.elsewhere import Elsewhere
 from daemon.copies.errors import CopyError
+from daemon.copies.mend import write_back
 from daemon.copies.outcome import Looked, ServerResult
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.workers import AskLeave
 from daemon.core.copies_layout import CopyName
+from daemon.core.copies_lock import lock_until
 from daemon.core.copies_wanted import Choice, Taken, by_maker, choices
 from daemon.core.model import Backup
 from daemon.core.units import rfc3339
@@ -48,10 +51,11 @@ class Look:
         panel, server = seen.config.panel.name, seen.server.uuid
         shelf = await self.shelves.see(name, store, panel, server)
         shelf = await look_for_begun(store, panel, server, shelf, self.clock.now())
-        with result.remembering(name):
-            await self.shelves.remember(name, panel, server, shelf)
         # Both by one moment: while the store is asked, our clock may be set.
         doubt, moment = seen.doubt(self.clock), self.clock.now()
+        shelf = await self._mended(name, store, shelf, result, None if doubt else moment)
+        with result.remembering(name):
+            await self.shelves.remember(name, panel, server, shelf)
         if not doubt:
             await clear_leftovers(store, shelf, moment, clearing)
         # Pruning goes by our own clock: what the panel's has not come to yet would be copied, pruned, and copied again.
@@ -69,6 +73,19 @@ class Look:
         if damaged := shelf.damaged.keys() - cleared:
             result.problems.append((name, _damaged(shelf, damaged)))
         return [one for one in chosen if keys.get(one.backup.uuid) not in damaged]
+
+    async def _mended(
+        self, name: str, store: Store, shelf: Shelf, result: ServerResult, moment: datetime | None
+    ) -> Shelf:
+        """Return the shelf with the manifests that were written back, locked from that moment as new ones are; not at
+        all while our clock is in doubt: the next prune by one that can be trusted locks them.
+        """
+        span = self.stores[name].object_lock
+        until = None if span is None or moment is None else lock_until(span, moment)
+        done = await write_back(store, shelf, self.installation, until)
+        result.mended += [(name, one) for one in done.mended]
+        result.problems += [(name, done.error)] if done.error else []
+        return done.shelf
 
     def _key(self, seen: Looked, store: str, backup: Backup) -> str:
         """Return the key of a backup's data in that store."""

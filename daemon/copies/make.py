@@ -27,6 +27,7 @@ from daemon.copies.manifest import (
 from daemon.copies.one_pass import Pass, Passed, pass_to_all
 from daemon.copies.settle import stands
 from daemon.copies.spool_room import NO_ROOM, SpoolRoom
+from daemon.copies.workers import unheard
 from daemon.core.clocks import jumped
 from daemon.core.copies_layout import CopyName
 from daemon.core.copies_lock import lock_until
@@ -49,10 +50,6 @@ class Origin:
 
 Stands = Callable[[str, Manifest], Awaitable[None]]
 """Hears that a store has its whole copy, whose manifest this is, while others may still take theirs."""
-
-
-async def unheard(*_copy: object) -> None:
-    """Hear of it, and do nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from daemon.clock import Clock
 from daemon.config.values import ServerConfig
 from daemon.copies.manifest import Manifest
-from daemon.copies.results import Cleared
+from daemon.copies.results import Cleared, Mended
 from daemon.core.clocks import jumped
 from daemon.core.model import Backup, Listing, Server, Verdict
 from daemon.errors import BackupdError, StateError
@@ -32,7 +32,7 @@ class ServerResult:
     """The result for one server: its copies, the newest backup first, and the stores that could not be used at all.
 
     `problems` are, by store, what holds up none of the copies that it still wants; `cleared` is, by store, what was in
-    the way of copies. The stores `unread` could not be read from.
+    the way of copies, and `mended` whose manifests were written back. The stores `unread` could not be read from.
     """
 
     config: ServerConfig
@@ -40,6 +40,7 @@ class ServerResult:
     troubles: dict[str, BackupdError] = field(default_factory=dict)
     problems: list[tuple[str, BackupdError]] = field(default_factory=list)
     cleared: list[tuple[str, Cleared]] = field(default_factory=list)
+    mended: list[tuple[str, Mended]] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     error: BackupdError | None = None
 

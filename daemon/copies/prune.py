@@ -7,7 +7,7 @@ doubt nothing is deleted, cleared away or locked.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from daemon.copies.results import Cleared
 from daemon.copies.shelf import Shelf
 from daemon.copies.shelves import Shelves
 from daemon.copies.undeleted import Undeleted
-from daemon.copies.workers import AskLeave, always
+from daemon.copies.workers import AskLeave, always, unheard
 from daemon.core.applied import AppliedRetention, let_through, taken_back, told
 from daemon.core.brake import Applied
 from daemon.core.clocks import jumped
@@ -79,7 +79,8 @@ class Pruner:
 
     `once` lifts the brake: so many copies of a server may go (-1: any number), and at once; and so much data without a
     manifest may be cleared away. `leave` is asked right before each deletion: nothing more goes once a proof has failed
-    (invariant 17), or a member of a cluster has lost its lease (invariant 20).
+    (invariant 17), or a member of a cluster has lost its lease (invariant 20). `going` hears when the shelves have it
+    which copies will be deleted, before any is.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Pruner:
         dry_run: bool = False,
         once: int | None = None,
         leave: AskLeave = always,
+        going: Callable[[], Awaitable[None]] = unheard,
     ) -> None:
         self._leave = leave
+        self._going = going
         self._shelves = shelves
         self._locks = locks
         self._installation = installation
@@ -130,6 +133,10 @@ class Pruner:
             return
         result.applied = _applied(decided, inputs.applied, applied_in(result.server, config), now)
         undeleted, clearing = Undeleted(), Clearing(self._leave, self._most_cleared)
+        if decided.deletions:
+            going = frozenset(copy.name.data for copy in decided.deletions)
+            await self._shelves.mark_going(config.name, panel, uuid, going)
+            await self._going()
         await self._delete(store, result, undeleted)
         await self._must_be_let()
         try:

@@ -12,7 +12,11 @@ def records_of(result: ServerResult, server_uuid: str, now: datetime) -> list[Co
     """Return the journal records for the results of a server's copies."""
     server = result.config.name
     cleared = [record_of_cleared(one, server, server_uuid, store, now) for store, one in result.cleared]
-    return [*cleared, *(_record(one, server, server_uuid, now) for one in result.copies)]
+    mended = [
+        CopyRecord(CopyEvent.MENDED, now, server, server_uuid, store, one.backup, one.name, text=one.text)
+        for store, one in result.mended
+    ]
+    return [*mended, *cleared, *(_record(one, server, server_uuid, now) for one in result.copies)]
 
 
 def records_of_pruning(result: PruneResult, server_uuid: str, now: datetime) -> list[CopyRecord]:

@@ -67,11 +67,25 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """A copy whose manifest was gone, and was written back: its backup by uuid and name, and the key of its data."""
+
+    backup: str
+    name: str
+    key: str
+
+    @property
+    def text(self) -> str:
+        """What was done, for people."""
+        return f"the manifest of {self.key} was gone, and was written back"
+
+
+@dataclass(frozen=True, slots=True)
 class LookResult:
     """What the stores want, the newest backup first. `remembered` is what is to be kept in the catalogue.
 
     `troubles` are the stores that cannot be used; `problems` hold up none of the copies that a store still wants.
-    `cleared` is, by store, what was in the way.
+    `cleared` is, by store, what was in the way, and `mended` whose manifests were written back.
     """
 
     wanted: tuple[WantedCopy, ...] = ()
@@ -79,6 +93,7 @@ class LookResult:
     problems: tuple[tuple[str, Failure], ...] = ()
     remembered: tuple[ShelfRecord, ...] = ()
     cleared: tuple[tuple[str, Cleared], ...] = ()
+    mended: tuple[tuple[str, Mended], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

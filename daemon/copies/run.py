@@ -16,13 +16,13 @@ from daemon.copies.elsewhere import Elsewhere, InStore, recipients_of
 from daemon.copies.errors import CopyError
 from daemon.copies.feed import node_feed, store_feed
 from daemon.copies.look import Look
-from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup, unheard
+from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup
 from daemon.copies.manifest import Manifest
 from daemon.copies.outcome import CopyResult, Looked, ServerResult
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
 from daemon.copies.spool_room import NO_ROOM, SpoolRoom
-from daemon.copies.workers import AskLeave, always
+from daemon.copies.workers import AskLeave, always, unheard
 from daemon.core.copies_wanted import Choice, Wanted, wanted
 from daemon.core.copies_ways import ways
 from daemon.core.model import Backup

@@ -1,12 +1,13 @@
 """What one store holds of one server, as it was when it was last looked at; and how it is looked at.
 
 The manifests are read once: one that stands as it was read before is not read again. What must hold: a listing is whole
-or an error, and a manifest that cannot be read makes no copy.
+or an error, and a manifest that cannot be read makes no copy; of data that was known as a whole copy the manifest that
+was known is kept for as long as that data stands, unless we ourselves were deleting it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from daemon.core.copies_found import Condition, Found, Sighting, StoredObject, l
 from daemon.core.copies_layout import MANIFEST, folder_of, read_folder
 from daemon.core.copy import Copy
 from daemon.stores.base import Entry, Store
+from daemon.stores.errors import ObjectMissingError
 
 AT_ONCE = 8
 """How many manifests are read at the same time."""
@@ -32,7 +34,8 @@ class Shelf:
 
     `seen_at` is when the store was listed, by our own clock. `stamps` are those of the manifests. `lonely` are the
     damaged copies that are a manifest without data. `begun` is what was begun, not finished. `locks` say until when
-    this installation locked a copy.
+    this installation locked a copy. `lost` are the manifests that were known of damaged copies whose data stands as it
+    did. Copies that are `going` were being deleted, so that their data is loose once their manifests are gone.
     """
 
     seen_at: datetime
@@ -43,6 +46,8 @@ class Shelf:
     lonely: Mapping[str, Sighting] = field(default_factory=dict)
     begun: Mapping[str, Sighting] = field(default_factory=dict)
     locks: Mapping[str, datetime] = field(default_factory=dict)
+    lost: Mapping[str, Manifest] = field(default_factory=dict)
+    going: frozenset[str] = frozenset()
 
     def copies(self) -> tuple[Copy, ...]:
         """Return them as the core judges them, oldest first."""
@@ -61,14 +66,19 @@ class Shelf:
 
         A manifest that is read again, since it was changed, tells who wrote it again.
         """
-        manifests = {key: one.model_copy(update={"installation": installation}) for key, one in self.manifests.items()}
-        return replace(self, manifests=manifests)
+
+        def ours(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
+            return {key: one.model_copy(update={"installation": installation}) for key, one in manifests.items()}
+
+        return replace(self, manifests=ours(self.manifests), lost=ours(self.lost))
 
     def with_copy(self, manifest: Manifest) -> "Shelf":
-        """Return the same with one more, which was just made."""
+        """Return the same with one more, which was just made, or whose manifest was written back."""
         key = manifest.stored.key
         damaged = {other: text for other, text in self.damaged.items() if other != key}
-        return replace(self, manifests={**self.manifests, key: manifest}, damaged=damaged)
+        lost = {other: one for other, one in self.lost.items() if other != key}
+        manifests, going = {**self.manifests, key: manifest}, self.going - {key}
+        return replace(self, manifests=manifests, damaged=damaged, lost=lost, going=going)
 
 
 _WrittenSighting = tuple[int, AwareDatetime | None, AwareDatetime]
@@ -88,6 +98,8 @@ class _Written(BaseModel):
     lonely: dict[str, _WrittenSighting] = {}
     begun: dict[str, _WrittenSighting] = {}
     locks: dict[str, AwareDatetime] = {}
+    lost: dict[str, Manifest] = {}
+    going: frozenset[str] = frozenset()
 
 
 def write_shelf(shelf: Shelf) -> str:
@@ -101,6 +113,8 @@ def write_shelf(shelf: Shelf) -> str:
         lonely=_written(shelf.lonely),
         begun=_written(shelf.begun),
         locks=dict(shelf.locks),
+        lost=dict(shelf.lost),
+        going=shelf.going,
     ).model_dump_json(by_alias=True)
 
 
@@ -112,7 +126,18 @@ def read_shelf(text: str) -> Shelf | None:
         return None
     seen = (known.loose, known.lonely, known.begun)
     loose, alone, begun = ({key: Sighting(*one) for key, one in kept.items()} for kept in seen)
-    return Shelf(known.seen_at, known.manifests, known.stamps, known.damaged, loose, alone, begun, known.locks)
+    return Shelf(
+        known.seen_at,
+        known.manifests,
+        known.stamps,
+        known.damaged,
+        loose,
+        alone,
+        begun,
+        known.locks,
+        known.lost,
+        known.going,
+    )
 
 
 def _written(seen: Mapping[str, Sighting]) -> dict[str, _WrittenSighting]:
@@ -156,30 +181,61 @@ async def look_at_all(
 
 
 async def _sorted(
-    store: Store, entries: Sequence[Entry], before: Shelf | None, now: datetime, live: Sequence[str] = ()
+    store: Store, listed: Sequence[Entry], before: Shelf | None, now: datetime, live: Sequence[str] = ()
 ) -> Shelf:
+    before = before or Shelf(now)
+    once = {**before.lost, **before.manifests}
+    entries = await _confirmed(store, listed, {key for key in once if key not in before.going})
     stamps = {entry.key: (entry.size, entry.modified) for entry in entries if entry.key.endswith(MANIFEST)}
     known = {
         key: manifest
-        for key, manifest in (before.manifests if before else {}).items()
-        if before and before.stamps.get(key + MANIFEST) == stamps.get(key + MANIFEST, ())
+        for key, manifest in before.manifests.items()
+        if before.stamps.get(key + MANIFEST) == stamps.get(key + MANIFEST, ())
     }
+    going = frozenset(key for key in before.going if key + MANIFEST not in stamps)
+    were_whole = {key: manifest.stored.bytes for key, manifest in once.items() if key not in going}
     objects = [StoredObject(entry.key, entry.size, entry.modified) for entry in entries]
     sizes: dict[str, int | None] = {key + MANIFEST: manifest.stored.bytes for key, manifest in known.items()}
-    found, _ = sort_out(objects, sizes)
+    found, _ = sort_out(objects, sizes, were_whole)
     unread = [one for one in found if one.condition is Condition.UNREAD]
     for key, manifest in (await _read_all(store, unread)).items():
         sizes[key + MANIFEST] = None if manifest is None else manifest.stored.bytes
         if manifest is not None:
             known[key] = manifest
-    found, _ = sort_out(objects, sizes)
+    found, _ = sort_out(objects, sizes, were_whole)
     whole = {one.name.data for one in found if one.condition is Condition.WHOLE}
-    damaged = {one.name.data: one.text for one in found if one.condition is Condition.DAMAGED}
-    loose = sightings(found, before.loose if before else {}, now, live=live)
-    alone = lonely(found, before.lonely if before else {}, now)
-    begun = before.begun if before else {}
-    locks = {key: until for key, until in (before.locks if before else {}).items() if key in known}
-    return Shelf(now, {key: known[key] for key in sorted(whole)}, stamps, damaged, loose, alone, begun, locks)
+    damaged = {one.name.data: one for one in found if one.condition is Condition.DAMAGED}
+    return Shelf(
+        now,
+        {key: known[key] for key in sorted(whole)},
+        stamps,
+        {key: one.text for key, one in damaged.items()},
+        sightings(found, before.loose, now, live=live),
+        lonely(found, before.lonely, now),
+        before.begun,
+        {key: until for key, until in before.locks.items() if key in known},
+        {key: once[key] for key, one in damaged.items() if one.data and were_whole.get(key) == one.data.size},
+        going & {one.name.data for one in found},
+    )
+
+
+async def _confirmed(store: Store, listed: Sequence[Entry], known: Collection[str]) -> Sequence[Entry]:
+    """Return a listing in which `known` data without its manifest is as the store says of both, by their names.
+
+    A listing may be late: it may lack a manifest that stands, and show data that is gone.
+    """
+    there = {entry.key for entry in listed}
+    alone = {key for key in known if key in there and key + MANIFEST not in there}
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def entry_of(key: str) -> Entry | None:
+        async with turns:
+            with suppress(ObjectMissingError):
+                return (await store.head(key)).entry
+        return None
+
+    asked = await asyncio.gather(*(entry_of(key) for one in sorted(alone) for key in (one, one + MANIFEST)))
+    return [*(entry for entry in listed if entry.key not in alone), *(entry for entry in asked if entry is not None)]
 
 
 async def _read_all(store: Store, found: Sequence[Found]) -> dict[str, Manifest | None]:

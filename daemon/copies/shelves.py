@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from daemon.clock import Clock
@@ -62,6 +63,13 @@ class Shelves:
     async def remember(self, name: str, panel: str, server: str, shelf: Shelf) -> None:
         """Remember what was seen; raises StateError."""
         await self._catalogue.remember(_record(name, panel, server, shelf))
+
+    async def mark_going(self, name: str, panel: str, server: str, going: frozenset[str]) -> None:
+        """Remember that these copies are about to be deleted, so that a kill between the two objects of one does not
+        make it look damaged. It is forgotten at the next look if the manifest still stands. Raises StateError.
+        """
+        if (shelf := await self.of(name, panel, server)) is not None:
+            await self.remember(name, panel, server, replace(shelf, going=going | shelf.going))
 
     async def rescan(self, name: str, store: Store, counted: Counted = uncounted) -> list[Holding]:
         """Look at all of a store, remember what is there and nothing else; raises StoreError, StateError."""

@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.copies.errors import CopyError
 from daemon.copies.jobs import Job, PruneInputs, ToFetch, ToProve
-from daemon.copies.make import unheard
 from daemon.copies.manifest import Manifest
 from daemon.copies.outcome import Looked, ServerResult
 from daemon.copies.parts import fetch_parts
@@ -31,7 +30,7 @@ from daemon.copies.results import (
 from daemon.copies.run import Copier, OnCopy, OpenStore
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import node_source
-from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, OnGoing, always, unheard
 from daemon.core.copies_wanted import Wanted
 from daemon.core.model import Backup
 from daemon.core.proof import PANEL
@@ -64,6 +63,7 @@ class OwnProcess:
             _problems(result),
             await desk.remembered(),
             tuple(result.cleared),
+            tuple(result.mended),
         )
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
@@ -96,10 +96,18 @@ class OwnProcess:
             await desk.remembered(),
         )
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
+    async def prune(
+        self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always, going: OnGoing = unheard
+    ) -> PruneResult:
         """Delete from a store what its rules let go."""
         desk = await _Desk.of(job, self._clock, self._opens)
-        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=MemoryLocks(), leave=self._both(leave))
+
+        async def told() -> None:
+            for seen in await desk.remembered(store):
+                await going(seen)
+
+        both, locks = self._both(leave), MemoryLocks()
+        pruner = Pruner(desk.shelves, job.installation, self._clock, locks=locks, leave=both, going=told)
         config = job.stores[store]
         try:
             async with self._opens(config.settings) as opened:

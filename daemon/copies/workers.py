@@ -19,6 +19,15 @@ async def always() -> str:
     return ""
 
 
+async def unheard(*_what: object) -> None:
+    """Hear of it, and do nothing."""
+
+
+OnGoing = Callable[[ShelfRecord], Awaitable[None]]
+"""Hear, before the first copy is deleted, which ones will be: after a kill, whoever finds data without its manifest is
+to know who took that away.
+"""
+
 GiveLink = Callable[[], Awaitable[SecretStr]]
 """Ask the panel for a new link to the file that is being copied; raises PanelError."""
 
@@ -48,8 +57,12 @@ class CopyWorker(Protocol):
         """Copy one backup, by its uuid, to the job's stores."""
         ...
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
-        """Delete from a store what its rules let go; `leave` is asked right before each deletion."""
+    async def prune(
+        self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always, going: OnGoing = unheard
+    ) -> PruneResult:
+        """Delete from a store what its rules let go; `leave` is asked right before each deletion, and before the first
+        one it is told what is `going`.
+        """
         ...
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ from daemon.copies.errors import WorkerDiedError, WorkerError
 from daemon.copies.jobs import Ask, Job, Leave, Link, NoLink, PruneInputs, ToFetch, ToProve
 from daemon.copies.pipe import OUT_OF_MEMORY, read_message, write_message
 from daemon.copies.results import CopyDone, CopyResult, Failure, Fetched, LookResult, ProofFound, PruneResult
-from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, OnGoing, always, unheard
 from daemon.log import get_logger
 from daemon.panel.errors import PanelError
 from daemon.panel.hindrance import Hindrance, unhindered
@@ -80,9 +80,12 @@ class ChildProcess:
         """Copy one backup to the job's stores."""
         return await self._done(Ask(job.without_key(), backup=backup), CopyResult, link, listener, listener.copied)
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
+    async def prune(
+        self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always, going: OnGoing = unheard
+    ) -> PruneResult:
         """Delete from a store what its rules let go."""
-        return await self._done(Ask(job.without_key(), prunes=store, inputs=inputs), PruneResult, leave=leave)
+        ask = Ask(job.without_key(), prunes=store, inputs=inputs)
+        return await self._done(ask, PruneResult, leave=leave, going=going)
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup, or its copy in a store, to the end."""
@@ -107,11 +110,12 @@ class ChildProcess:
         copied: OnCopied | None = None,
         *,
         leave: AskLeave = always,
+        going: OnGoing = unheard,
     ) -> Result:
         """Have a job done; raises WorkerError. A process that is left in the middle of a job is ended."""
         try:
             self._child = child = self._child or await _Child.start(self._command)
-            hearer = _Hearer(link, listener, copied, self._hindrance, leave)
+            hearer = _Hearer(link, listener, copied, self._hindrance, leave, going)
             return await child.do(ask, kind, hearer, self._silent_seconds)
         except BaseException:
             await self.close()
@@ -129,6 +133,7 @@ class _Hearer:
     copied: OnCopied | None
     hindrance: Hindrance
     leave: AskLeave
+    going: OnGoing
 
     async def hear(self, told: Mapping[str, Any]) -> Leave | Link | NoLink | None:
         """Hand on what the process tells; return the answer that it waits for, if it does."""
@@ -136,7 +141,9 @@ class _Hearer:
             return Leave(self.hindrance(creates=False) or await self.leave())
         if "ask" in told and self.link is not None:
             return await _link(self.link)
-        if "copied" in told and self.copied is not None:
+        if "going" in told:
+            await self.going(_as(ShelfRecord, told["going"]))
+        elif "copied" in told and self.copied is not None:
             await self.copied(_as(CopyDone, told["copied"]), _as(ShelfRecord, told.get("seen")))
         elif self.listener is not None and isinstance(told.get("moved"), int):
             self.listener.moved(told["moved"])

@@ -69,7 +69,7 @@ class Pruning:
             return
         doubt = turn.doubt()
         inputs = PruneInputs(accepted, known, doubt)
-        result = await self._worker.prune(turn.job, store, inputs, turn.hindrance)
+        result = await self._worker.prune(turn.job, store, inputs, turn.hindrance, lambda seen: turn.remember([seen]))
         await turn.remember(result.remembered)
         turn.warn((store, problem) for problem in result.problems)
         await turn.cleared((store, one) for one in result.cleared)

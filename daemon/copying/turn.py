@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from daemon.config.values import StoreConfig
 from daemon.copies.jobs import Job
-from daemon.copies.results import Cleared, Failure
+from daemon.copies.results import Cleared, Failure, Mended
 from daemon.core.clocks import jumped
 from daemon.errors import StateError
 from daemon.log import get_logger
@@ -107,6 +107,15 @@ class Turn:
         for store, one in gone:
             log.info("copy_cleared", server=self.server, store=store, key=one.key, reason=one.what, since=one.since)
             records.append(replace(self.record(CopyEvent.CLEARED, store, one.text), backup=one.key, bytes=one.bytes))
+        await self.journal(records)
+
+    async def mended(self, done: Iterable[tuple[str, Mended]]) -> None:
+        """Tell of manifests that were gone in stores, and were written back."""
+        records = []
+        for store, one in done:
+            log.warning("copy_mended", server=self.server, store=store, backup=one.name, text=one.text)
+            about = self.record(CopyEvent.MENDED, store, one.text)
+            records.append(replace(about, backup_uuid=one.backup, backup=one.name))
         await self.journal(records)
 
     async def journal(self, records: Sequence[CopyRecord], seconds: float = 0.0) -> None:

@@ -97,6 +97,7 @@ class Visits:
         looked = await self._worker.look(turn.job, turn.hindrance_to_clearing)
         await turn.remember(looked.remembered)
         await turn.cleared(looked.cleared)
+        await turn.mended(looked.mended)
         turn.drop(looked.troubles)
         turn.warn(looked.problems)
         copied = await filling.fill(looked.wanted)

@@ -2,7 +2,8 @@
 
 What must hold (invariant 13): a copy counts only if it is whole: its manifest exists, can be read, and states the size
 that the data has. What a crash leaves is no copy, and is cleared away once two looks at least 48 hours apart found it
-unchanged. A key that is not ours to the letter is foreign, and is never touched.
+unchanged. But data that was known as a whole copy is damaged once its manifest is gone, and stays. A key that is not
+ours to the letter is foreign, and is never touched.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -48,9 +49,11 @@ class Found:
         """What is wrong with it, for people; empty where nothing is known to be."""
         if self.condition is Condition.INCOMPLETE:
             return "without a manifest: it was not finished, or is being written"
-        if self.condition is Condition.DAMAGED:
-            return "its data is gone" if self.data is None else "its manifest cannot be read, or tells another size"
-        return ""
+        if self.condition is not Condition.DAMAGED:
+            return ""
+        if self.manifest is None:
+            return "its manifest is gone"
+        return "its data is gone" if self.data is None else "its manifest cannot be read, or tells another size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,13 @@ class Sighting:
 
 
 def sort_out(
-    objects: Iterable[StoredObject], sizes: Mapping[str, int | None]
+    objects: Iterable[StoredObject], sizes: Mapping[str, int | None], were_whole: Mapping[str, int]
 ) -> tuple[tuple[Found, ...], tuple[str, ...]]:
     """Given a store's listing, return the copies in it, the oldest of each server first, and the keys that are foreign.
 
     `sizes` holds the size of the data as each manifest states it, in bytes, by the key of the manifest: None for a
-    manifest that cannot be read, nothing for one that was not read yet.
+    manifest that cannot be read, nothing for one that was not read yet. `were_whole` holds, by the key of the data,
+    the size of the data of each copy that was known as whole, but for those that we ourselves were deleting.
     """
     pairs: dict[str, tuple[CopyName, dict[bool, StoredObject]]] = {}
     foreign = []
@@ -78,15 +82,22 @@ def sort_out(
             continue
         name, is_manifest = known
         pairs.setdefault(name.data, (name, {}))[1][is_manifest] = one
-    found = (_found(name, pair.get(False), pair.get(True), sizes) for _, (name, pair) in sorted(pairs.items()))
+    found = (
+        _found(name, pair.get(False), pair.get(True), sizes, were_whole) for _, (name, pair) in sorted(pairs.items())
+    )
     return tuple(found), tuple(foreign)
 
 
 def _found(
-    name: CopyName, data: StoredObject | None, manifest: StoredObject | None, sizes: Mapping[str, int | None]
+    name: CopyName,
+    data: StoredObject | None,
+    manifest: StoredObject | None,
+    sizes: Mapping[str, int | None],
+    were_whole: Mapping[str, int],
 ) -> Found:
     if manifest is None:
-        condition = Condition.INCOMPLETE
+        was_whole = data is not None and were_whole.get(name.data) == data.size
+        condition = Condition.DAMAGED if was_whole else Condition.INCOMPLETE
     elif data is None:
         condition = Condition.DAMAGED
     elif manifest.key not in sizes:

@@ -240,6 +240,7 @@ def _result(result: "ServerResult") -> Document:
             {"store": store, "error": _error(error)} for store, error in [*result.troubles.items(), *result.problems]
         ],
         "cleared": [{"store": store, "key": one.key, "text": one.text} for store, one in result.cleared],
+        "mended": [{"store": store, "key": one.key, "text": one.text} for store, one in result.mended],
         "error": _error(result.error),
     }
 

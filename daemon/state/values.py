@@ -197,12 +197,14 @@ class CopyEvent(StrEnum):
     PRUNED = "pruned"
     REFUSED = "refused"
     CLEARED = "cleared"
+    MENDED = "mended"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
-    """One copy that was made, that failed, or that was pruned, at that moment by our own clock; or a store of which
-    nothing, or not all, was pruned; or what was in the way of a copy, and was cleared away: `backup` is its key then.
+    """One copy that was made, that failed, that was pruned, or whose manifest was gone and was written back, at that
+    moment by our own clock; or a store of which nothing, or not all, was pruned; or what was in the way of a copy, and
+    was cleared away: `backup` is its key then.
 
     `server` is the configured name, `backup` the backup's name. A failure may concern the whole store, or the whole
     server: then `backup_uuid` is None, and `backup` empty. `bytes` is what lies in the store, or lay there; None for a

@@ -109,6 +109,49 @@ def test_a_damaged_copy_whose_data_stands_is_told_and_stays(
         clock.elapsed += timedelta(hours=49).total_seconds()
 
 
+def test_manifests_that_somebody_took_away_are_written_back(
+    cli: Cli, panel: Panel, config: Path, tmp_path: Path
+) -> None:
+    """All of them, by the catalogue; that is told, and in the history. Nothing of it is taken for what a crash left."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "nas").rglob("*.json")}
+    for file in before:
+        file.unlink()
+    listed = cli("--config", config, "copies", "rescan", "--json")
+    assert listed.json["stores"][0]["copies"] == 0
+    shown = cli("--config", config, "copies", "list", "survival").out
+    assert shown.count("its manifest is gone") == len(before) == 6
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    (server,) = ran.json["servers"]
+    assert (ran.code, server["copies"], len(server["mended"])) == (0, [], 6)
+    assert {file: file.read_bytes() for file in (tmp_path / "nas").rglob("*.json")} == before
+    told = [one for one in asyncio.run(copy_records(config)) if one.event is CopyEvent.MENDED]
+    assert {one.text for one in told} == {one["text"] for one in server["mended"]}
+    assert "was gone, and was written back" in cli("--config", config, "history").out
+    assert "6 copied" not in cli("--config", config, "copies", "run", "survival").out
+
+
+def test_copies_whose_manifests_cannot_be_written_back_stay_for_ever(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `copies run` and `copies prune`, however often they look: exit 3, with why."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    for file in (tmp_path / "nas").rglob("*.json"):
+        file.unlink()
+
+    async def refuses(*_words: object, **_options: object) -> None:
+        raise StorePermissionError("read-only")
+
+    monkeypatch.setattr(DirectoryStore, "put", refuses)
+    for _ in range(3):
+        ran = cli("--config", config, "copies", "run", "survival")
+        assert (ran.code, ran.err.count("could not be written back: read-only")) == (3, 1)
+        assert "its manifest is gone, and 5 more" in ran.err
+        assert cli("--config", config, "copies", "prune", "survival", "--max-deletions", "-1").code == 0
+        assert len(list((tmp_path / "nas").rglob("*.tar.gz"))) == 6
+        clock.elapsed += timedelta(hours=49).total_seconds()
+
+
 def test_another_installation_s_manifest_stays_though_its_data_is_gone(
     cli: Cli, config: Path, tmp_path: Path, clock: FakeClock
 ) -> None:

@@ -8,7 +8,7 @@ from daemon.config.values import StoreConfig
 from daemon.copies.manifest import EncryptionPart, StoredPart
 from daemon.copies.outcome import CopyResult, ServerResult
 from daemon.copies.prune import PruneResult
-from daemon.copies.results import Cleared
+from daemon.copies.results import Cleared, Mended
 from daemon.copies.shelf import Shelf
 from daemon.copies.verify import Verified
 from daemon.core.copies_found import Sighting
@@ -110,6 +110,7 @@ def test_copies_run(tmp_path: Path) -> None:
     result = ServerResult(server, [CopyResult("nas", backup, Told().manifest(), None, "usb")], {"usb": FULL})
     result.copies.append(CopyResult("usb", backup, None, FULL))
     result.cleared.append(("nas", Cleared("main/x.tar.gz", 5, "data without a manifest", MADE)))
+    result.mended.append(("nas", Mended(BACKUP, backup.name, KEY)))
     gone = "data without a manifest, unchanged since 2026-04-01T04:00:00Z"
     one = {"uuid": BACKUP, "name": backup.name}
     assert copied([result]) == {
@@ -138,6 +139,9 @@ def test_copies_run(tmp_path: Path) -> None:
                 ],
                 "stores": [{"store": "usb", "error": TOLD}],
                 "cleared": [{"store": "nas", "key": "main/x.tar.gz", "text": gone}],
+                "mended": [
+                    {"store": "nas", "key": KEY, "text": f"the manifest of {KEY} was gone, and was written back"}
+                ],
                 "error": None,
             }
         ]

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.copies.jobs import PruneInputs
 from daemon.copies.prune import Pruner, PruneResult
-from daemon.copies.workers import AskLeave, always
+from daemon.copies.workers import AskLeave, always, unheard
 from daemon.core.copy import Copy
 from daemon.core.keep import Keep
 from daemon.core.store_rules import StoreRules
@@ -68,7 +68,9 @@ async def pruned(  # noqa: PLR0917 — the first five are what each test is abou
     async def look(*where: object) -> Any:
         return SimpleNamespace(copies=lambda: copies, loose={}, begun={})
 
-    pruner = Pruner(cast("Any", SimpleNamespace(look=look)), US, clock, locks=MemoryLocks(), leave=leave)
+    pruner = Pruner(
+        cast("Any", SimpleNamespace(look=look, mark_going=unheard)), US, clock, locks=MemoryLocks(), leave=leave
+    )
     policy = SimpleNamespace(retention=retention("last=1"))
     server = SimpleNamespace(policy=policy, ownership=OURS, panel=SimpleNamespace(name="main"))
     config = SimpleNamespace(

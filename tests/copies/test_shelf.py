@@ -1,6 +1,7 @@
 """A look into a store: what is read, what is read again, and what is made of what is damaged or not ours."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from daemon.copies.manifest import write_manifest
 from daemon.copies.shelf import look_at_all, look_into, read_shelf, write_shelf
-from daemon.stores.base import Store
+from daemon.stores.base import Entry, Store
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.streams import RateLimit
 from tests.copies.support import KEY, SERVER, Told, unknown
@@ -85,6 +86,76 @@ async def test_data_without_a_manifest_is_remembered_until_it_may_be_cleared(sto
     later = await look_into(store, "main", SERVER, first, NOW + timedelta(hours=50))
     assert (first.manifests, list(first.loose)) == ({}, [KEY])
     assert later.loose[KEY].since == NOW
+
+
+async def test_the_manifest_that_was_known_is_kept_as_long_as_its_data_stands(store: Counting) -> None:
+    """It is damaged, and in nobody's way: however often it is seen, and what is written down of it serves the next."""
+    shelf = await look_into(store, "main", SERVER, None, NOW)
+    await store.delete(f"{KEY}.json")
+    for hours in (1, 50, 100):
+        shelf = await look_into(store, "main", SERVER, shelf, NOW + timedelta(hours=hours))
+        assert (shelf.manifests, shelf.damaged, shelf.loose) == ({}, {KEY: "its manifest is gone"}, {})
+        assert shelf.lost == {KEY: Told().manifest()}
+        known = read_shelf(write_shelf(shelf))
+        assert known == shelf
+        shelf = known
+    assert {one.installation for one in shelf.adopted("another").lost.values()} == {"another"}
+    await store.delete(KEY)
+    shelf = await look_into(store, "main", SERVER, shelf, NOW)
+    assert (shelf.damaged, shelf.lost) == ({}, {})
+
+
+async def test_it_is_kept_too_while_what_stands_there_cannot_be_read(store: Counting) -> None:
+    """Somebody spoils it first, and takes it away later."""
+    shelf = await look_into(store, "main", SERVER, None, NOW)
+    await store.delete(f"{KEY}.json")
+    await put(store, f"{KEY}.json", b"{}")
+    spoiled = await look_into(store, "main", SERVER, shelf, NOW)
+    await store.delete(f"{KEY}.json")
+    gone = await look_into(store, "main", SERVER, spoiled, NOW)
+    assert (gone.damaged, gone.loose) == ({KEY: "its manifest is gone"}, {})
+
+
+async def test_what_was_being_deleted_is_loose_once_its_manifest_is_gone(store: Counting) -> None:
+    """A prune was killed between the two. If it was killed before, the copy is whole as ever, and that is forgotten."""
+    shelf = replace(await look_into(store, "main", SERVER, None, NOW), going=frozenset({KEY}))
+    assert read_shelf(write_shelf(shelf)) == shelf
+    before = await look_into(store, "main", SERVER, shelf, NOW)
+    assert (before.going, list(before.manifests)) == (frozenset(), [KEY])
+    await store.delete(f"{KEY}.json")
+    for _ in range(3):
+        shelf = await look_into(store, "main", SERVER, shelf, NOW)
+        assert (shelf.damaged, list(shelf.loose), shelf.going, shelf.lost) == ({}, [KEY], frozenset({KEY}), {})
+    await store.delete(KEY)
+    assert (await look_into(store, "main", SERVER, shelf, NOW)).going == frozenset()
+
+
+class Late(Counting):
+    """A folder whose listing lacks what came lately, and shows what went lately."""
+
+    hides = ""
+    shows: Entry | None = None
+
+    async def list_all(self, folder: str = "") -> list[Entry]:
+        there = [entry for entry in await super().list_all(folder) if entry.key != self.hides]
+        return [*there, self.shows] if self.shows else there
+
+
+async def test_a_late_listing_loses_no_manifest_and_no_copy(tmp_path: Path, clock: FakeClock) -> None:
+    """The store is asked for both by their names."""
+    (tmp_path / "box").mkdir()
+    store = Late("nas", tmp_path / "box", RateLimit(None, clock))
+    await put(store, KEY, b"x" * 1000)
+    await put(store, f"{KEY}.json", write_manifest(Told().manifest()))
+    shelf = await look_into(store, "main", SERVER, None, NOW)
+    store.hides = f"{KEY}.json"
+    assert await look_into(store, "main", SERVER, shelf, NOW) == shelf
+    (shown,) = await store.list_all()
+    await store.delete(f"{KEY}.json")
+    await store.delete(KEY)
+    store.shows = shown
+    assert (await look_into(store, "main", SERVER, shelf, NOW)).damaged == {}
+    await store.aclose()
 
 
 async def test_a_manifest_as_large_as_data_is_not_read(store: Counting) -> None:

@@ -7,9 +7,19 @@ from typing import Any
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Job, PruneInputs
 from daemon.copies.manifest import ContentsPart
-from daemon.copies.results import Cleared, CopyDone, CopyResult, Failure, LookResult, Pruned, PruneResult, WantedCopy
+from daemon.copies.results import (
+    Cleared,
+    CopyDone,
+    CopyResult,
+    Failure,
+    LookResult,
+    Mended,
+    Pruned,
+    PruneResult,
+    WantedCopy,
+)
 from daemon.copies.shelf import Shelf, write_shelf
-from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, OnGoing, always, unheard
 from daemon.core.applied import AppliedRetention
 from daemon.core.copies_wanted import choices, wanted
 from daemon.core.model import Backup
@@ -30,7 +40,8 @@ class FakeWorker:
     downloaded; with `dies` the next copy ends the worker, and each one of what is `deadly`. Each prune is `given` what
     is known, and says why it is `refused` and what `problems` it met; `at_prune` is called in its middle, by server and
     store, and `asked` then, with why nothing may be deleted any more. A look clears what is `loose`, and is `asked`
-    likewise; a prune clears what is `left`. `rates` are those that the last job named, by store.
+    likewise; a prune clears what is `left`. The manifests of what is `bare` are written back. `rates` are
+    those that the last job named, by store.
     """
 
     held: dict[tuple[str, str], dict[str, Backup]] = field(default_factory=dict)
@@ -53,6 +64,7 @@ class FakeWorker:
     strange: tuple[dict[str, Any], ...] = ()
     loose: dict[str, Cleared] = field(default_factory=dict)
     left: dict[str, Cleared] = field(default_factory=dict)
+    bare: dict[str, Mended] = field(default_factory=dict)
     meanwhile: Callable[[], None] = lambda: None
     asked: Callable[[str], None] = lambda _hindrance: None
 
@@ -78,6 +90,7 @@ class FakeWorker:
             tuple(WantedCopy(one.backup.uuid, one.backup.name, one.backup.bytes, one.stores) for one in wanted(chosen)),
             {name: DOWN for name in job.stores if name in self.down},
             cleared=tuple(gone),
+            mended=tuple((store, self.bare.pop(store)) for store in job.stores if store in self.bare),
         )
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
@@ -123,7 +136,9 @@ class FakeWorker:
         manifest = manifest.model_copy(update={"backup": about, "contents": contents, "proof": proof})
         return write_shelf(Shelf(job.listing.taken_at, {manifest.stored.key: manifest}))
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
+    async def prune(
+        self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always, going: OnGoing = unheard
+    ) -> PruneResult:
         """Delete the oldest beyond nine; what is applied is how often it was asked."""
         self.given.append(inputs)
         self._did(f"prune {job.config.name} {store}")

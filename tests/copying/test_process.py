@@ -20,6 +20,7 @@ from daemon.config.values import StoreConfig
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import PruneInputs, ToFetch, ToProve
 from daemon.copies.results import Fetched, ProofFound
+from daemon.copies.shelf import read_shelf
 from daemon.copying.process import SILENT_SECONDS, ChildProcess, environment
 from daemon.copying.proofs import proven_on_the_way
 from daemon.core.proof import Level
@@ -28,6 +29,7 @@ from daemon.panel.errors import NotFoundError
 from daemon.sandbox.archive import Flavour
 from daemon.sandbox.records import Backup
 from daemon.sandbox.scenes import KEY
+from daemon.state import ShelfRecord
 from daemon.stores.values import BucketLocation, Credentials, StoreSettings
 from tests.copying.conftest import Listener, Rig
 from tests.stores.conftest import rclone, s3, s3_service, sftp, sftp_service  # noqa: F401 — fixtures
@@ -175,6 +177,27 @@ async def test_a_process_deletes_nothing_once_its_daemon_has_lost_the_lease(rig:
     assert pruned.failure is not None
     assert "has taken over; nothing more is deleted" in pruned.failure.text
     assert (pruned.trouble, len(rig.files("nas"))) == (False, 4)
+
+
+async def test_the_daemon_hears_what_is_going_before_it_gives_leave(rig: Rig, worker: ChildProcess) -> None:
+    """So that whoever finds data without its manifest after a kill knows who took that away."""
+    job = await rig.job()
+    for one in (await worker.look(job)).wanted:
+        await worker.copy(job, one.backup, partial(link, rig, one.backup), Listener())
+    told: list[str] = []
+
+    async def leave() -> str:
+        told.append("leave")
+        return ""
+
+    async def going(seen: ShelfRecord) -> None:
+        shelf = read_shelf(seen.detail)
+        assert shelf is not None
+        told.append(f"{len(shelf.going)} go")
+
+    narrowed = await rig.job(rig.config({"nas": "keep = { last = 1 }\nmax_deletions = -1"}))
+    pruned = await worker.prune(narrowed, "nas", PruneInputs(), leave, going)
+    assert (len(pruned.deleted), told[:3]) == (2, ["2 go", "leave", "leave"])
 
 
 async def test_a_process_deletes_nothing_more_once_a_proof_has_failed(rig: Rig, worker: ChildProcess) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from daemon.core.keep import Keep
 from daemon.core.store_rules import StoreRules
 from daemon.core.units import rfc3339
 from daemon.errors import ProblemCode
+from daemon.state import ShelfRecord
 from daemon.stores.base import Entry, Store
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import PartRoomError, StorePermissionError
@@ -143,6 +144,73 @@ async def test_what_is_in_the_way_of_a_copy_is_told_with_since_when(rig: Rig) ->
     (done,) = (await worker.copy(unseen, newest, partial(link, rig, newest), Listener())).copies
     assert done.failure is not None
     assert done.failure.hint.endswith("for 48 hours")
+
+
+class Locks(DirectoryStore):
+    """A folder that notes until when each object was to be locked."""
+
+    locked: dict[str, datetime | None]
+
+    async def put(self, key: str, content: AsyncIterable[bytes], **options: Any) -> Entry:
+        self.locked[key] = options.pop("lock_until", None)
+        return await super().put(key, content, **options)
+
+
+@pytest.mark.parametrize("doubt", ["", DOUBT])
+async def test_a_manifest_is_written_back_with_a_new_lock_unless_the_clock_is_in_doubt(rig: Rig, doubt: str) -> None:
+    """As that of a new copy is; the next prune by a clock that can be trusted locks it."""
+    job = await filled(rig, OwnProcess(rig.clock), await rig.job(rig.config({"nas": ""})))
+    manifest = next(rig.place("nas").rglob("*.json"))
+    manifest.unlink()
+    store = Locks("nas", rig.place("nas"), RateLimit(None, rig.clock))
+    store.locked = {}
+
+    @asynccontextmanager
+    async def opens(_settings: StoreSettings, **_more: Any) -> AsyncIterator[Store]:
+        yield store
+
+    span = timedelta(days=30)
+    locking = {"nas": replace(job.stores["nas"], object_lock=span)}
+    job = replace(job, listing=replace(job.listing, doubt=doubt), stores=locking)
+    looked = await OwnProcess(rig.clock, opens).look(job)
+    assert [(one, mended.key + MANIFEST) for one, mended in looked.mended] == [("nas", *store.locked)]
+    assert (looked.problems, looked.wanted, manifest.exists()) == ((), (), True)
+    assert list(store.locked.values()) == [None if doubt else rig.clock.now() + span]
+
+
+class Dies(DirectoryStore):
+    """A folder whose process is killed once it has deleted one object."""
+
+    async def delete(self, key: str) -> None:
+        await super().delete(key)
+        raise asyncio.CancelledError
+
+
+async def test_what_a_killed_prune_left_is_no_copy_that_somebody_damaged(rig: Rig) -> None:
+    """The daemon has heard what was going before the first manifest went; the data is cleared away like a crash's."""
+    worker = OwnProcess(rig.clock)
+    job = await filled(rig, worker, await rig.job(rig.config({"nas": ""})))
+    rules = StoreRules("nas", Keep.parse("last=2"))
+    narrowed = replace(job, stores={"nas": replace(job.stores["nas"], rules=rules, max_deletions=-1)})
+    heard: list[ShelfRecord] = []
+
+    async def hear(seen: ShelfRecord) -> None:
+        assert len(rig.files("nas")) == 6, "nothing has gone yet"
+        heard.append(seen)
+
+    @asynccontextmanager
+    async def opens(_settings: StoreSettings, **_more: Any) -> AsyncIterator[Store]:
+        yield Dies("nas", rig.place("nas"), RateLimit(None, rig.clock))
+
+    with pytest.raises(asyncio.CancelledError):
+        await OwnProcess(rig.clock, opens).prune(narrowed, "nas", PruneInputs(), going=hear)
+    assert len(rig.files("nas")) == 5
+    job = replace(narrowed, remembered=tuple(heard[-1:]))
+    looked = await worker.look(job)
+    assert (looked.mended, looked.problems, len(rig.files("nas"))) == ((), (), 5)
+    rig.clock.elapsed += timedelta(hours=49).total_seconds()
+    assert len((await worker.look(replace(job, remembered=looked.remembered))).cleared) == 1
+    assert len(rig.files("nas")) == 4
 
 
 class KeepsAll(DirectoryStore):

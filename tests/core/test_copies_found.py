@@ -18,7 +18,7 @@ MANIFEST = StoredObject(NAME.manifest, 300, NOW)
 
 def only(objects: list[StoredObject], sizes: dict[str, int | None]) -> Found:
     """The one copy that these objects are."""
-    (found,), foreign = sort_out(objects, sizes)
+    (found,), foreign = sort_out(objects, sizes, {})
     assert not foreign
     return found
 
@@ -59,6 +59,21 @@ def test_a_copy_counts_only_when_its_manifest_stands_and_tells_the_size_that_is_
     assert (found.name, found.condition, found.text) == (NAME, condition, text)
 
 
+@pytest.mark.parametrize(("were_whole", "stays"), [({NAME.data: 1000}, True), ({NAME.data: 999}, False), ({}, False)])
+def test_data_that_was_known_as_a_whole_copy_is_damaged_without_its_manifest(
+    were_whole: dict[str, int], stays: bool
+) -> None:
+    """Somebody took the manifest away: it is told, and is never what a crash left. Other data of its name is that."""
+    (one,), _ = sort_out([DATA], {}, were_whole)
+    assert one.condition is (Condition.DAMAGED if stays else Condition.INCOMPLETE)
+    assert (one.text == "its manifest is gone") is stays
+    assert (sightings([one], {}, NOW) == {}) is stays
+    (beside,), _ = sort_out([DATA, MANIFEST], {NAME.manifest: None}, were_whole)
+    assert beside.text == "its manifest cannot be read, or tells another size"
+    (alone,), _ = sort_out([MANIFEST], {}, were_whole)
+    assert alone.text == "its data is gone"
+
+
 def test_the_conditions_are_called_as_the_documents_call_them() -> None:
     """A copy that was not read yet is none of the others."""
     assert [*Condition] == ["whole", "unread", "incomplete", "damaged"]
@@ -72,20 +87,20 @@ def test_a_store_need_not_say_when_an_object_was_changed() -> None:
 def test_what_is_not_ours_is_foreign_and_no_copy() -> None:
     """Notes, somebody's archive, and a part of another program."""
     keys = ["README", "main/notes.txt", f"{NAME.data}.part", "restic/config"]
-    assert sort_out([StoredObject(key, 1) for key in keys], {}) == ((), tuple(keys))
+    assert sort_out([StoredObject(key, 1) for key in keys], {}, {}) == ((), tuple(keys))
 
 
 def test_copies_come_the_oldest_of_each_server_first() -> None:
     """In whatever order the store lists them."""
     names = [CopyName.of("main", SERVER, good(f"2026-04-0{day} 04:00", uuid=BACKUP)) for day in (3, 1, 2)]
-    found, _ = sort_out([StoredObject(name.data, 1) for name in names], {})
+    found, _ = sort_out([StoredObject(name.data, 1) for name in names], {}, {})
     assert [one.name.created_at.day for one in found] == [1, 2, 3]
 
 
 def test_an_encrypted_copy_and_a_plain_one_are_two() -> None:
     """Each has a manifest of its own."""
     twin = CopyName.of("main", SERVER, good("2026-04-01 04:00", uuid=BACKUP), encrypted=True)
-    found, _ = sort_out([DATA, MANIFEST, StoredObject(twin.data, 5)], {NAME.manifest: 1000})
+    found, _ = sort_out([DATA, MANIFEST, StoredObject(twin.data, 5)], {NAME.manifest: 1000}, {})
     assert [(one.name, one.condition) for one in found] == [(NAME, Condition.WHOLE), (twin, Condition.INCOMPLETE)]
 
 

@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from daemon.config.values import Config, ServerConfig
-from daemon.copies.results import Cleared, Failure
+from daemon.copies.results import Cleared, Failure, Mended
 from daemon.copying.copying import Copying
 from daemon.copying.entry import DaemonCopies
 from daemon.core.copies_queue import CopyQueue
@@ -555,6 +555,18 @@ async def test_what_is_cleared_away_is_in_the_log_and_in_the_history(copies: Cop
     ] * 2
     kept = [one for one in copies.journal()[1] if one.event is CopyEvent.CLEARED]
     assert [(one.store, one.backup, one.bytes, one.text) for one in kept] == [("nas", LEFT.key, 5, LEFT.text)] * 2
+
+
+async def test_a_manifest_that_was_written_back_is_in_the_log_and_in_the_history(copies: Copies) -> None:
+    """Somebody takes manifests away, and should hear of it."""
+    copies.worker.bare["nas"] = bare = Mended("b-1", "auto-1", "main/x.tar.gz")
+    async with copies.running(copies.configure("nas")):
+        with capture_logs() as logs:
+            await copies.until(1, 12)
+    (told,) = [one for one in logs if one["event"] == "copy_mended"]
+    assert (told["store"], told["backup"], told["text"]) == ("nas", "auto-1", bare.text)
+    (kept,) = [one for one in copies.journal()[1] if one.event is CopyEvent.MENDED]
+    assert (kept.store, kept.backup_uuid, kept.backup, kept.text) == ("nas", "b-1", "auto-1", bare.text)
 
 
 @pytest.mark.parametrize("why", ["a proof has failed", "the members differ", "the state cannot be used"])

@@ -128,6 +128,7 @@ def _show(result: ServerResult) -> None:
         elif copy.error is not None:
             show(cell(f"  {copy.backup.name} not to {copy.store}: {copy.error.text}"))
     show(*(cell(f"  cleared {one.key} in {store}: {one.text}") for store, one in result.cleared))
+    show(*(cell(f"  {store}: {one.text}") for store, one in result.mended))
 
 
 def _exit_code(results: Sequence[ServerResult]) -> Exit:

@@ -102,12 +102,14 @@ class CopiesFirst:
     def written(self, store: str, server: str) -> None:
         """The daemon's catalogue holds what was shown last."""
         place = store, server
+        self._simulation.stores.rules.written(store, server)
         if self._views[place]:
             self._written[place].append((self._now(), len(self._views[place]) - 1))
 
     def loses(self, since: float) -> None:
         """The catalogue is again what it was at that moment."""
         self._lost.append((since, self._now()))
+        self._simulation.stores.rules.known.forget()
         for written in self._written.values():
             before = [number for at, number in written if at <= since]
             written.append((self._now(), before[-1] if before else -1))

@@ -19,6 +19,7 @@ from tests.simulation.oracle import Row
 from tests.simulation.process import PROCESS
 from tests.simulation.stores.bucket import IN_THE_PAST, Bucket, Call
 from tests.simulation.stores.faults import Trouble
+from tests.simulation.stores.known import KnownWhole
 from tests.simulation.stores.wanted import KEY, keeps
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class StoreRules:
         self._pruned: dict[tuple[str, str], tuple[float, Sequence[Row]]] = {}
         self._named: dict[tuple[str, str], list[tuple[Mapping[str, Any], set[str]]]] = {}
         self._visited: dict[tuple[str, str], float] = {}
+        self.known = KnownWhole()
         self.pruning: dict[Looking, Sequence[Row]] = {}
         """Who prunes which store of which server just now, and the copies that were seen there first."""
 
@@ -110,6 +112,10 @@ class StoreRules:
         else:
             self._put[bucket.name, key] = self._process(), self._simulation.clock.monotonic()
             self._simulation.proofs.rules.walked_on_its_way(found[1], found[3], bucket.name, data)
+
+    def written(self, store: str, server: str) -> None:
+        """The catalogue holds what a process was shown last."""
+        self.known.written(self._process(), (store, server))
 
     @staticmethod
     def _process() -> str:
@@ -174,7 +180,8 @@ class StoreRules:
         for server in {entry.key.split("/")[1] for entry in shown if KEY.fullmatch(entry.key)} | {
             folder.rstrip("/").rpartition("/")[2]
         }:
-            self._shown[process, bucket.name, server] = [entry for entry in shown if f"/{server}/" in entry.key]
+            there = self._shown[process, bucket.name, server] = [one for one in shown if f"/{server}/" in one.key]
+            self.known.shown(process, (bucket.name, server), there, self.copies(bucket, there))
             if (process, bucket.name, server) in self.pruning:
                 self._name(bucket, server)
         for key, entry in keys.items():
@@ -194,6 +201,11 @@ class StoreRules:
             self._hold("15", not beside, f"{key} in {bucket.name} is deleted before its manifest", server)
             by, at = self._put.get((bucket.name, key), ("", 0.0))
             pruned_at, _ = self._pruned.get((bucket.name, key), (-1.0, ()))
+            known = self.known.knows((bucket.name, server), key, len(bucket.objects[key].data))
+            let_go = pruned_at >= at or any(key in keys for _, keys in self._named.get((bucket.name, server), ()))
+            self._hold(
+                "13", let_go or not known, f"{key} in {bucket.name} was a whole copy, and is cleared away", server
+            )
             left = by == self._process() or pruned_at >= at or self._was_left(bucket.name, key)
             self._hold("13", left, f"{key} in {bucket.name} may still be written, and is deleted", server)
             return

@@ -10,7 +10,7 @@ from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Job, PruneInputs, ToProve
 from daemon.copies.results import CopyResult, LookResult, ProofFound, PruneResult
 from daemon.copies.work import OwnProcess
-from daemon.copies.workers import AskLeave, CopyListener, GiveLink, always
+from daemon.copies.workers import AskLeave, CopyListener, GiveLink, OnGoing, always, unheard
 from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.stores.base import Store
 from daemon.stores.streams import RateLimit
@@ -72,13 +72,15 @@ class Worker(OwnProcess):
         await proofs.tells(process)
         return found
 
-    async def prune(self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always) -> PruneResult:
+    async def prune(
+        self, job: Job, store: str, inputs: PruneInputs, leave: AskLeave = always, going: OnGoing = unheard
+    ) -> PruneResult:
         """Prune a store, and let the judge know that its listings are looked at for that."""
         world, server = self._process.simulation.stores, job.server.uuid
         looking = self._process.name, store, server
         world.rules.pruning[looking] = []
         try:
-            result = await super().prune(job, store, inputs, leave)
+            result = await super().prune(job, store, inputs, leave, going)
         finally:
             shown = world.rules.pruning.pop(looking)
         trusted = not inputs.doubt and abs(self._process.clock.was_set_by()) < HALF_AN_HOUR
