@@ -4,11 +4,13 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+import daemon.copies.look
 import daemon.copies.make
 import daemon.copies.one_pass
 import daemon.copies.prune
 import daemon.copies.renew
 import daemon.copies.run
+import daemon.copies.shelf
 import daemon.core.room
 import daemon.rotation.delete
 import daemon.rotation.judging
@@ -70,15 +72,21 @@ def _tells_what_was_refused() -> AbstractContextManager[Any]:
     return PATCH(daemon.copies.prune.Pruner, "_delete", delete)
 
 
+@broken("data that was known whole is cleared away", "13", insist={"store loses an object": 1}, first=54)
+def _clears_what_was_whole() -> AbstractContextManager[Any]:
+    sort_out = original(daemon.copies.shelf, "sort_out")
+    return PATCH(daemon.copies.shelf, "sort_out", lambda objects, sizes, _: sort_out(objects, sizes, {}))
+
+
 @broken("only the newest backup is ever copied", "16", first=69)
 def _no_backfill() -> AbstractContextManager[Any]:
-    choices = original(daemon.copies.run, "choices")
+    choices = original(daemon.copies.look, "choices")
 
     def newest(*given: Any, **named: Any) -> tuple[Choice, ...]:
         first, *rest = choices(*given, **named) or (None,)
         return tuple(filter(None, (first, *(replace(one, taken=Taken.REFUSED) for one in rest))))
 
-    return PATCH(daemon.copies.run, "choices", newest)
+    return PATCH(daemon.copies.look, "choices", newest)
 
 
 @broken("a rotation asks no store for copies before it deletes", "14", insist={"store unreachable": 1}, first=257)
