@@ -55,8 +55,6 @@ class Claims:
     def written(self, letters: Collection[Letter]) -> None:
         """The journal holds these now, in the place of earlier ones of their kind: those are not to be forgotten."""
         self.unwritten.difference_update(letters)
-        if self._writing.is_stand_in:
-            return
         kinds = set(map(_kind, letters))
         self._unforgotten = {one: claimed for one, claimed in self._unforgotten.items() if _kind(one) not in kinds}
 

@@ -203,8 +203,11 @@ class Record:
                     for name, state in changes.items()
                     if name in self.states or state is None
                 }
+                # The journal lacks what a stand-in is given, and may be open again before the next claim.
+                is_kept = not self._writing.is_stand_in
                 await memory.remember(self._writing.journal, known, letters, self._clock.now())
-                self._claims.written(letters)
+                if is_kept:
+                    self._claims.written(letters)
             self.receivers.tell(letters)
 
     def _standing(self, name: str) -> ServerHistory:

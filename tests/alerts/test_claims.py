@@ -171,8 +171,8 @@ async def test_what_is_sent_while_the_journal_cannot_be_opened_is_forgotten_ther
         claims = Claims(Writing(cast("RotationContext", context)))
         context.journal = await MemoryEngine().open()
         for each in (one, newer):
+            claims.unwritten.add(("ops", each))
             await memory.remember(context.journal, {}, [("ops", each)], NOON)
-            claims.written([("ops", each)])
             assert await claims.claim("ops", [each]) == [each]
             await claims.arrived("ops", [each])
         context.journal, context.opening_trouble = journal, None
@@ -374,3 +374,20 @@ async def test_what_was_written_though_its_answer_was_lost_is_not_sent_again(
         await one.look()
         await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
         assert (len(receiver.requests), one.alerts._record.receivers.waiting) == (1, [])
+
+
+async def test_what_was_written_to_a_stand_in_is_sent_though_the_journal_is_open_again(
+    tables: Tables, tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next claim may come before the next look, which writes what the database lacks: that knows nothing of it."""
+    async with alerting(tables, tmp_path, receiver.url, "one") as (one,):
+        context = one.alerts._record._tracker.context
+        journal, stand_in = context.journal, await MemoryEngine().open()
+        monkeypatch.setattr(context, "opening_trouble", StateError("gone"))
+        monkeypatch.setattr(context, "journal", stand_in)
+        monkeypatch.setattr(outbox, "GATHER_SECONDS", 3600.0)
+        await one.failed()
+        (waits,) = one.alerts._record.receivers.waiting
+        monkeypatch.setattr(context, "opening_trouble", None)
+        monkeypatch.setattr(context, "journal", journal)
+        assert await one.alerts._record._claims.claim("ops", [waits[1]]) == [waits[1]]
