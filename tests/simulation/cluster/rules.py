@@ -59,7 +59,8 @@ class Fencing:
         if exchange.call not in STEPS or exchange.rotation is None or exchange.server is None:
             return
         lacks_database = self._simulation.failed_since(exchange.process, exchange.rotation.began - KNOWN_SECONDS)
-        if exchange.call == "create" and lacks_database:
+        gave_up = self._simulation.roads[exchange.process].failed_at >= exchange.rotation.began  # though it stood still
+        if exchange.call == "create" and (lacks_database or gave_up):
             return
         self._alone(exchange, exchange.server)
         announcement = self._announced(exchange, exchange.server)

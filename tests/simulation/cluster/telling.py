@@ -105,7 +105,8 @@ class Telling:
         delivery.arrived = simulation.clock.monotonic()
         for key in delivery.keys:
             before = self._arrived.get(key)
-            known = before is not None and before.noted and simulation.promoted_at < before.arrived
+            # What was in hand when another one arrived may have been claimed before its member stood still.
+            known = before is not None and before.noted and delivery.began >= before.arrived > simulation.promoted_at
             self._hold("once", not known, f"{delivery.member.name} sends {_words(key)}, which arrived before")
             self._arrived[key] = delivery
         simulation.later(2 * self.slowness + NOTED_SECONDS, lambda: self._note(delivery))
