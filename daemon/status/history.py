@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.model import State
+from daemon.core.units import read_rfc3339
 from daemon.errors import ProblemCode
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.state import Rotation, Trigger
@@ -215,10 +216,9 @@ def _made(ended: Ended, summary: Mapping[str, Any]) -> Good:
 def _seen_at(row: Rotation) -> datetime | None:
     """Return when the newest good backup was made that a rotation saw besides its own; None where it does not tell."""
     try:
-        seen_at = datetime.fromisoformat(row.summary["good_seen_at"])
+        return read_rfc3339(row.summary["good_seen_at"])
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return seen_at if seen_at.tzinfo is not None else None
 
 
 def _read(row: Rotation, ended_at: datetime, summary: Mapping[str, Any]) -> Ended:
