@@ -14,7 +14,7 @@ from daemon.errors import BackupdError, StateError
 
 
 @dataclass(frozen=True, slots=True)
-class CopyResult:
+class CopyOutcome:
     """What came of one copy: the manifest that stands now, or why there is none.
 
     It came from the store `source`; None for the node.
@@ -36,7 +36,7 @@ class ServerResult:
     """
 
     config: ServerConfig
-    copies: list[CopyResult] = field(default_factory=list)
+    copies: list[CopyOutcome] = field(default_factory=list)
     troubles: dict[str, BackupdError] = field(default_factory=dict)
     problems: list[tuple[str, BackupdError]] = field(default_factory=list)
     cleared: list[tuple[str, Cleared]] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from daemon.copies.outcome import CopyResult, ServerResult
+from daemon.copies.outcome import CopyOutcome, ServerResult
 from daemon.copies.prune import PruneResult
 from daemon.copies.results import Cleared, came_from
 from daemon.state import CopyEvent, CopyRecord
@@ -46,7 +46,7 @@ def record_of_cleared(one: Cleared, server: str, server_uuid: str, store: str, n
     )
 
 
-def _record(one: CopyResult, server: str, server_uuid: str, now: datetime) -> CopyRecord:
+def _record(one: CopyOutcome, server: str, server_uuid: str, now: datetime) -> CopyRecord:
     event, stored, text = CopyEvent.FAILED, None, one.error.text if one.error else ""
     if one.manifest is not None:
         event, stored, text = CopyEvent.MADE, one.manifest.stored.bytes, came_from(one.source)

@@ -18,7 +18,7 @@ from daemon.copies.feed import node_feed, store_feed
 from daemon.copies.look import Look
 from daemon.copies.make import Made, Origin, Stands, Targets, carry_copy, copy_backup
 from daemon.copies.manifest import Manifest
-from daemon.copies.outcome import CopyResult, Looked, ServerResult
+from daemon.copies.outcome import CopyOutcome, Looked, ServerResult
 from daemon.copies.shelves import Shelves
 from daemon.copies.source import Links, node_source
 from daemon.copies.spool_room import NO_ROOM, SpoolRoom
@@ -166,7 +166,7 @@ class Copier:
         """Note what came of a backup in these stores."""
         for name in stores:
             manifest, failure = made.manifests.get(name), made.errors.get(name)
-            result.copies.append(CopyResult(name, backup, manifest, failure, source))
+            result.copies.append(CopyOutcome(name, backup, manifest, failure, source))
             if isinstance(failure, StoreError) and not isinstance(failure, ObjectExistsError):
                 result.troubles[name] = failure
 

@@ -12,7 +12,7 @@ from daemon.documents.stores import store_document
 if TYPE_CHECKING:
     from daemon.config.values import ServerConfig, StoreConfig
     from daemon.copies.manifest import Manifest
-    from daemon.copies.outcome import CopyResult, ServerResult
+    from daemon.copies.outcome import CopyOutcome, ServerResult
     from daemon.copies.prune import PruneResult
     from daemon.copies.shelf import Shelf
     from daemon.copies.verify import Verified
@@ -245,7 +245,7 @@ def _result(result: "ServerResult") -> Document:
     }
 
 
-def _one(copy: "CopyResult") -> Document:
+def _one(copy: "CopyOutcome") -> Document:
     return {
         "store": copy.store,
         "uuid": copy.backup.uuid,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.config.values import StoreConfig
 from daemon.copies.manifest import EncryptionPart, StoredPart
-from daemon.copies.outcome import CopyResult, ServerResult
+from daemon.copies.outcome import CopyOutcome, ServerResult
 from daemon.copies.prune import PruneResult
 from daemon.copies.results import Cleared, Mended
 from daemon.copies.shelf import Shelf
@@ -107,8 +107,8 @@ def test_copies_list(tmp_path: Path) -> None:
 def test_copies_run(tmp_path: Path) -> None:
     """One that was copied, one that was not, and the store that is to blame; and what was in the way in the other."""
     server, backup = loaded(tmp_path).servers["survival"], Told().manifest().as_copy().backup
-    result = ServerResult(server, [CopyResult("nas", backup, Told().manifest(), None, "usb")], {"usb": FULL})
-    result.copies.append(CopyResult("usb", backup, None, FULL))
+    result = ServerResult(server, [CopyOutcome("nas", backup, Told().manifest(), None, "usb")], {"usb": FULL})
+    result.copies.append(CopyOutcome("usb", backup, None, FULL))
     result.cleared.append(("nas", Cleared("main/x.tar.gz", 5, "data without a manifest", MADE)))
     result.mended.append(("nas", Mended(BACKUP, backup.name, KEY)))
     gone = "data without a manifest, unchanged since 2026-04-01T04:00:00Z"
