@@ -138,9 +138,9 @@ class Scheduler:
 
     def next_start(self) -> tuple[str, datetime] | None:
         """Return one server of the very next start and its moment, retries and catch-ups included; None if there is
-        none.
+        none, as before it is started and once it is stopped.
         """
-        jobs = [(job.next_run_time, job.id) for job in self._scheduler.get_jobs()]
+        jobs = [(job.next_run_time, job.id) for job in self._scheduler.get_jobs()] if self.running else []
         moment, job = min(jobs, default=(None, ""))
         return None if moment is None else (self._first(job), moment)
 

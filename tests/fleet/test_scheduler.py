@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from daemon.clock import SystemClock
 from daemon.core.calendar import Starts, parse_schedule
@@ -94,6 +95,19 @@ async def test_a_clock_that_was_set_has_the_next_start_asked_for_again(scheduler
     following = scheduler.next_start()
     assert following is not None
     assert following[1].year < 2100
+
+
+async def test_what_is_put_while_it_does_not_run_has_no_next_start(due: list[Mapping[str, Starts]]) -> None:
+    """A reload may still come while a daemon stops."""
+    made = Scheduler(due.append)
+    made.put("a", starts())
+    assert made.next_start() is None
+    made.start()
+    assert made.next_start() is not None
+    made.stop()
+    await checkpoint()  # in which it stops
+    made.put("b", starts(AT_FIVE))
+    assert made.next_start() is None
 
 
 async def test_it_knows_from_which_moment_starts_were_computed_last(scheduler: Scheduler) -> None:
