@@ -1,9 +1,11 @@
 """The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from daemon.config.values import Config, ServerConfig
-from daemon.errors import JournalBusyError
+from daemon.errors import JournalBusyError, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.fleet.standing import Holders
 from daemon.state import CopyRecord, Rotation
@@ -13,6 +15,9 @@ from daemon.status.tracker import StatusTracker
 
 SLICE = 25
 """After how many servers others may run, so that a thousand of them do not hold up what is due meanwhile."""
+
+LOOK_SECONDS = 1.0
+"""How long a look at the state may take, which others may hold, before what is known of it has to do."""
 
 
 class FleetStatus:
@@ -68,6 +73,12 @@ class FleetStatus:
     async def rotations(self, name: str, limit: int) -> list[Rotation]:
         """A server's last rotations, newest first; raises StateError."""
         return await self.tracker.context.journal.recent(name, limit=limit)
+
+    async def look_at_state(self) -> None:
+        """Notice now, and not with the next minute, if the journal's file was removed or replaced."""
+        with suppress(StateError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.tracker.context.journal.look_after()
 
     def ailments(self) -> list[str]:
         """Why the daemon cannot do its work, in words; nothing where it can."""

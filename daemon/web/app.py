@@ -79,6 +79,7 @@ class _Answers:
 
     async def readyz(self, _: Request) -> Response:
         """Return whether the daemon can do its work, and why not."""
+        await self._fleet_status.look_at_state()
         ailments = self._fleet_status.ailments()
         lines = [*ailments, *self._fleet_status.notes()] or ["ready"]
         return PlainTextResponse("\n".join(lines) + "\n", UNAVAILABLE if ailments else 200)

@@ -402,6 +402,19 @@ async def test_what_hinders_the_daemon_is_said(gallery: Gallery) -> None:
     assert await got(gallery, "/healthz") == "alive\n"
 
 
+async def test_whoever_asks_whether_it_is_ready_has_it_look_at_the_state(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was removed is noticed at once, and not within a minute."""
+
+    async def removed() -> None:
+        gallery.context.opening_trouble = StateError("the journal was removed or replaced while it was open")
+        raise gallery.context.opening_trouble
+
+    monkeypatch.setattr(gallery.context.journal, "look_after", removed)
+    assert "backups are made, none is deleted" in await got(gallery, "/readyz", 503)
+
+
 async def test_a_refused_configuration_leaves_the_daemon_ready(gallery: Gallery) -> None:
     """The one before is in force; it is said all the same."""
     gallery.tracker.reload_failed()
