@@ -1,3 +1,3 @@
 """The daemon's life: `life` runs it from start to drain, `systemd` notifies systemd, `process` prepares the process."""
 
-__all__ = ["life", "process", "systemd"]
+__all__ = ["aside", "life", "process", "systemd"]
