@@ -58,6 +58,7 @@ def test_the_newest_attempt_counts_failed_and_pending_ones_of_ours_alone() -> No
 
 
 def test_what_is_dated_in_the_future_is_no_attempt_of_now() -> None:
-    """It was made before the panel's clock was set back; one that is ahead by less than an hour counts."""
+    """It was made before the panel's clock was set back; one that is ahead by no more than an hour counts."""
     assert newest_attempt([verdict(-24), verdict(5)], NOW) == NOW - timedelta(hours=5)
     assert newest_attempt([verdict(-0.5), verdict(5)], NOW) == NOW + timedelta(hours=0.5)
+    assert newest_attempt([verdict(-1), verdict(5)], NOW) == NOW + timedelta(hours=1)
