@@ -16,7 +16,7 @@ def masked(url: str) -> str:
     scheme, colon, rest = url.partition(":")
     if "@" in rest:
         rest = f"…@{rest.rpartition('@')[2]}"
-    return re.sub(r"([?#,]).+", r"\1…", f"{scheme}{colon}{rest}", count=1, flags=re.DOTALL)
+    return re.sub(r"([?#,]).+", r"\1…", f"{scheme}{colon}{rest}", flags=re.DOTALL)
 
 
 def hosts_of(url: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.core.addresses import hosts_of, is_clear
+from daemon.core.addresses import hosts_of, is_clear, masked
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,20 @@ def test_http_beyond_this_machine_is_clear(url: str, clear: bool) -> None:
 def test_the_hosts_of_a_database_are_named_without_user_and_ports(url: str, hosts: list[str]) -> None:
     """Each may be where the password goes."""
     assert hosts_of(url) == hosts
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://panel.example.com/a", "https://panel.example.com/a"),
+        ("sftp://me:word@h@nas.lan/x", "sftp:…@nas.lan/x"),
+        ("az://c/p?sig=SECRET&b#c", "az://c/p?…"),
+        ("s3://b/p#SECRET,x", "s3://b/p#…"),
+        ("rclone:drive,token=SECRET:p?", "rclone:drive,…"),
+        ("s3://b?one\nSECRET", "s3://b?…"),
+        ("no address", "no address"),
+    ],
+)
+def test_what_may_be_a_secret_in_an_address_is_masked(url: str, shown: str) -> None:
+    """User and password up to the last at sign, and everything after the first of these marks."""
+    assert masked(url) == shown
