@@ -4,18 +4,15 @@ from datetime import datetime
 
 from daemon.copies.outcome import CopyOutcome, ServerResult
 from daemon.copies.prune import PruneResult
-from daemon.copies.results import Cleared, came_from
+from daemon.copies.results import came_from
 from daemon.state import CopyEvent, CopyRecord
 
 
 def records_of(result: ServerResult, server_uuid: str, now: datetime) -> list[CopyRecord]:
     """Return the journal records for the results of a server's copies."""
     server = result.config.name
-    cleared = [record_of_cleared(one, server, server_uuid, store, now) for store, one in result.cleared]
-    mended = [
-        CopyRecord(CopyEvent.MENDED, now, server, server_uuid, store, one.backup, one.name, text=one.text)
-        for store, one in result.mended
-    ]
+    mended = (one.record(server, server_uuid, store, now) for store, one in result.mended)
+    cleared = (one.record(server, server_uuid, store, now) for store, one in result.cleared)
     return [*mended, *cleared, *(_record(one, server, server_uuid, now) for one in result.copies)]
 
 
@@ -36,14 +33,7 @@ def records_of_pruning(result: PruneResult, server_uuid: str, now: datetime) -> 
         )
         for copy in result.deleted
     ]
-    return [*pruned, *(record_of_cleared(one, server, server_uuid, store, now) for one in result.cleared)]
-
-
-def record_of_cleared(one: Cleared, server: str, server_uuid: str, store: str, now: datetime) -> CopyRecord:
-    """Return the record of what was in the way, and was cleared away."""
-    return CopyRecord(
-        CopyEvent.CLEARED, now, server, server_uuid, store, backup=one.key, bytes=one.bytes, text=one.text
-    )
+    return [*pruned, *(one.record(server, server_uuid, store, now) for one in result.cleared)]
 
 
 def _record(one: CopyOutcome, server: str, server_uuid: str, now: datetime) -> CopyRecord:

@@ -14,7 +14,7 @@ from daemon.core.files import ArchiveIndex
 from daemon.core.proof import Level
 from daemon.core.units import rfc3339
 from daemon.errors import BackupdError, ProblemCode
-from daemon.state import ShelfRecord
+from daemon.state import CopyEvent, CopyRecord, ShelfRecord
 
 Raised = TypeVar("Raised", bound=BackupdError)
 
@@ -65,6 +65,12 @@ class Cleared:
         """Why it went, for people."""
         return f"{self.what}, unchanged since {rfc3339(self.since)}"
 
+    def record(self, server: str, server_uuid: str, store: str, now: datetime) -> CopyRecord:
+        """Return what the journal keeps of it."""
+        return CopyRecord(
+            CopyEvent.CLEARED, now, server, server_uuid, store, backup=self.key, bytes=self.bytes, text=self.text
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Mended:
@@ -78,6 +84,10 @@ class Mended:
     def text(self) -> str:
         """What was done, for people."""
         return f"the manifest of {self.key} was gone, and was written back"
+
+    def record(self, server: str, server_uuid: str, store: str, now: datetime) -> CopyRecord:
+        """Return what the journal keeps of it."""
+        return CopyRecord(CopyEvent.MENDED, now, server, server_uuid, store, self.backup, self.name, text=self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Turn:
         records = []
         for store, one in gone:
             log.info("copy_cleared", server=self.server, store=store, key=one.key, reason=one.what, since=one.since)
-            records.append(replace(self.record(CopyEvent.CLEARED, store, one.text), backup=one.key, bytes=one.bytes))
+            records.append(one.record(self.server, self.job.server.uuid, store, self.context.clock.now()))
         await self.journal(records)
 
     async def mended(self, done: Iterable[tuple[str, Mended]]) -> None:
@@ -114,8 +114,7 @@ class Turn:
         records = []
         for store, one in done:
             log.warning("copy_mended", server=self.server, store=store, backup=one.name, text=one.text)
-            about = self.record(CopyEvent.MENDED, store, one.text)
-            records.append(replace(about, backup_uuid=one.backup, backup=one.name))
+            records.append(one.record(self.server, self.job.server.uuid, store, self.context.clock.now()))
         await self.journal(records)
 
     async def journal(self, records: Sequence[CopyRecord], seconds: float = 0.0) -> None:
