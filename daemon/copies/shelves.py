@@ -78,16 +78,6 @@ class Shelves:
         await self._catalogue.replace(name, records)
         return [record.holding for record in records]
 
-    async def foreign(self, name: str, panel: str, server: str) -> int:
-        """Count the copies of a server in a store that another installation wrote; raises StateError."""
-        shelf, ours = await self.of(name, panel, server), await self.installation()
-        return shelf.foreign(ours) if shelf else 0
-
-    async def damaged(self, name: str, panel: str, server: str) -> int:
-        """Count the copies of a server in a store that were seen to be damaged."""
-        shelf = await self.of(name, panel, server)
-        return len(shelf.damaged) if shelf else 0
-
     async def adopt(self, name: str, panel: str, server: str) -> int:
         """Take all copies of a server in a store as this installation's own; return how many were others'.
 

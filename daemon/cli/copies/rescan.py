@@ -42,12 +42,14 @@ async def _scanned(config: Config, store: StoreConfig, *, adopt: bool) -> StoreS
         with counting(f"looking into {store.name}, servers") as counted:
             async with open_store(store.settings) as opened:
                 seen = await shelves.rescan(store.name, opened, counted)
+        ours = await shelves.installation() if seen else ""
         for one in seen:
-            damaged += await shelves.damaged(store.name, one.panel, one.server_uuid)
+            shelf = await shelves.of(store.name, one.panel, one.server_uuid)
+            if shelf is not None:
+                damaged += len(shelf.damaged)
+                foreign += 0 if adopt else shelf.foreign(ours)
             if adopt:
                 adopted += await _adopt(config, store, one)
-            else:
-                foreign += await shelves.foreign(store.name, one.panel, one.server_uuid)
     except BackupdError as error:
         say_error(error, about=store.name)
         return StoreSeen(store, seen, error, adopted, foreign, damaged)
