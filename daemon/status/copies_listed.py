@@ -32,8 +32,9 @@ def damage_of(shelf: ShelfRecord, proofs: Proofs) -> str:
     """
     store = shelf.holding.store
     wrong = [f"{key.rpartition('/')[2]}: {text}" for key, text in sorted(damage_listed(shelf.detail).items())]
-    failed = (proofs.failed(uuid, store) for uuid in sorted(backups_listed(shelf.detail)))
-    wrong += [f"{proof.name}: {'; '.join(proof.problems)}" for proof in failed if proof]
+    if any(one.store == store and one.problems for one in proofs):
+        failed = (proofs.failed(uuid, store) for uuid in sorted(backups_listed(shelf.detail)))
+        wrong += [f"{proof.name}: {'; '.join(proof.problems)}" for proof in failed if proof]
     if not wrong:
         return ""
     if len(wrong) == 1:
