@@ -53,9 +53,10 @@ class Clearing:
 
     async def may_go_on(self) -> bool:
         """Ask whether something may be deleted at this moment."""
-        if not self.hindrance and not self.undeleted.are_too_many:
-            self.hindrance = await self.leave()
-        return not self.hindrance and not self.undeleted.are_too_many
+        if self.hindrance or self.undeleted.are_too_many:
+            return False
+        self.hindrance = await self.leave()
+        return not self.hindrance
 
     def note(self, key: str, what: str, seen: Sighting) -> None:
         """Note that something was cleared away."""

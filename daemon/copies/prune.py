@@ -143,8 +143,8 @@ class Pruner:
             await clear_leftovers(store, shelf, now, clearing)
         finally:
             result.cleared += clearing.cleared
-        uncopied = undeleted.as_error("a copy")
-        result.problems += [*([uncopied] if uncopied else ()), *clearing.problems()]
+        left = undeleted.as_error("a copy")
+        result.problems += [*([left] if left else ()), *clearing.problems()]
         if clearing.hindrance:
             result.problems.append(_refusal(clearing.hindrance))
         await self._shelves.look(config.name, store, panel, uuid)

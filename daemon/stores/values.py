@@ -128,7 +128,7 @@ def parse_location(text: str) -> Location:
     """Given a store's url, return its location; raises ValueError with what would be right."""
     scheme = text.partition(":")[0].lower()
     if scheme not in _PARSERS:
-        raise ValueError(f'"{masked(text)[:100]}" is not a store\'s url: write one of {FORMS}')
+        raise ValueError(f'"{_shown(text)}" is not a store\'s url: write one of {FORMS}')
     return _PARSERS[scheme](text)
 
 
@@ -169,7 +169,7 @@ def _rclone(text: str) -> Location:
     remote, colon, path = text.partition(":")[2].partition(":")
     if not colon or not _REMOTE.fullmatch(remote):
         raise ValueError(
-            f'"{masked(text)[:100]}" does not name a remote: write rclone:REMOTE:PATH, with the name that `rclone'
+            f'"{_shown(text)}" does not name a remote: write rclone:REMOTE:PATH, with the name that `rclone'
             " listremotes` shows; options and secrets belong in rclone's own configuration"
         )
     _prefix(text, path)
@@ -182,11 +182,11 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         secret = parts.password is not None
     except ValueError:
-        raise ValueError(f'"{masked(text)[:100]}" is not a url: write one of {FORMS}') from None
+        raise ValueError(f'"{_shown(text)}" is not a url: write one of {FORMS}') from None
     if secret:
-        raise ValueError(f'"{masked(text)[:100]}" holds a password: give it as a secret of its own')
+        raise ValueError(f'"{_shown(text)}" holds a password: give it as a secret of its own')
     if parts.query or parts.fragment:
-        raise ValueError(f'"{masked(text)[:100]}" has a "?" or "#" in it: write %3F or %23 where one is part of a name')
+        raise ValueError(f'"{_shown(text)}" has a "?" or "#" in it: write %3F or %23 where one is part of a name')
     return parts
 
 
@@ -198,6 +198,11 @@ def _prefix(text: str, path: str) -> str:
         except ValueError as error:
             raise ValueError(f'"{text}" cannot be a store: {error}') from None
     return prefix
+
+
+def _shown(text: str) -> str:
+    """Return the beginning of the url, without what may be a secret."""
+    return masked(text)[:100]
 
 
 _PARSERS: dict[str, Callable[[str], Location]] = {
