@@ -144,7 +144,7 @@ class Proving:
         if (server := self._to_look_at()) is not None:
             await self._look(server)
         elif (what := await self._next()) is not None:
-            await self._prove(what)
+            await self._prove(*what)
         else:
             await self._worker.close()
             await self._rest()
@@ -180,8 +180,10 @@ class Proving:
 
     # Proving ---------------------------------------------------------------------------------------------------------
 
-    async def _next(self) -> Due | None:
-        """Return what is proven next; None while nothing may be."""
+    async def _next(self) -> tuple[Due, int | None] | None:
+        """Return what is proven next, and how many bytes were read today, if they are bounded; None while nothing may
+        be.
+        """
         if self._config is None:
             return None
         now, bound = self._clock.now(), self._config.proof.per_day
@@ -189,7 +191,7 @@ class Proving:
         if not waiting:
             return None
         try:
-            spent = 0 if bound is None else await self._context.journal.bytes_proven(now.date())
+            spent = None if bound is None else await self._context.journal.bytes_proven(now.date())
         except StateError as error:
             log.warning("proofs_wait", text=error.text)
             return None
@@ -199,8 +201,8 @@ class Proving:
         if first is None:
             return None
         today = now.date()
-        if Budget(bound, spent).allows(first.bytes, waited=self._waits.get(first.origin, today) < today):
-            return first
+        if Budget(bound, spent or 0).allows(first.bytes, waited=self._waits.get(first.origin, today) < today):
+            return first, spent
         self._waits.setdefault(first.origin, today)
         return None
 
@@ -213,7 +215,7 @@ class Proving:
         quiet = self._config.proof.quiet if self._config else None
         return server is not None and quiet is not None and quiet.holds(now, server.policy.zone)
 
-    async def _prove(self, what: Due) -> None:
+    async def _prove(self, what: Due, spent: int | None) -> None:
         """Read one backup or copy, if it is due still, and record what was found."""
         config = self._config  # a reload may come meanwhile
         server = config.servers.get(what.server) if config else None
@@ -226,7 +228,7 @@ class Proving:
             return
         self.at_work = server.name
         try:
-            await self._read(config, server, seen, what)
+            await self._read(config, server, seen, what, spent)
         except BackupdError as error:
             self._failed(what, Failure.of(error))
         finally:
@@ -241,10 +243,13 @@ class Proving:
         self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
         return True
 
-    async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due) -> None:
+    async def _read(
+        self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, spent: int | None
+    ) -> None:
         context, began = self._context, self._clock.monotonic()
         now = self._clock.now()
-        await context.journal.prove_bytes(now.date(), what.bytes)
+        if not await context.journal.prove_bytes(now.date(), what.bytes, after=spent):
+            return  # another member has read meanwhile
         self._waits.pop(what.origin, None)
         about = described(what.server, what.name, what.store)
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())

@@ -232,8 +232,12 @@ class Journal(Rotations, Protocol):
         """Return how many bytes were read for proofs on that day (UTC)."""
         ...
 
-    async def prove_bytes(self, day: date, size: int) -> None:
-        """Record that so many more bytes are about to be read on that day, and forget the days before."""
+    async def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
+        """Record that so many more bytes are about to be read on that day, and forget the days before.
+
+        Record nothing where more than `after` were read meanwhile, since another member of the cluster has taken what
+        was left of the day then; None: whatever was read. Return whether it was recorded.
+        """
         ...
 
     async def proofs_asked(self) -> list[ProofAsked]:

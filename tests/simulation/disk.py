@@ -62,11 +62,11 @@ class DiskJournal(SqliteJournal):
         with self._telling(lambda: process.simulation.proofs.rules.forgotten(process.name, server_uuid, gone)):
             super().forget_proofs(server_uuid, gone)
 
-    def prove_bytes(self, day: date, size: int) -> None:
+    def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
         """Record that so many more bytes are read on that day."""
         process = PROCESS.get()
         with self._telling(lambda: process.simulation.proofs.rules.spends(process.name, day, size)):
-            super().prove_bytes(day, size)
+            return super().prove_bytes(day, size, after=after)
 
     @contextmanager
     def _telling(self, tell: Callable[[], None]) -> Iterator[None]:

@@ -597,11 +597,23 @@ async def test_what_was_read_is_summed_up_by_day(place: Place) -> None:
     async with place.opened() as (_, journal):
         today, tomorrow = AT.date(), AT.date() + timedelta(days=1)
         assert await journal.bytes_proven(today) == 0
-        await journal.prove_bytes(today, 700)
-        await journal.prove_bytes(today, 50)
+        assert await journal.prove_bytes(today, 700)
+        assert await journal.prove_bytes(today, 50)
         assert await journal.bytes_proven(today) == 750
         await journal.prove_bytes(tomorrow, 1)
         assert (await journal.bytes_proven(today), await journal.bytes_proven(tomorrow)) == (0, 1)
+
+
+async def test_two_members_do_not_both_take_what_is_left_of_a_day(place: Place) -> None:
+    """Only what was reckoned with all that was read until then is recorded."""
+    async with place.opened() as (_, journal):
+        today, tomorrow = AT.date(), AT.date() + timedelta(days=1)
+        assert await journal.prove_bytes(today, 700, after=0)
+        assert not await journal.prove_bytes(today, 50, after=0)
+        assert await journal.prove_bytes(today, 50, after=700)
+        assert await journal.bytes_proven(today) == 750
+        assert await journal.prove_bytes(tomorrow, 1, after=750)  # a day begins with nothing read
+        assert await journal.bytes_proven(tomorrow) == 1
 
 
 def drill(server: str = "survival", minutes: int = 0) -> DrillRecord:

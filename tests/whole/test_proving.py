@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -212,6 +212,28 @@ async def test_a_day_s_bytes_are_not_exceeded_not_even_by_another_start(proofs: 
         assert proofs.worker.does == ["survival 01 03:59"]
         await proofs.until(2, 0, 5)
     assert proofs.worker.does[1:] == ["survival 01 05:00"]
+
+
+async def test_what_another_member_takes_of_a_day_meanwhile_is_gone(proofs: Proofs) -> None:
+    """It does so between the question how much was read today and the reading."""
+    config = proofs.configure(tables='[proof]\nper_day = "1"')
+    async with proofs.running(config) as (fleet, _):
+        journal = fleet._tools.journal
+        tell, today = journal.bytes_proven, at(1, 0).date()
+
+        async def told_too_early(day: date) -> int:
+            spent = await tell(day)
+            if day == today and not spent:
+                assert await journal.prove_bytes(day, 1)
+            return spent
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, "bytes_proven", told_too_early)
+            await proofs.until(1, 23, 58)
+            assert proofs.worker.does == []
+            assert await tell(today) == 1
+            await proofs.until(2, 0, 5)
+    assert proofs.worker.does == ["survival 01 05:00"]
 
 
 async def test_a_node_that_is_down_does_not_take_the_bytes_of_every_day(proofs: Proofs) -> None:

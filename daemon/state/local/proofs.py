@@ -70,15 +70,16 @@ class ProofRecords(Store):
             row = connection.execute("SELECT bytes FROM proof_day WHERE day = ?", (day.isoformat(),)).fetchone()
             return 0 if row is None else int(row["bytes"])
 
-    def prove_bytes(self, day: date, size: int) -> None:
-        """Record that so many more bytes are read on that day."""
+    def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
+        """Record that so many more bytes are read on that day, if no others were meanwhile; return whether it was."""
         with self._writing("reading of a proof") as connection:
             connection.execute("DELETE FROM proof_day WHERE day < ?", (day.isoformat(),))
-            connection.execute(
-                "INSERT INTO proof_day (day, bytes) VALUES (?, ?)"
-                " ON CONFLICT (day) DO UPDATE SET bytes = bytes + excluded.bytes",
-                (day.isoformat(), size),
+            recorded = connection.execute(
+                "INSERT INTO proof_day (day, bytes) VALUES (:day, :size) ON CONFLICT (day)"
+                " DO UPDATE SET bytes = bytes + excluded.bytes WHERE :after IS NULL OR bytes <= :after",
+                {"day": day.isoformat(), "size": size, "after": after},
             )
+            return bool(recorded.rowcount)
 
     def proofs_asked(self) -> list[ProofAsked]:
         """Return since when proofs are asked for of each server of which they are."""

@@ -73,15 +73,18 @@ class ProofRecords(Store):
         row = await self._row("SELECT bytes FROM proof_day WHERE day = $1", day.isoformat())
         return 0 if row is None else int(row["bytes"])
 
-    async def prove_bytes(self, day: date, size: int) -> None:
-        """Record that so many more bytes are read on that day."""
-        add = (
-            "INSERT INTO proof_day (day, bytes) VALUES ($1, $2)"
-            " ON CONFLICT (day) DO UPDATE SET bytes = proof_day.bytes + excluded.bytes"
+    async def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
+        """Record that so many more bytes are read on that day, if no others were meanwhile; return whether it was."""
+        recorded = await self._write(
+            "reading of a proof",
+            "INSERT INTO proof_day (day, bytes) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET"
+            " bytes = proof_day.bytes + excluded.bytes WHERE $3::bigint IS NULL OR proof_day.bytes <= $3",
+            day.isoformat(),
+            size,
+            after,
         )
-        before = "DELETE FROM proof_day WHERE day < $1"
-        today = day.isoformat()
-        await self._write_all("reading of a proof", [(before, [(today,)]), (add, [(today, size)])])
+        await self._write("reading of a proof", "DELETE FROM proof_day WHERE day < $1", day.isoformat())
+        return bool(recorded)
 
     async def proofs_asked(self) -> list[ProofAsked]:
         """Return since when proofs are asked for of each server of which they are."""

@@ -77,15 +77,17 @@ class WatchedJournal(ModelJournal):
 
         await self._as_member(forget)
 
-    async def prove_bytes(self, day: date, size: int) -> None:
+    async def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
         """Let the judge know once it is there."""
         process = PROCESS.get()
 
-        def spent() -> None:
-            self.sqlite.prove_bytes(day, size)
-            process.simulation.proofs.rules.spends(process.name, day, size)
+        def spend() -> bool:
+            recorded = self.sqlite.prove_bytes(day, size, after=after)
+            if recorded:
+                process.simulation.proofs.rules.spends(process.name, day, size)
+            return recorded
 
-        await self._runner.run(spent)
+        return await self._runner.run(spend)
 
 
 class MemberEngine(ModelEngine):
