@@ -243,9 +243,7 @@ class Proving:
         self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
         return True
 
-    async def _read(
-        self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, spent: int | None
-    ) -> None:
+    async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, spent: int | None) -> None:
         context, began = self._context, self._clock.monotonic()
         now = self._clock.now()
         if not await context.journal.prove_bytes(now.date(), what.bytes, after=spent):

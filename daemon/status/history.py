@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from daemon.core.clocks import was_set
 from daemon.core.model import State
 from daemon.core.units import read_rfc3339
 from daemon.errors import ProblemCode
@@ -100,6 +101,14 @@ class ServerHistory:
         """Return the history of a server that is watched from that moment on."""
         return cls(at, at)
 
+    def dated(self, now: datetime) -> "ServerHistory":
+        """Return it with the server watched from now on, if the clock was not set yet when that began, and is now: by
+        a date of 1970 it would be overdue for decades.
+        """
+        if was_set(self.fine_at) or not was_set(now):
+            return self
+        return replace(self, since=max(self.since, now), fine_at=now)
+
     @property
     def tally(self) -> Tally:
         """The server's backups, counted; nothing where none were seen yet."""
@@ -123,7 +132,8 @@ def age_of(good_at: datetime | None, now: datetime) -> timedelta | None:
 
 def after(before: ServerHistory, ended: Ended) -> ServerHistory:
     """Given a server's history and how a rotation of it ended, return its history."""
-    fine_at = ended.ended_at if ended.good or ended.excused else before.fine_at
+    is_fine = (ended.good or ended.excused) and was_set(ended.ended_at)
+    fine_at = ended.ended_at if is_fine else before.fine_at
     failures = {Result.DONE: 0, Result.SKIPPED: before.failures}.get(ended.result, before.failures + 1)
     held_since = None if ended.good else before.held_since  # what fails or is skipped does not let the brake go
     if ended.held:
@@ -153,7 +163,7 @@ def history_of(rows: Sequence[Rotation], snapshot: Snapshot | None, begun: Serve
 
     `begun` tells how it stood before these rotations: since when it is watched, when it was last fine.
     """
-    first = min((row.began_at for row in rows), default=begun.since)
+    first = min((row.began_at for row in rows if was_set(row.began_at)), default=begun.since)
     history, made = replace(begun, since=min(first, begun.since), fine_at=min(first, begun.fine_at)), None
     for row in reversed(rows):
         if (ended := ended_of(row)) is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from daemon.config.values import ServerConfig
+from daemon.core.clocks import was_set
 from daemon.core.units import read_rfc3339, rfc3339
 from daemon.errors import StateError
 from daemon.state import Journal, Rotation, Sample
@@ -31,10 +32,11 @@ async def recall(journal: Journal, server: ServerConfig, begun: ServerHistory) -
 
 async def watched(journal: Journal) -> dict[str, ServerHistory]:
     """Return what was known of each server, by its name, when alerts last wrote: since when it was fine, and the newest
-    good backup. One query tells it of all servers; a row that makes no sense is left out. Raises StateError.
+    good backup. One query tells it of all servers; a row that makes no sense is left out, and one that was dated by a
+    clock that was not set. Raises StateError.
     """
     known = ((name, _read_watch(row)) for name, row in (await journal.watches()).items())
-    return {name: history for name, history in known if history is not None}
+    return {name: history for name, history in known if history is not None and was_set(history.fine_at)}
 
 
 def to_watch(history: ServerHistory) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.clock import Clock
 from daemon.config.values import Config, PanelConfig, ServerConfig
+from daemon.core.clocks import was_set
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
@@ -211,11 +212,13 @@ class StatusTracker:
             recalled = await self._recalled(server)
             if self._servers.get(name) is server:  # no reload meanwhile; and what a rotation reported is newer
                 self.histories.setdefault(name, recalled)
-        return self.histories.get(name) or ServerHistory.begun(self.clock.now())
+        return self.at_hand(name) if name in self.histories else ServerHistory.begun(self.clock.now())
 
     def at_hand(self, name: str) -> ServerHistory:
         """What is known of a configured server without asking the journal, once that was read."""
-        return self.histories.get(name) or self._begun[name]
+        known = self.histories if name in self.histories else self._begun
+        history = known[name] = known[name].dated(self.clock.now())
+        return history
 
     async def read_journal(self) -> None:
         """Recall what an earlier daemon knew: once, and again from a journal that is opened anew."""
@@ -231,14 +234,16 @@ class StatusTracker:
         self._read, self._earlier = journal, watched
         for name in watched.keys() & self._begun.keys():
             known = self._earlier.pop(name)
-            if known.fine_at < self._begun[name].fine_at:
+            begun = self._begun[name].fine_at
+            if known.fine_at < begun or not was_set(begun):
                 self._begun[name] = known
                 if name in self.histories and self.histories[name].last is None:
                     del self.histories[name]
 
     async def _recalled(self, server: ServerConfig) -> ServerHistory:
         """Return what the journal knows of a server."""
-        begun = self._begun.get(server.name) or ServerHistory.begun(self.clock.now())
+        now = self.clock.now()
+        begun = self._begun.get(server.name, ServerHistory.begun(now)).dated(now)
         try:
             return await stored.recall(self.context.journal, server, begun)
         except StateError as error:

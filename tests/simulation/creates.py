@@ -42,7 +42,9 @@ class Creates:
         server, name = exchange.server or "", exchange.name or ""
         earlier = self._asked.setdefault(server, [])
         again = [other for other in earlier if other.name == name]
-        refused = all(_was_refused(other) or self._is_past(other, name) for other in again)
+        refused = all(
+            _was_refused(other) or _are_beside(other, exchange) or self._is_past(other, name) for other in again
+        )
         self._hold("6", refused, f"{name} is asked for again, and nothing says that it was not made", server)
         last = earlier[-1] if earlier else None
         if last is not None and last.rotation and exchange.rotation and self._can_settle(last, exchange):
@@ -88,7 +90,7 @@ class Creates:
             policies, configured = [rotation.policy], True
         else:
             between = self._checker.policies_between
-            policies = [policy for policy in between(rotation.server, rotation.began, exchange.sent) if policy]
+            policies = [policy for policy in between(rotation.server, rotation.read, exchange.sent) if policy]
             listed = next((e.sent for e in rotation.exchanges if e.call == "list"), rotation.began)
             configured = any(between(rotation.server, max(rotation.began, listed - PATIENCE), exchange.sent))
         self._hold(
@@ -103,7 +105,9 @@ class Creates:
         """The panel has made a backup that the daemon asked for."""
         server, rotation = entry.server, exchange.rotation
         earlier_one = self._made_names.get((server, entry.name))
-        twice = earlier_one is not None and not self._is_past(earlier_one, entry.name)
+        twice = earlier_one is not None and not (
+            _are_beside(earlier_one, exchange) or self._is_past(earlier_one, entry.name)
+        )
         self._hold("6", not twice, f"{entry.name} was made twice", server)
         self._made_names[server, entry.name] = exchange
         if rotation is not None and rotation.once_more is not None:
@@ -192,6 +196,11 @@ def _was_refused(create: Exchange) -> bool:
     if create.received is None or 400 <= create.status < 500:
         return create.received is not None
     return any(error.get("code") in NODE_TROUBLE for error in errors_of(create))
+
+
+def _are_beside(one: Exchange, other: Exchange) -> bool:
+    """Whether one process could not know of what the other one did; a policy's names may tell no more than seconds."""
+    return one.process != other.process and (one.beside_others or other.beside_others)
 
 
 def errors_of(exchange: Exchange) -> list[dict[str, str]]:

@@ -148,12 +148,17 @@ class Process:
                 start_at=start_at,
                 due=earlier.due if earlier else began,
                 began=began,
+                read=self.read_since(began),
                 policy=policy,
                 once_more=once_more,
                 early=start_at is not None and start_at > self.clock.now(),
                 named=order.start_at,
             )
         )
+
+    def read_since(self, moment: float) -> float:
+        """Since when the configuration may be in force by which it goes at a moment."""
+        return moment
 
     def _last_start(self, order: Order, policy: Policy, uuid: str) -> datetime:
         """The last start by now. One that fell due before a reload took it out of the schedule is still made up for."""

@@ -41,7 +41,8 @@ class Rotation:
     something waits since the retention was changed, and `told_frozen` that a proof has failed. `once_more` is the last
     start before a rotation that no start asked for, since the newest backup is bad. By its process's clock the start
     was yet to come if it is `early`: that was set back over it. `named` is the start that its order names, which is an
-    earlier one if a clock was set forward while it waited.
+    earlier one if a clock was set forward while it waited. `read` is since when the configuration may be in force that
+    it began by.
     """
 
     process: str
@@ -51,6 +52,7 @@ class Rotation:
     start_at: datetime | None
     due: float
     began: float
+    read: float
     policy: Mapping[str, Any]
     exchanges: list["Exchange"] = field(default_factory=list)
     good_deleted: set[str] = field(default_factory=set)
@@ -75,7 +77,8 @@ class Exchange:
     """One request and what became of it. `document` is what the client could read of the answer, `rows` those that
     are in it, once somebody has asked. `altered` are the names that were asked for and those that the panel keeps
     instead, by the backups' uuids, as the recorder knows them. `dated_first` is when the panel gave its client the
-    first date, against which it would notice that a clock was set.
+    first date, against which it would notice that a clock was set. A create is made `beside_others` by a member that
+    may hold the server no more, since it cannot reach the database.
     """
 
     number: int
@@ -100,6 +103,7 @@ class Exchange:
     dated_first: float | None = None
     created_by_then: str | None = None
     date: datetime | None = None
+    beside_others: bool = False
     altered: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -436,3 +436,43 @@ def test_a_server_that_is_discovered_after_a_restart_is_known_as_well(tmp_path: 
     tracker.follow(replace(config, servers={}))
     tracker.follow(config)
     assert tracker.at_hand("survival") == ServerHistory.begun(NOW)
+
+
+def boot_without_a_clock(gallery: Gallery) -> None:
+    """The machine has no battery for its clock, which is set once there is a network."""
+    gallery.clock.start = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    gallery.tracker.follow(replace(gallery.config, servers={}))
+    gallery.tracker.follow(gallery.config)
+
+
+def test_a_server_is_not_overdue_since_1970_where_the_clock_was_set_late(gallery: Gallery) -> None:
+    """It is watched since then."""
+    boot_without_a_clock(gallery)
+    rotated(gallery, bad())
+    assert history_of(gallery).fine_at.year == 1970
+    gallery.clock.start = NOW
+    status = at_once(gallery.tracker.status("survival"))
+    assert status
+    assert not status.overdue
+    assert status.history.fine_at == gallery.clock.now() > NOW
+    gallery.clock.elapsed += 3 * DAY.total_seconds()
+    assert gallery.tracker.overdue_at("survival") < gallery.clock.now()
+
+
+def test_what_was_known_stands_though_the_daemon_starts_in_1970(gallery: Gallery, journal: SqliteJournal) -> None:
+    """So an earlier daemon's alarm goes on."""
+    week = NOW - 7 * DAY
+    journal.watch({"survival": {"fine_at": week.isoformat()}}, NOW)
+    boot_without_a_clock(gallery)
+    assert history_of(gallery) == ServerHistory.begun(week)
+
+
+def test_what_a_clock_that_was_not_set_dated_says_nothing(gallery: Gallery, journal: SqliteJournal) -> None:
+    """Neither a good rotation, nor when alerts last wrote; another member of a cluster may have such a clock."""
+    boot_without_a_clock(gallery)
+    rotated(gallery, good(server_of(gallery)))
+    journal.watch({"survival": {"fine_at": gallery.clock.now().isoformat()}}, NOW)
+    gallery.clock.start = NOW
+    again = empty(gallery.config, journal=journal)
+    assert history_of(again).fine_at == again.clock.now()
+    assert history_of(again).since == again.clock.now()

@@ -61,6 +61,7 @@ class Fencing:
         lacks_database = self._simulation.failed_since(exchange.process, exchange.rotation.began - KNOWN_SECONDS)
         gave_up = self._simulation.roads[exchange.process].failed_at >= exchange.rotation.began  # though it stood still
         if exchange.call == "create" and (lacks_database or gave_up):
+            exchange.beside_others = True
             return
         self._alone(exchange, exchange.server)
         announcement = self._announced(exchange, exchange.server)

@@ -14,12 +14,15 @@ from unittest import mock
 
 from tests.simulation.process import PROCESS, Process
 
+READ_SECONDS = 1.0
+"""In which it has read its configuration."""
+
 
 class Stoppable(Process):
     """A process whose tasks are known, and that can stand still."""
 
     stands_still = False
-    went_on_at = float("-inf")
+    stood_at = went_on_at = float("-inf")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -33,7 +36,7 @@ class Stoppable(Process):
     def stand_still(self) -> None:
         """Run nothing from now on."""
         self.simulation.recorder.tell(f"{self.name} STANDS STILL")
-        self.stands_still = True
+        self.stands_still, self.stood_at = True, asyncio.get_running_loop().time()
 
     def go_on(self) -> None:
         """Run what has come meanwhile."""
@@ -42,6 +45,10 @@ class Stoppable(Process):
             self.stands_still, self.went_on_at = False, asyncio.get_running_loop().time()
             asyncio.get_running_loop()._ready.extend(self._kept)  # type: ignore[attr-defined]  # asyncio has no other way
             self._kept.clear()
+
+    def read_since(self, moment: float) -> float:
+        """As it goes on, its timers may be over before it has read what it was told to meanwhile."""
+        return self.stood_at if moment - self.went_on_at < READ_SECONDS else moment
 
     async def bury(self) -> None:
         """End all of its tasks; none of this can have an effect any more."""
