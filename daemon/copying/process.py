@@ -138,7 +138,7 @@ class _Hearer:
     async def hear(self, told: Mapping[str, Any]) -> Leave | Link | NoLink | None:
         """Hand on what the process tells; return the answer that it waits for, if it does."""
         if told.get("ask") == "leave":
-            return Leave(self.hindrance(creates=False) or await self.leave())
+            return Leave(await self.leave() or self.hindrance(creates=False))  # last: the other answer may take long
         if "ask" in told and self.link is not None:
             return await _link(self.link)
         if "going" in told:

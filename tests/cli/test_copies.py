@@ -20,6 +20,7 @@ from daemon.core.proof import Level, Proof
 from daemon.errors import StateError
 from daemon.sandbox.records import State
 from daemon.state import CopyEvent, CopyRecord, ProofRecord, engine_for
+from daemon.state.alone import Alone
 from daemon.state.local.locks import server_lock
 from daemon.stores.directory.store import DirectoryStore
 from daemon.stores.errors import StorePermissionError
@@ -792,6 +793,24 @@ def test_a_run_clears_nothing_away_while_a_proof_freezes_the_server(
     assert gone["text"].startswith("data without a manifest, unchanged since ")
     (told,) = [one for one in asyncio.run(copy_records(config)) if one.event is CopyEvent.CLEARED]
     assert told.text == gone["text"]
+
+
+def test_a_run_clears_nothing_away_once_its_lease_ended_while_the_journal_was_asked(
+    cli: Cli, config: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal may take long to say whether a proof has failed: the lease is looked at after that."""
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    left, lost = left_in(tmp_path), [""]
+    assert cli("--config", config, "copies", "run", "survival").code == 0
+    clock.elapsed += timedelta(hours=49).total_seconds()
+
+    async def frozen(*_: object) -> None:
+        lost[0] = "another member has taken over"
+
+    monkeypatch.setattr("daemon.cli.copies.run.frozen", frozen)
+    monkeypatch.setattr(Alone, "hindrance", lambda _, *, creates: "" if creates else lost[0])
+    ran = cli("--config", config, "copies", "run", "survival", "--json")
+    assert (left.exists(), ran.json["servers"][0]["cleared"]) == (True, [])
 
 
 def test_copies_are_read_back_and_walked(cli: Cli, config: Path, identity: Path, tmp_path: Path) -> None:

@@ -179,6 +179,28 @@ async def test_a_process_deletes_nothing_once_its_daemon_has_lost_the_lease(rig:
     assert (pruned.trouble, len(rig.files("nas"))) == (False, 4)
 
 
+async def test_a_process_deletes_nothing_if_the_lease_ends_while_the_daemon_asks_its_journal(
+    rig: Rig, worker: ChildProcess
+) -> None:
+    """The journal may take long to say whether a proof has failed: the lease is looked at after that."""
+    job = await rig.job()
+    for one in (await worker.look(job)).wanted:
+        await worker.copy(job, one.backup, partial(link, rig, one.backup), Listener())
+    lost = [""]
+
+    async def leave() -> str:
+        lost[0] = "another member of the cluster has taken over"
+        return ""
+
+    fenced = ChildProcess(hindrance=lambda *, creates: "" if creates else lost[0])
+    narrowed = await rig.job(rig.config({"nas": "keep = { last = 1 }\nmax_deletions = -1"}))
+    pruned = await fenced.prune(narrowed, "nas", PruneInputs(), leave)
+    await fenced.close()
+    assert pruned.failure is not None
+    assert "has taken over; nothing more is deleted" in pruned.failure.text
+    assert (pruned.deleted, len(rig.files("nas"))) == ((), 6)
+
+
 async def test_the_daemon_hears_what_is_going_before_it_gives_leave(rig: Rig, worker: ChildProcess) -> None:
     """So that whoever finds data without its manifest after a kill knows who took that away."""
     job = await rig.job()

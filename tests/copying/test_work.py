@@ -126,6 +126,25 @@ async def test_a_look_clears_away_only_what_it_has_leave_for(rig: Rig) -> None:
     assert (looked.problems, len(rig.files("nas"))) == ((), 6)
 
 
+async def test_a_worker_asks_for_its_own_leave_last(rig: Rig) -> None:
+    """A member's lease may end while the other answer is waited for."""
+    refused = [""]
+
+    async def mine() -> str:
+        return refused[0]
+
+    async def leave() -> str:
+        refused[0] = "the lease is lost"
+        return ""
+
+    worker = OwnProcess(rig.clock, leave=mine)
+    job = await filled(rig, worker, await rig.job(rig.config({"nas": ""})))
+    left_in(rig)
+    job = replace(job, remembered=(await worker.look(job)).remembered)
+    rig.clock.elapsed += timedelta(hours=49).total_seconds()
+    assert ((await worker.look(job, leave)).cleared, len(rig.files("nas"))) == ((), 7)
+
+
 async def test_what_is_in_the_way_of_a_copy_is_told_with_since_when(rig: Rig) -> None:
     """Nobody else knows that it goes by itself."""
     worker, job = OwnProcess(rig.clock), await rig.job(rig.config({"nas": ""}))

@@ -84,14 +84,16 @@ async def _copied(config: Config, server: ServerConfig, engine: Engine, disputed
 
 async def _hindrance(engine: Engine, disputed: Disputed, server: ServerConfig, uuid: str) -> str:
     """Return why nothing of a server may be cleared away in the stores now, empty if it may be."""
-    if why := engine.leadership.hindrance(creates=False) or disputed(server, *server.policy.copies):
+    if why := disputed(server, *server.policy.copies):
         return why
     try:
         async with looked_into(engine) as journal:
             held = await frozen(server, uuid, journal)
     except StateError as error:
         return error.text
-    return "" if held is None else held.text
+    if held is not None:
+        return held.text
+    return engine.leadership.hindrance(creates=False)  # last: a lease may end while the journal is asked
 
 
 async def _record(engine: Engine, result: ServerResult, server_uuid: str, clock: Clock) -> None:
