@@ -22,6 +22,13 @@ def cluster(postgres_server: Postgres) -> ClusterConfig:
     return postgres_server.new()
 
 
+def statements(engine: PostgresEngine) -> list[str]:
+    """Those that its connection sends from now on; asyncpg tells of each once the loop comes to it."""
+    told: list[str] = []
+    engine._database._connection.add_query_logger(lambda record: told.append(record.query))
+    return told
+
+
 async def test_each_thing_that_a_rotation_asks_for_is_one_statement(cluster: ClusterConfig) -> None:
     """With no transaction around it, though it is written only while this daemon is a member."""
     async with member(cluster) as one:
@@ -30,8 +37,7 @@ async def test_each_thing_that_a_rotation_asks_for_is_one_statement(cluster: Clu
         journal = await one.open()
         assert one.leadership.shares is not None
         await one.leadership.shares.take(PART)
-        told: list[str] = []
-        one._database._connection.add_query_logger(lambda record: told.append(record.query))
+        told = statements(one)
         async with one.locks.held(SERVER, PART):
             await journal.of_start(SERVER, AT)
             number = await begin(journal)
@@ -44,6 +50,22 @@ async def test_each_thing_that_a_rotation_asks_for_is_one_statement(cluster: Clu
             await journal.snapshot(Snapshot(SERVER, "main", AT, "{}"), 1)
             await journal.watch({"survival": {"seen": 1}}, AT)
             await journal.end(number, at=AT, result="done", summary={})
-        await asyncio.sleep(0)  # noqa: TID251 — asyncpg tells of a statement once the loop comes to it
+        await asyncio.sleep(0)  # noqa: TID251 — for asyncpg
         assert len(told) == 13, told
         await journal.close()
+
+
+async def test_a_look_at_the_others_is_two_statements_while_no_server_has_moved(cluster: ClusterConfig) -> None:
+    """Each member looks every second, whatever there is to do."""
+    async with member(cluster) as one:
+        assert isinstance(one, PostgresEngine)
+        await one.leadership.join()
+        shares = one.leadership.shares
+        assert shares is not None
+        await shares.take(PART)
+        await shares.place("main", {SERVER: "node-1"})
+        await shares.look()
+        told = statements(one)
+        await shares.look()
+        await asyncio.sleep(0)  # noqa: TID251 — for asyncpg
+        assert len(told) == 2, told

@@ -14,9 +14,11 @@ from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import opinion_in
 from daemon.state.values import SharesSeen
 
-_LIVE = (
+_LIVE = (  # one statement for all that is asked every second: each member asks, however little there is to do
     "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest,"
-    " (SELECT promoted_at FROM home) FROM member LEFT JOIN opinion USING (epoch)"
+    " ARRAY(SELECT what FROM lease WHERE lease.epoch = member.epoch AND NOT starts_with(what, $2)) AS holds,"
+    " (SELECT promoted_at FROM home), (SELECT max(change) FROM placement) AS change"
+    " FROM member LEFT JOIN opinion USING (epoch)"
     " WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
 )
 _PUBLISH = (
@@ -25,10 +27,6 @@ _PUBLISH = (
     " rules = excluded.rules"
 )
 _OPINIONS = "SELECT epoch, decisions, digest, rules FROM opinion WHERE epoch = ANY($1)"
-_HELD = (
-    "SELECT what, name, epoch FROM lease JOIN member USING (epoch)"
-    " WHERE (until > clock_timestamp() OR epoch = $1) AND NOT starts_with(what, $2)"
-)
 _AT_WORK = (
     "SELECT EXISTS (SELECT FROM lease JOIN member USING (epoch)"
     " WHERE part = $1 AND starts_with(what, $2) AND until > clock_timestamp())"
@@ -102,12 +100,12 @@ class PostgresShares:
             self._looked_as, self._change = epoch, 0
             self._ended.begin_anew()
         await self._members.free_left(connection)
-        rows = await connection.fetch(_LIVE, epoch)
+        rows = await connection.fetch(_LIVE, epoch, SERVER)
         live = {_member(row): row["out"] for row in rows}
-        promoted = rows[0]["promoted_at"] if rows else None
+        promoted, change = (rows[0]["promoted_at"], rows[0]["change"]) if rows else (None, None)
         opinions = await self._said(connection, {_member(row): row["digest"] for row in rows if row["digest"]})
-        held = {row["what"]: _member(row) for row in await connection.fetch(_HELD, epoch, SERVER)}
-        placed = await connection.fetch(_PLACED, self._change)
+        held = {what: _member(row) for row in rows for what in row["holds"]}
+        placed = await connection.fetch(_PLACED, self._change) if change is not None and change > self._change else ()
         ended = await self._ended.since(connection)
         self._change = max((row["change"] for row in placed), default=self._change)
         me = next((one for one in live if one[1] == epoch), ("", epoch))

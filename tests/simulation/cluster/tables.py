@@ -232,7 +232,7 @@ class Tables:
             | {
                 "since": self._moment(row.since),
                 "left": row.until - self.now(),
-                "holds": sorted(what for what in self._parts() if self.leases[what].epoch == row.epoch),
+                "holds": sorted(self._held_by(row.epoch)),
             }
             for row in self.members.values()
         ]
@@ -295,23 +295,23 @@ class Tables:
 
     # Shares ----------------------------------------------------------------------------------------------------------
 
-    def _parts(self) -> list[str]:
-        return [what for what in self.leases if not what.startswith(fence.SERVER)]
+    def _held_by(self, epoch: int) -> list[str]:
+        return [what for what, row in self.leases.items() if row.epoch == epoch and not what.startswith(fence.SERVER)]
 
-    def _live(self, own: int) -> Rows:
+    def _live(self, own: int, _: str) -> Rows:
         acting = (row for row in self.members.values() if row.role == "acts" or row.epoch == own)
-        promoted = {"promoted_at": next((row["promoted_at"] for row in self._promoted()), None)}
+        for_all = {
+            "promoted_at": next((row["promoted_at"] for row in self._promoted()), None),
+            "change": max((change for _, change in self._placed.values()), default=None),
+        }
         return [
             _as_row(row)
             | {"out": row.name in self._out, "digest": self._opinions.get(row.epoch, {}).get("digest")}
-            | promoted
+            | {"holds": self._held_by(row.epoch)}
+            | for_all
             for row in acting
             if row.epoch == own or self._alive(row.epoch)
         ]
-
-    def _held(self, own: int, _: str) -> Rows:
-        held = ((what, self.leases[what].epoch) for what in self._parts())
-        return [_as_row(self.members[e]) | {"what": what} for what, e in held if e == own or self._alive(e)]
 
     def _at_work(self, part: str, _: str) -> Rows:
         return [{"?": any(row.part == part and self._alive(row.epoch) for row in self.leases.values())}]
@@ -406,7 +406,6 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     shares._LIVE: Tables._live,
     shares._PUBLISH: Tables._publish,
     shares._OPINIONS: lambda tables, epochs: [tables._opinions[one] for one in epochs if one in tables._opinions],
-    shares._HELD: Tables._held,
     shares._AT_WORK: Tables._at_work,
     shares._PLACE: Tables._place,
     shares._PLACED: Tables._placed_since,
