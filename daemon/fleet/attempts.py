@@ -4,6 +4,7 @@ A configured name may have stood for another server before, or for one on anothe
 one. If the journal cannot be read, it says nothing.
 """
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from daemon.config.values import ServerConfig
@@ -33,21 +34,30 @@ class Attempts:
         """
         return start is not None and any(
             row.summary.get("good") and row.result in WHOLE and server.starts.is_since(start, row.began_at, now=now)
-            for row in await self._of(server)
+            for row in _of(server, (await self.known((server.name,)))[server.name])
         )
 
-    async def recovery(self, server: ServerConfig) -> Recovery | None:
-        """Return what a killed daemon left, a planned retry, or a missed start; None if there is nothing to do."""
-        rows, now = await self._of(server), self._tools.clock.now()
+    async def recovery(self, server: ServerConfig, known: Sequence[Rotation]) -> Recovery | None:
+        """Given what is `known` of its name, return what a killed daemon left, a planned retry, or a missed start; None
+        if there is nothing to do.
+        """
+        rows, now = _of(server, known), self._tools.clock.now()
         left_open = {row.server_uuid for row in rows if row.ended_at is None}
         locked = {uuid for uuid in left_open if await self._tools.engine.locks.is_held(uuid)}
         return recover(rows, server.starts, now, left_alone=lambda row: row.server_uuid not in locked)
 
-    async def _of(self, server: ServerConfig) -> list[Rotation]:
-        """Return the journal's newest rotations of this server, newest first; none if it cannot be read."""
+    async def known(self, names: Collection[str]) -> dict[str, list[Rotation]]:
+        """Return the journal's newest rotations of each of these names, newest first; none where it cannot be read."""
         try:
-            rows = await self._tools.journal.attempts(server.name, limit=RECENT)
+            return await self._tools.journal.attempts_of(names, limit=RECENT)
         except StateError as error:
-            log.warning("journal_unreadable", server=server.name, text=error.text)
-            return []
-        return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.identifier)]
+            if len(names) > 1:  # a row that makes no sense hides none of another server
+                return {name: (await self.known((name,)))[name] for name in names}
+            for name in names:
+                log.warning("journal_unreadable", server=name, text=error.text)
+            return {name: [] for name in names}
+
+
+def _of(server: ServerConfig, rows: Sequence[Rotation]) -> list[Rotation]:
+    """Return those of the rotations that were this server's."""
+    return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.identifier)]

@@ -25,7 +25,7 @@ from daemon.rotation.order import Halt, Order
 from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.rotation.run import RotationContext
 from daemon.rotation.setup import keep_state
-from daemon.state import Trigger
+from daemon.state import Rotation, Trigger
 
 log = get_logger()
 
@@ -76,7 +76,7 @@ class Fleet:
         for server in self._servers.values():
             self._scheduler.put(server.name, server.starts)
         self._scheduler.start()
-        self._begin(self._pick_up_all(), "picking up")
+        self._begin(self._pick_up_all(self._servers), "picking up")
         self._begin(self._timekeeper.run(), "keeping time")
 
     def reload(self, config: Config, share: Config | None = None) -> None:
@@ -148,29 +148,34 @@ class Fleet:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _in_slices(self, names: Iterable[str]) -> AsyncIterator[ServerConfig]:
-        """Yield the configured servers of these names; with thousands of them, let others run in between."""
-        for number, name in enumerate(tuple(names), start=1):
-            if (server := self._servers.get(name)) is not None:
-                yield server
-            if number % SLICE == 0:
-                await self._clock.sleep(0)
+    async def _in_slices(self, names: Iterable[str]) -> AsyncIterator[list[ServerConfig]]:
+        """Yield the configured servers of these names, some at a time; let others run in between."""
+        every = tuple(names)
+        for first in range(0, len(every), SLICE):
+            yield [self._servers[name] for name in every[first : first + SLICE] if name in self._servers]
+            await self._clock.sleep(0)
 
-    async def _pick_up_all(self) -> None:
-        """Find what each server needs."""
-        async for server in self._in_slices(self._servers):
-            with surviving(server=server.name):
-                await self._pick_up(server)
+    async def _pick_up_all(self, names: Iterable[str]) -> None:
+        """Find what each of these servers needs. The journal is asked for some at a time: there may be thousands."""
+        async for servers in self._in_slices(names):
+            with surviving():
+                known = await self._attempts.known([one.name for one in servers])
+                for server in (self._servers[name] for name in known if name in self._servers):
+                    with surviving(server=server.name):
+                        await self._pick_up(server, known[server.name])
 
     async def _follow(self, changed: Mapping[str, ServerConfig | None]) -> None:
         """Schedule again, and find what is needed, for the servers that a reload changed."""
-        async for server in self._in_slices(changed):
-            old = changed[server.name]
-            with surviving(server=server.name):
-                if old is None or old.starts != server.starts:
-                    self._scheduler.put(server.name, server.starts)
+        anew: list[str] = []
+        async for servers in self._in_slices(changed):
+            for server in servers:
+                old = changed[server.name]
+                with surviving(server=server.name):
+                    if old is None or old.starts != server.starts:
+                        self._scheduler.put(server.name, server.starts)
                 if old is None or (old.panel.url, old.id, old.starts) != (server.panel.url, server.id, server.starts):
-                    await self._pick_up(server)
+                    anew.append(server.name)
+        await self._pick_up_all(anew)
 
     async def _tick(self) -> None:
         """Hand over what is due, look after the state, and once a day prune the journal."""
@@ -205,10 +210,11 @@ class Fleet:
             self._begin(self._start_all(due), "starting")
 
     async def _start_all(self, due: Mapping[str, Starts]) -> None:
-        async for server in self._in_slices(due):
-            with surviving(server=server.name):
-                if server.starts == due[server.name]:
-                    self._due(server)
+        async for servers in self._in_slices(due):
+            for server in servers:
+                with surviving(server=server.name):
+                    if server.starts == due[server.name]:
+                        self._due(server)
 
     def _due(self, server: ServerConfig) -> None:
         name = server.name
@@ -239,9 +245,9 @@ class Fleet:
 
         self._scheduler.once(name, moment, lambda: self._begin(launch(), "trying again"))
 
-    async def _pick_up(self, server: ServerConfig) -> None:
+    async def _pick_up(self, server: ServerConfig, known: Sequence[Rotation]) -> None:
         """Continue what a killed daemon left, keep a planned retry, or catch up one missed start."""
-        found = await self._attempts.recovery(server)
+        found = await self._attempts.recovery(server, known)
         if found is None:
             return
         order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)

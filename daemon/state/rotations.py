@@ -62,6 +62,10 @@ class Rotations(Protocol):
         """Return the newest rotations of that configured name, newest first, without their steps."""
         ...
 
+    async def attempts_of(self, servers: Collection[str], limit: int) -> dict[str, list[Rotation]]:
+        """Return the same of each of these names, of each so many."""
+        ...
+
     async def of_start(self, server_uuid: str, start_at: datetime | None) -> list[Rotation]:
         """Return, newest first, the server's rotations for that start, and those that never ended."""
         ...

@@ -297,6 +297,9 @@ async def test_rotations_are_found_by_server_by_start_and_by_being_open(place: P
         assert [row.id for row in await journal.recent()] == [fourth, third, second, first]
         assert [row.id for row in await journal.recent("survival", limit=2)] == [fourth, third]
         assert [(row.id, row.steps) for row in await journal.attempts("survival", 1)] == [(fourth, ())]
+        of = await journal.attempts_of(("survival", "creative", "nowhere"), 2)
+        numbers = {name: [row.id for row in rows] for name, rows in of.items()}
+        assert numbers == {"survival": [fourth, third], "creative": [second], "nowhere": []}
         assert [row.id for row in await journal.running()] == [fourth, second]
         assert [row.id for row in await journal.of_start(UUID, AT)] == [fourth, first]
         assert [row.id for row in await journal.of_start(UUID, None)] == [fourth]

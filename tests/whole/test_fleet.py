@@ -1,5 +1,7 @@
 """The daemon's servers together: starts, merging, retries, catching up, reload and kill, on virtual time."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,7 @@ from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Work
 from daemon.sandbox.settings import Kind
 from daemon.state.local.journal import SqliteJournal
+from daemon.state.local.store import FILE_NAME
 from tests.whole.fleet import Daemons, at, made, rows, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
@@ -174,6 +177,23 @@ async def test_a_start_missed_while_the_daemon_was_away_is_caught_up_once(daemon
     assert made(daemons)[2:] == ["04 12:00"]
 
 
+async def test_a_row_that_cannot_be_read_hides_nothing_of_another_server(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the journal is asked for several servers at a time: one without a past would be backed up at once."""
+    config = daemons.configure()
+    async with daemons.running(config):
+        await until(daemons.clock, at(1, 5))
+    assert config.state_dir is not None
+    with closing(sqlite3.connect(config.state_dir / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE rotation SET began_at = 'yesterday' WHERE server = 'creative'")
+    begun: list[str] = []
+    monkeypatch.setattr("daemon.fleet.rotations.Rotations.launch", lambda _, order: begun.append(order.server.name))
+    async with daemons.running(config):
+        await daemons.clock.sleep(600)
+    assert begun == ["creative"]
+
+
 async def test_a_promised_retry_is_kept_across_a_restart(daemons: Daemons) -> None:
     """The journal holds when to try again."""
     config = daemons.configure()
@@ -325,7 +345,7 @@ async def test_a_bug_while_picking_up_one_server_leaves_the_others_alone(
     """The start of the daemon goes through all of them."""
     asked: list[str] = []
 
-    async def broken(_fleet: object, server: ServerConfig) -> None:
+    async def broken(_fleet: object, server: ServerConfig, _known: object) -> None:
         asked.append(server.name)
         raise ZeroDivisionError
 

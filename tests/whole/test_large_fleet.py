@@ -49,7 +49,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     count(Scheduler, "put")
     count(Scheduler, "remove")
-    count(SqliteJournal, "attempts")
+    count(SqliteJournal, "attempts_of")
     count(SqliteJournal, "recent")
     count(CronSim, "__init__")
     return counts
@@ -61,14 +61,15 @@ async def looked_at(daemons: Daemons) -> None:
         await daemons.clock.sleep(0)
 
 
-async def test_a_start_asks_the_journal_once_for_each_server_and_the_schedule_hardly_at_all(
+async def test_a_start_asks_the_journal_for_many_servers_at_a_time_and_the_schedule_hardly_at_all(
     daemons: Daemons, large: Config, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A schedule that all servers share is asked for the gaps between its starts, and not for each server."""
     monkeypatch.setattr("daemon.fleet.rotations.Rotations.launch", lambda *_: None)
     async with daemons.running(large):
         await looked_at(daemons)
-    assert counted["attempts"] == counted["put"] == SERVERS
+    assert counted["put"] == SERVERS
+    assert counted["attempts_of"] == SERVERS / SLICE
     assert counted["recent"] == 0
     assert counted["__init__"] < SERVERS / 10
 

@@ -74,6 +74,7 @@ class AwaitedJournal:
     announce = _done_by_runner(SqliteJournal.announce)
     end = _done_by_runner(SqliteJournal.end)
     attempts = _done_by_runner(SqliteJournal.attempts)
+    attempts_of = _done_by_runner(SqliteJournal.attempts_of)
     of_start = _done_by_runner(SqliteJournal.of_start)
     recent = _done_by_runner(SqliteJournal.recent)
     running = _done_by_runner(SqliteJournal.running)

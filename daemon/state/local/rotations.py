@@ -72,11 +72,13 @@ class Rotations(Store):
 
     def attempts(self, server: str, limit: int) -> list[Rotation]:
         """Return the newest rotations of that configured name, newest first, without their steps: what came of each."""
+        return self.attempts_of((server,), limit)[server]
+
+    def attempts_of(self, servers: Collection[str], limit: int) -> dict[str, list[Rotation]]:
+        """Return the same of each of these names, of each so many."""
+        query = "SELECT * FROM rotation WHERE server = ? ORDER BY id DESC LIMIT ?"
         with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM rotation WHERE server = ? ORDER BY id DESC LIMIT ?", (server, limit)
-            )
-            return read_rotations(rows, ())
+            return {name: read_rotations(connection.execute(query, (name, limit)), ()) for name in servers}
 
     def of_start(self, server_uuid: str, start_at: datetime | None) -> list[Rotation]:
         """Return, newest first, the server's rotations for that start, and those that never ended."""

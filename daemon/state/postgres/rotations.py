@@ -98,10 +98,20 @@ class Rotations(Store):
 
     async def attempts(self, server: str, limit: int) -> list[Rotation]:
         """Return the newest rotations of that configured name, newest first, without their steps."""
-        query = "SELECT * FROM rotation WHERE server = $1 ORDER BY id DESC LIMIT $2"
-        rows = await self._rows(query, server, limit)
+        return (await self.attempts_of((server,), limit))[server]
+
+    async def attempts_of(self, servers: Collection[str], limit: int) -> dict[str, list[Rotation]]:
+        """Return the same of each of these names, of each so many."""
+        query = (
+            "SELECT newest.* FROM unnest($1::text[]) AS name CROSS JOIN LATERAL"
+            " (SELECT * FROM rotation WHERE server = name ORDER BY id DESC LIMIT $2) AS newest ORDER BY id DESC"
+        )
+        rows = await self._rows(query, list(servers), limit)
+        found: dict[str, list[Rotation]] = {name: [] for name in servers}
         with self._readable():
-            return read_rotations(rows, ())
+            for rotation in read_rotations(rows, ()):
+                found[rotation.server].append(rotation)
+        return found
 
     async def of_start(self, server_uuid: str, start_at: datetime | None) -> list[Rotation]:
         """Return, newest first, the server's rotations for that start, and those that never ended."""
