@@ -39,7 +39,7 @@ TITLES = {
     "13": "a manifest stands only beside whole data that is what the panel says; what may be written is not cleared",
     "14": "a good backup leaves the panel only once the stores that must have it do; else what waits is told",
     "15": "a store is pruned by its own rules from its own listing, the manifest first; nothing else is touched",
-    "16": "a store in trouble keeps no copy from another; after calm days each has what its rules want",
+    "16": "a store in trouble keeps no copy from another; after calm days each has what its rules want, which is known",
     "17": "what is proven was read, and found right; a failed proof freezes; the newest n proven survive",
     "19": "a server is emptied only for an archive that was read and is right; how a restore ended is known",
     "20": "who writes to a server of a cluster holds it, and nobody else writes there",

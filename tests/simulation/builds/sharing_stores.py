@@ -1,16 +1,24 @@
 """What members of a cluster must not do with stores and proofs that they share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
+import daemon.copies.shelf
 import daemon.copying.visit
+from daemon.copies.shelf import Shelf
+from daemon.copies.work import OwnProcess
+from daemon.copies.workers import AskLeave
 from daemon.copying.copying import Copying
+from daemon.core.copies_layout import MANIFEST
 from daemon.state.postgres import fence
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import Members
+from daemon.stores.base import Entry, Store
 from tests.simulation.builds.registry import PATCH, broken, original
 
+STANDING = {"member stands still before a deletion in a store": 0.4}
+PROMOTED = {"database promoted with a copy in hand": 0.4}
 STOPPED = {"member stopped with an archive in hand": 0.3}
 REBALANCED = {"member stopped and started": 0.5, "store slow": 0.8}
 
@@ -48,3 +56,39 @@ def _proves_under_any_epoch() -> AbstractContextManager[Any]:
         return str(real(change, acts=False))
 
     return PATCH(fence, "as_member", as_member)
+
+
+@broken("a store is pruned however long ago the lease was renewed", "20", insist=STANDING, first=36, cluster=True)
+def _prunes_without_a_lease() -> AbstractContextManager[Any]:
+    return PATCH(OwnProcess, "_both", lambda self, leave: leave)
+
+
+@broken(
+    "a store is pruned by the lease from before the journal was asked", "20", insist=STANDING, first=36, cluster=True
+)
+def _asks_the_journal_last() -> AbstractContextManager[Any]:
+    def both(self: OwnProcess, leave: AskLeave) -> AskLeave:
+        async def asked() -> str:
+            return await self._leave() or await leave()
+
+        return asked
+
+    return PATCH(OwnProcess, "_both", both)
+
+
+@broken("a copy that the database lost is not seen in its store", "16", insist=PROMOTED, first=1, cluster=True)
+def _sees_what_was_recorded() -> AbstractContextManager[Any]:
+    real = original(daemon.copies.shelf, "_sorted")
+
+    async def _sorted(store: Store, listed: Sequence[Entry], before: Shelf | None, *rest: Any) -> Shelf:
+        """Read no manifest that this daemon has not written: the others cost a request each."""
+        known = listed if before is None else [entry for entry in listed if _is_known(entry.key, before)]
+        shelf: Shelf = await real(store, known, before, *rest)
+        return shelf
+
+    return PATCH(daemon.copies.shelf, "_sorted", _sorted)
+
+
+def _is_known(key: str, before: Shelf) -> bool:
+    data = key.removesuffix(MANIFEST)
+    return key == data or any(data in known for known in (before.manifests, before.lost, before.damaged))

@@ -49,6 +49,8 @@ class Member(Stoppable):
     simulation: "Cluster"
     engine: ModelEngine
     parts: Assembly | None = None
+    died_in: int | None = None
+    """The epoch under which it was when it was killed."""
 
     def __init__(self, simulation: "Cluster", machine: "Machine") -> None:
         super().__init__(simulation, f"{machine.name}.{machine.lives}")
@@ -78,6 +80,11 @@ class Member(Stoppable):
         with suppress(asyncio.CancelledError):
             await self.bury()
         self.simulation.forget(self.name)
+
+    def die(self, where: str) -> None:
+        """Be killed, now; the database goes on with what is under way to it."""
+        self.died_in = self.simulation.epoch_of(self.name)
+        super().die(where)
 
     def reload(self) -> None:
         """Be sent SIGHUP."""

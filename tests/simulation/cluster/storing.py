@@ -1,11 +1,13 @@
 """The rule of stores in a cluster: who deletes from them is a member, and alone with a server's copies (invariant 20).
 
 What may go besides, and what must be there, is the same as for one daemon. And the trouble of members with a copy or an
-archive in hand: stopped right after something was stored, deleted or read, before anybody is told of it, or as they
-have looked what to prune.
+archive in hand: stopped right after something was stored, deleted or read, before anybody is told of it, as they
+have looked what to prune, or as they ask for leave to delete.
 """
 
+import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from daemon.state.postgres.fence import SERVER
@@ -14,6 +16,7 @@ from tests.simulation.cluster import trouble
 from tests.simulation.cluster.member import Member
 from tests.simulation.cluster.standby import Standby
 from tests.simulation.process import PROCESS, Process
+from tests.simulation.scenario import HOUR
 from tests.simulation.stores.bucket import Bucket, Call
 from tests.simulation.stores.rules import MANIFEST
 from tests.simulation.stores.wanted import KEY
@@ -23,8 +26,12 @@ if TYPE_CHECKING:
 
 STOPPED = "member stopped with an archive in hand"
 PROMOTED = "database promoted with a copy in hand"
-KINDS = (STOPPED, PROMOTED)
+BEFORE_A_DELETION = "member stands still before a deletion in a store"
+KINDS = (STOPPED, PROMOTED, BEFORE_A_DELETION)
+OF_STORES = (PROMOTED, BEFORE_A_DELETION)
 A_MOMENT = 0.001
+LOOKED_AT = 26 * HOUR
+"""After so many seconds of calm days each server was looked at in each of its stores."""
 KILLED = 0.4
 """So many of those that are stopped die; the others stand still."""
 
@@ -43,11 +50,16 @@ class Storing:
             bucket.on_change.append(self._changes)
             bucket.on_listing.append(self._lists)
         simulation.proofs.tells = self._tells
+        simulation.stores.asks_leave = self._asks_leave
 
     def _records(self, process: str, what: str, server: str) -> None:
         """A process records what it saw of a server, in a store or in an archive: nobody has taken over from it."""
-        lives = self._simulation.tables.lives(self._simulation.epoch_of(process))
-        self._hold("20", lives, f"{process} records {what}, and is no member any more", server)
+        member, epoch = self._simulation.processes[process], self._simulation.epoch_of(process)
+        if isinstance(member, Member) and not member.alive:
+            epoch = member.died_in  # it was under way, and arrives all the same
+        self._hold(
+            "20", self._simulation.tables.lives(epoch), f"{process} records {what}, and is no member any more", server
+        )
 
     def _seen(self, process: str, store: str, server: str) -> None:
         self._records(process, f"what is in {store}", server)
@@ -69,6 +81,25 @@ class Storing:
             self._hold("20", alone, text, server)
         elif call is Call.DELETE and (found[4] or key + MANIFEST in bucket.objects):
             self._hold("20", self._may_not_know(epoch), f"{process.name} deletes from {bucket.name}, and is no member")
+
+    def look_at_the_end(self) -> None:
+        """What stands in a store was recorded, even if a promotion lost that: each look into the store finds it again.
+
+        So it holds once every server was looked at in the calm days, of copies that stood before these.
+        """
+        simulation, stores = self._simulation, self._simulation.stores
+        now, since = simulation.clock.monotonic(), simulation.acts_since
+        if since is None or now - since < LOOKED_AT or simulation.checker.a_clock_was_set_since(simulation.calm_since):
+            return
+        before = simulation.clock.now() - timedelta(seconds=now - simulation.calm_since)
+        for name, policy in simulation.configuration.known.items():
+            server = simulation.uuid_of(name)
+            for store in policy.get("copies", ()) if server not in simulation.removed else ():
+                row, bucket = simulation.tables.shelves.get((store, "main", server)), stores.buckets[store]
+                known = json.loads(row["detail"])["manifests"] if row else {}
+                whole = (one.uuid for one in stores.rules.whole(bucket, server))
+                lost = [key for key in whole if key not in known and bucket.objects[key + MANIFEST].modified < before]
+                self._hold("16", not lost, f"{store} has {lost}, and that is not known", server)
 
     def _may_not_know(self, epoch: int | None) -> bool:
         """Whether a member was evicted, or the database promoted or its clock set, within the last lease."""
@@ -97,6 +128,13 @@ class Storing:
         """An archive was read to its end."""
         if self._may_stop(reader):
             await reader.clock.sleep(A_MOMENT)
+
+    async def _asks_leave(self, member: Process) -> None:
+        """Let it stand still, now and then, while it asks whether it may delete: until after its lease has ended."""
+        if isinstance(member, Member) and not member.stands_still and self._happens(BEFORE_A_DELETION):
+            self._simulation.happened(BEFORE_A_DELETION)
+            trouble.stand_still(self._simulation, member, self._dice[BEFORE_A_DELETION])
+            await member.clock.sleep(A_MOMENT)
 
     def _happens(self, kind: str) -> bool:
         rate = self._simulation.scenario.kinds.get(kind)

@@ -40,7 +40,7 @@ from tests.simulation.run import Report, Simulation, played
 from tests.simulation.scenario import Scenario
 from tests.simulation.stores.trouble import KINDS as STORE_KINDS
 
-WITH_STORES = (*STORE_KINDS, storing.PROMOTED)
+WITH_STORES = (*STORE_KINDS, *storing.OF_STORES)
 KINDS = (*CALL_FAULTS, *trouble.OF_ONE_DAEMON, *trouble.OF_CLUSTERS, *WITH_STORES, storing.STOPPED, *PROOF_KINDS)
 LOOKS_IN_CALM = 2.5
 """In calm days a look comes so many times as late: there is little to see, and looks are half of what a run costs."""
@@ -330,6 +330,7 @@ class Cluster(Simulation):
     async def _look_at_what_is_told(self) -> None:
         self.alert_checks.look_at_the_words({member.name for member in self.members})
         self.telling.look_at_the_end()
+        self.storing.look_at_the_end()
 
     def _end_processes(self) -> None:
         for member in self.members:

@@ -54,7 +54,16 @@ class Worker(OwnProcess):
         """Look into the stores; nothing is pruned of what a proof has frozen by then."""
         world = self._process.simulation
         world.stores.rules.visits(self._process.name, job.server.uuid, world.clock.monotonic())
-        return await super().look(job, leave)
+        return await super().look(job, self._asking(leave))
+
+    def _asking(self, leave: AskLeave) -> AskLeave:
+        """Return what asks for leave, and lets something happen meanwhile."""
+
+        async def asked() -> str:
+            await self._process.simulation.stores.asks_leave(self._process)
+            return await leave()
+
+        return asked
 
     async def prove(self, job: Job, what: ToProve, link: GiveLink, listener: ProgressListener) -> ProofFound:
         """Read one backup or copy, unless its archive ends this process; let the judge hear what is said of it."""
@@ -80,7 +89,7 @@ class Worker(OwnProcess):
         looking = self._process.name, store, server
         world.rules.pruning[looking] = []
         try:
-            result = await super().prune(job, store, inputs, leave, going)
+            result = await super().prune(job, store, inputs, self._asking(leave), going)
         finally:
             shown = world.rules.pruning.pop(looking)
         trusted = not inputs.doubt and abs(self._process.clock.was_set_by()) < HALF_AN_HOUR

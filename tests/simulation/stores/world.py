@@ -1,7 +1,9 @@
 """The stores of a run: what they hold, what goes wrong in them, and who watches."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from tests.simulation.process import Process
 from tests.simulation.stores.before import CopiesFirst
 from tests.simulation.stores.bucket import Bucket
 from tests.simulation.stores.ending import StoreEnding
@@ -11,6 +13,10 @@ from tests.simulation.stores.rules import StoreRules
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
+
+
+async def _nothing_happens(_: Process) -> None:
+    """Nothing happens."""
 
 
 class StoreWorld:
@@ -25,6 +31,9 @@ class StoreWorld:
         self.buckets: dict[str, Bucket] = {}
         self.troubles: dict[str, Trouble] = {}
         self.breaking = self.other_file = False
+        self.asks_leave: Callable[[Process], Awaitable[None]] = _nothing_happens
+        """What happens as a process is about to ask its journal whether it may delete something in a store."""
+
         for name, table in simulation.scenario.stores.tables.items():
             trouble = self.troubles[name] = Trouble(name, simulation.clock, simulation.scenario.stream(f"store {name}"))
             lockable = "object_lock" in table
