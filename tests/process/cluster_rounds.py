@@ -78,8 +78,9 @@ class Rounds:
     def play(self, rounds: int) -> None:
         """Play so many rounds."""
         self.database.make_tables()
-        for _ in range(rounds):
+        for number in range(1, rounds + 1):
             self._round()
+            sys.stderr.write(f"{number} of {rounds} rounds\n")
 
     def end(self) -> None:
         """Wait for what may take its time, see to it that everything is backed up, and hold it all once more."""
@@ -214,13 +215,22 @@ class Rounds:
         self.panel.configure(schedule=f'"{cron}"', keep=f"{{ last = {KEEP} }}", more=more)
 
     def _busiest(self) -> Member:
-        """The member that holds most."""
+        """The member that holds most; the first one where the database cannot be asked."""
         query = "SELECT name FROM lease JOIN member USING (epoch) GROUP BY name ORDER BY count(*) DESC, name LIMIT 1"
-        name = self.database.sql(query)
+        name = self._answer(query)
         return next((member for member in self.members if member.name == name), self.members[0])
 
     def _begun(self, server: Server) -> bool:
         return any(one.events("rotation_began", server=server.name) for member in self.members for one in member.lives)
+
+    def _answer(self, query: str) -> str:
+        """What the database answers; nothing while it has no connection to give."""
+        try:
+            return self.database.sql(query)
+        except subprocess.CalledProcessError as error:
+            if error.returncode != UNREACHED:
+                raise
+            return ""
 
     def _brought_to_its_end(self, server: Server) -> bool:
         """Rotate a server by hand unless it is backed up; return whether it is.
@@ -253,16 +263,11 @@ class Rounds:
         """The servers of which nobody knows whether the backup that was asked for will come: for two minutes. None are
         known while the database is out of reach.
         """
-        try:
-            rows = self.database.sql(
-                "SELECT server, (SELECT name || ' ' || at FROM step WHERE rotation = rotation.id AND"
-                " name IN ('create', 'created', 'create_refused') ORDER BY id DESC LIMIT 1) FROM rotation"
-                " WHERE id IN (SELECT max(id) FROM rotation GROUP BY server)"
-            )
-        except subprocess.CalledProcessError as error:
-            if error.returncode != UNREACHED:
-                raise
-            return set()
+        rows = self._answer(
+            "SELECT server, (SELECT name || ' ' || at FROM step WHERE rotation = rotation.id AND"
+            " name IN ('create', 'created', 'create_refused') ORDER BY id DESC LIMIT 1) FROM rotation"
+            " WHERE id IN (SELECT max(id) FROM rotation GROUP BY server)"
+        )
         asked = (row.partition("|")[::2] for row in rows.splitlines())
         return {
             server

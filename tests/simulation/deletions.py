@@ -152,6 +152,10 @@ class Deletions:
         made = self._room_made.get(server)
         return made is not None and not self._recorder.accepted_since(server, made.sent)
 
+    def forget_room(self, since: float) -> None:
+        """What was written down since then is lost: nobody knows that room was made meanwhile."""
+        self._room_made = {server: made for server, made in self._room_made.items() if made.sent < since}
+
     def _no_room_again(
         self, exchange: Exchange, listing: Sequence[Exchange], row: Row, policies: Sequence[Policy]
     ) -> None:

@@ -55,6 +55,10 @@ class Rules:
         """Whether room was made there, and somebody else took the place."""
         return self._deletions.room_taken(server)
 
+    def forget_room(self, since: float) -> None:
+        """What was written down since then is lost."""
+        self._deletions.forget_room(since)
+
     def began(self, rotation: Rotation) -> None:
         """A rotation begins."""
         self._endings.began(rotation)

@@ -242,6 +242,7 @@ class Cluster(Simulation):
         self.checker.journal_failed()
         self.checker.upset()  # all begin anew
         self.recorder.forget_asked(standby.since)
+        self.rules.forget_room(standby.since)
         self.stores.first.loses(standby.since)
         self.proofs.rules.loses(standby.since)
         for machine in self.machines:

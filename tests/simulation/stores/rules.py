@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import product, takewhile
 from typing import TYPE_CHECKING, Any
 
 from daemon.copies.results import CopyResult
@@ -246,9 +246,8 @@ class StoreRules:
     def _by_the_rules(self, bucket: Bucket, data: str, server: str) -> None:
         """A copy is pruned: the store's own rules let it go, by what the store showed last, and so does the brake."""
         shown = self._shown.get((self._process(), bucket.name, server), [])
-        rows = self.copies(bucket, shown)
-        policies = self._policies(bucket.name, server)
-        verdicts = [self._allowed(rows, policy, data, server, bucket) for policy in policies]
+        seen = product(self._seen(bucket, shown), self._policies(bucket.name, server))
+        verdicts = [self._allowed(rows, policy, data, server, bucket) for rows, policy in seen]
         text = f"{data.rpartition('/')[2]} in {bucket.name} is pruned, and the store's rules keep it"
         self._hold("15", any(verdicts), text, server)
 
@@ -271,10 +270,10 @@ class StoreRules:
     def _name(self, bucket: Bucket, server: str) -> None:
         """A pruning looks into a store: what its rules let go, and its brake lets through, is named from now on."""
         looking = self._process(), bucket.name, server
-        rows, name = self.copies(bucket, self._shown[looking]), self._simulation.stores.name_of(server)
-        self.pruning[looking] = self.pruning[looking] or rows
-        locked = self._simulation.stores.locks.locked(bucket, rows)
-        for policy in self._policies(bucket.name, server):
+        name, seen = self._simulation.stores.name_of(server), self._seen(bucket, self._shown[looking])
+        self.pruning[looking] = self.pruning[looking] or seen[0]
+        for rows, policy in product(seen, self._policies(bucket.name, server)):
+            locked = self._simulation.stores.locks.locked(bucket, rows)
             judged = oracle.judge(rows, policy, name, self._simulation.machine_now())
             if not locked.isdisjoint(judged.deletions):
                 self._simulation.happened("a lock held a copy")
@@ -293,6 +292,15 @@ class StoreRules:
             for row in rows
             if all(judged.states[row.uuid] == "good" and row.uuid not in judged.deletions for judged in each)
         ]
+
+    def _seen(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Sequence[Row]]:
+        """The whole copies of our own in a listing, and with those whose manifests it lacks though they stand: a store
+        is asked for these by their names.
+        """
+        there = {entry.key for entry in shown}
+        named = [entry.key + MANIFEST for entry in shown if entry.key + MANIFEST not in there]
+        late = [Entry(key, len(one.data), one.modified) for key in named if (one := bucket.objects.get(key))]
+        return [self.copies(bucket, shown), *([self.copies(bucket, [*shown, *late])] if late else [])]
 
     def copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
         """The whole copies of our own in what was shown."""
