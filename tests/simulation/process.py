@@ -46,7 +46,12 @@ FLUSH_SECONDS = 3.0
 
 
 class Process:
-    """A process that holds the daemon's code: the daemon itself, or a command by hand."""
+    """A process that holds the daemon's code: the daemon itself, or a command by hand.
+
+    It last stood still at `stood_at`, and went on at `went_on_at`; only members of a cluster do.
+    """
+
+    stood_at = went_on_at = float("-inf")
 
     def __init__(self, simulation: "Simulation", name: str) -> None:
         self.simulation = simulation

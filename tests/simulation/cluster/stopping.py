@@ -22,7 +22,6 @@ class Stoppable(Process):
     """A process whose tasks are known, and that can stand still."""
 
     stands_still = False
-    stood_at = went_on_at = float("-inf")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -42,11 +42,14 @@ class Worker(OwnProcess):
         yield MemoryStore(bucket, limit, lambda: process.tick(f"{settings.name} is asked"))
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
-        """Copy one backup, and let the judge hear what is said to have come of it."""
-        world = self._process.simulation.stores
+        """Copy one backup, and let the judge hear what is said to have come of it; who stood still did not hear the
+        stores.
+        """
+        world, went_on_at = self._process.simulation.stores, self._process.went_on_at
         failed = {name: world.troubles[name].failed for name in job.stores}
         result = await super().copy(job, backup, link, listener)
-        well = {name for name in job.stores if world.troubles[name].failed == failed[name]}
+        heard = self._process.went_on_at == went_on_at
+        well = {name for name in job.stores if heard and world.troubles[name].failed == failed[name]}
         world.rules.copied(self._process.name, job.server.uuid, backup, result, well)
         return result
 
