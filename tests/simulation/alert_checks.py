@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GOOD_NEWS = {"new_normal", "copied", "recovered", "done"}
 OF_OTHER_THINGS = {"unpruned", "pruned", "unproven", "proven", "proof_late"}
 """Of a store's brake, which may hold copies for as long as nobody lifts it, and of proofs: not of a new backup."""
+TOLD_ONCE = {"unproven", "disputed"}
+"""What is told once, as a proof fails or members begin to differ, and not for each rotation with a good backup."""
 GRACE = 1800.0
 KILLED_WITHIN = timedelta(minutes=1)
 """Until a daemon that is killed between two of its listeners may have dated what it tells."""
@@ -82,9 +84,9 @@ class AlertChecks:
         """A rotation of a daemon has ended, which none of its listeners knows yet: note whether it must be told, or all
         is well again. A failure that is tried again for the first time need not be told yet.
         """
-        frozen = outcome.problems and outcome.problems[-1].code == "unproven"  # told once, as the proof failed
+        elsewhere = outcome.problems and outcome.problems[-1].code in TOLD_ONCE
         lacking = any(problem.code == "permission-lacking" for problem in outcome.problems)  # told, though it is done
-        well = frozen or (outcome.result is Result.DONE and not lacking)
+        well = elsewhere or (outcome.result is Result.DONE and not lacking)
         if outcome.result is not Result.SKIPPED:
             must = not well and (outcome.retry_at is None or again)
             self._ended[name].append(Ending(self._simulation.clock.monotonic(), now, well, must))
