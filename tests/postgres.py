@@ -133,7 +133,8 @@ class Postgres:
                 yield follower
             finally:
                 if self.is_running:
-                    self._wait_for("DEFAULT")
+                    with suppress(subprocess.CalledProcessError):  # it may be ending
+                        self._wait_for("DEFAULT")
 
     def _wait_for(self, standbys: str) -> None:
         """Let commits wait for these standbys."""
