@@ -105,8 +105,8 @@ class Subject:
     name: str
     made_at: datetime
     level: Level
-    store: str = PANEL
-    bytes: int = 0
+    store: str
+    bytes: int
 
 
 MOST_WORLDS = 100
@@ -136,9 +136,9 @@ def compared(now: Proof, before: Proof | None) -> tuple[str, ...]:
 
 def _gone(now: Proof, before: Proof) -> Iterator[str]:
     """Yield the worlds of the one before that are known not to be in this one: its list may be cut."""
-    whole, last = len(now.worlds) < MOST_WORLDS, now.worlds[-1] if now.worlds else ""
+    whole = len(now.worlds) < MOST_WORLDS
     for world in before.worlds:
-        is_told = whole or (world < last and _REPLACED not in world + last)
+        is_told = whole or (world < now.worlds[-1] and _REPLACED not in world + now.worlds[-1])
         if is_told and world not in now.worlds:
             yield world
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.brake import Applied, Brake
+from daemon.core.brake import USUAL_SHARE, Applied, Brake
 from daemon.core.model import Action, Backup, Verdict
 from daemon.core.names import Altered, Ownership, Template
 from daemon.core.plan import Plan, Refusal, plan
@@ -64,6 +64,12 @@ def test_more_than_a_share_of_the_good_ones_is_none(rows: int, keep: int, share:
     """However few they are, but for two."""
     made = planned(DAYS[:rows], f"last={keep}", Brake(10, share))
     assert (made.code == "max-deletions", len(made.deletions)) == (refused, 0 if refused else rows - keep)
+
+
+def test_half_of_them_may_go_as_a_rule() -> None:
+    """Where nothing else is configured, and in every store."""
+    assert planned(DAYS, "last=5", Brake(10, USUAL_SHARE)).refused is None
+    assert planned(DAYS, "last=4", Brake(10, USUAL_SHARE)).code == "max-deletions"
 
 
 def test_what_is_over_the_share_is_told_with_its_names() -> None:

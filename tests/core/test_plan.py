@@ -91,6 +91,13 @@ def test_five_are_named_and_none_is_left_to_count() -> None:
     assert refused.endswith(f"{DAYS[4].name} (2026-03-28), {DAYS[3].name} (2026-03-29)")
 
 
+def test_no_failed_proof_is_named_where_none_is_known() -> None:
+    """However the plan came out."""
+    assert planned(DAYS, "last=9").frozen is None
+    assert planned(DAYS, "last=1", bound=1).frozen is None
+    assert refused(room(DAYS, "last=9")).frozen is None
+
+
 def test_failed_ones_do_not_count_towards_the_brake() -> None:
     """They are no loss."""
     rows = [failed(NOW - timedelta(days=days)) for days in range(10, 30)]

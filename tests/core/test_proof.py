@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.model import Backup
-from daemon.core.proof import LATELY, MOST_WORLDS, PANEL, Level, Proof, Proofs, archive_of, compared, reached
+from daemon.core.proof import MOST_WORLDS, PANEL, Level, Proof, Proofs, archive_of, compared, reached
 from tests.core.build import NOW
 
 HOUR = timedelta(hours=1)
@@ -275,6 +275,11 @@ def test_which_file_a_backup_has_is_known_by_size_and_checksum() -> None:
     assert archive_of(replace(ONE, bytes=0), ["a"]) == ""
 
 
+def test_which_files_were_looked_for_is_a_digest() -> None:
+    """It is in the journal, so that another version must reckon it alike."""
+    assert archive_of(ONE, ["b", "a"]) == "9 sha1:a 3554d2b8a1e34099"
+
+
 def test_a_reading_of_the_last_hour_counts_for_the_files_that_it_looked_for() -> None:
     """An operator may have come to expect others since; in which order they are named is nothing."""
     known = Proofs([lately(archive=archive_of(ONE, ["b", "a"]))])
@@ -287,9 +292,9 @@ def test_a_reading_of_the_last_hour_counts_for_the_files_that_it_looked_for() ->
 def test_a_proof_of_the_last_hour_stands_for_another_reading() -> None:
     """To the minute; of several the last."""
     known = Proofs([lately(0), lately(10, asked=Level.WALKED, reached=Level.WALKED)])
-    assert known.proven_lately(ONE, Level.WALKED, NOW + LATELY) == lately(10, asked=Level.WALKED, reached=Level.WALKED)
-    assert known.proven_lately(ONE, Level.SANE, NOW + LATELY) == lately(0)
-    assert known.proven_lately(ONE, Level.SANE, NOW + LATELY + timedelta(seconds=1)) is None
+    assert known.proven_lately(ONE, Level.WALKED, NOW + HOUR) == lately(10, asked=Level.WALKED, reached=Level.WALKED)
+    assert known.proven_lately(ONE, Level.SANE, NOW + HOUR) == lately(0)
+    assert known.proven_lately(ONE, Level.SANE, NOW + HOUR + timedelta(seconds=1)) is None
     assert Proofs([lately()]).proven_lately(ONE, Level.SANE, NOW) == lately()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core.model import Action, Backup, Reason, Scope, State, Verdict
-from daemon.core.proof import PANEL, Level, Proof, Proofs
+from daemon.core.proof import PANEL, Level, Proof, Proofs, Subject
 from daemon.core.proof_due import AT_ONCE, PAUSES, Budget, Due, ProofRules, Quiet, StoredCopy, Why, due, next_up
 from daemon.core.proven import KeepProven
 from tests.core.build import NOW, but, failed, good, verdicts
@@ -51,6 +51,12 @@ def test_the_newest_good_one_comes_first_and_may_be_read_at_once() -> None:
     assert waiting(made(1), rules=ProofRules(keep=0)) == [("1d", "NEWEST", 1)]
     assert waiting(made(3)) == [("3d", "NEWEST", -1)]
     assert waiting() == []
+
+
+def test_what_is_due_says_what_a_reading_of_it_is_of() -> None:
+    """All that its proof will be recorded by."""
+    one = Due("survival", "b1", "auto-1", 700, NOW - DAY, NOW, NOW, DAY, Why.NEWEST, Level.WALKED, "nas")
+    assert one.subject == Subject("b1", "auto-1", NOW - DAY, Level.WALKED, "nas", 700)
 
 
 def test_a_newer_backup_puts_nothing_off() -> None:

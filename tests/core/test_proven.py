@@ -102,6 +102,14 @@ def test_total_size_takes_no_proven_one() -> None:
     assert gone(decided) == TEN[1:8]
 
 
+def test_a_plan_that_a_failed_proof_refuses_names_it() -> None:
+    """Whoever tells of it says which archive is torn."""
+    known = proven([TEN[0]], [TEN[9]])
+    decided = planned(TEN, known)
+    assert known.frozen is not None
+    assert (decided.code, decided.frozen) == (ProblemCode.UNPROVEN, known.frozen)
+
+
 def test_while_too_few_are_proven_no_good_one_goes() -> None:
     """They wait for a proof, and are told so; failed ones go."""
     bad = failed("2026-03-02 05:00")

@@ -25,7 +25,7 @@ from daemon.copies.results import ProofFound
 from daemon.copies.workers import ProofWorker
 from daemon.core.choose import choose
 from daemon.core.model import Backup, State
-from daemon.core.proof import Level, Subject
+from daemon.core.proof import PANEL, Level, Subject
 from daemon.core.units import format_size
 from daemon.errors import BackupdError, Exit, StateError, UsageError
 from daemon.operations.proofs import ProofDone, is_proof, record
@@ -136,7 +136,7 @@ class DownloadSession:
         """Record a reading as a proof, if it is one."""
         if self.state is None or backup.created_at is None or not is_proof(self.seen.config.policy, found):
             return
-        what = Subject(backup.uuid, backup.name, backup.created_at, asked.level, bytes=backup.bytes)
+        what = Subject(backup.uuid, backup.name, backup.created_at, asked.level, PANEL, backup.bytes)
         try:
             done = self.runner.run(self._proven(what, found, began))
         except StateError as error:
