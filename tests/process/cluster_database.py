@@ -1,7 +1,6 @@
 """The database of the cluster in `cluster_rounds`, and what happens to it."""
 
 import asyncio
-import subprocess
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -114,11 +113,8 @@ class SharedDatabase:
     # What happens to it ----------------------------------------------------------------------------------------------
 
     def restart(self, how: str) -> None:
-        """Stop it in that way, or as a machine that dies if it does not end so, and start it again."""
-        try:
-            self.server.stop(how)
-        except subprocess.CalledProcessError:
-            self.server.stop("immediate")
+        """Stop it in that way, and start it again."""
+        self.server.stop(how)
         self.server.start()
 
     def fill_disk(self) -> Callable[[], None]:

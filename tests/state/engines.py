@@ -18,6 +18,7 @@ from daemon.config.values import ClusterConfig
 from daemon.state import Engine, Journal, Membership, Rotation, Runner, Worker, engine_for
 from daemon.state.local.store import FILE_NAME
 from daemon.state.runner import Inline
+from tests.closed import closed_in_the_end
 from tests.postgres import Postgres
 from tests.simulation.cluster.engine import Link, ModelEngine
 from tests.simulation.cluster.tables import Tables
@@ -138,7 +139,7 @@ class Modelled(Clustered):
     """In the model of a database that the simulation has."""
 
     def __init__(self, _: Path) -> None:
-        self._tables = Tables(since_boot)
+        self._tables = closed_in_the_end(Tables(since_boot))
 
     def member(self, name: str) -> Engine:
         """An engine over the model."""
