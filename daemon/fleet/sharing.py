@@ -218,12 +218,14 @@ class Sharing:
         return free if self._standing.out else free[:1]
 
     def _busy(self) -> set[str]:
-        """Return the parts on which something of ours is done at this moment."""
+        """Return the parts on which something of ours is done at this moment. A server's lock ends with the part in
+        which it was taken, though the server may be on another node by now.
+        """
         runs = list(self._context.under_way.values())
         seen = {node_part(run.config.panel.name, run.server.node) for run in runs if run.server is not None}
         part = self._placement.of(self._config).part if self._config else {}
         seen |= {FLEET} if self._at_work_for_all() else set()
-        return seen | {part[name] for name in self._at_work() if name in part}
+        return seen.union(self._shares.in_use(), (part[name] for name in self._at_work() if name in part))
 
     def _on_server(self, config: ServerConfig, server: Server) -> None:
         """Take note of the node of a server that is about to be rotated."""

@@ -10,7 +10,7 @@ cancelled call may be done all the same.
 Nothing secret may be stored: no key, no signed URL.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -68,6 +68,10 @@ class Shares(Protocol):
         """Return whether a live member holds the lock of a server within a part: it is rotated, or copied. Raises
         StateError.
         """
+        ...
+
+    def in_use(self) -> Collection[str]:
+        """Return the parts within which this process holds the lock of a server."""
         ...
 
     async def take(self, part: str) -> bool:

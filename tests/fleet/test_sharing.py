@@ -72,6 +72,7 @@ class Shares:
 
     table: Table
     me: Member
+    locked: set[str] = field(default_factory=set)
 
     async def look(self) -> SharesSeen:
         """All there is."""
@@ -95,6 +96,10 @@ class Shares:
     async def at_work(self, part: str) -> bool:
         """Nobody holds a lock."""
         return not part
+
+    def in_use(self) -> set[str]:
+        """Where this member has locks."""
+        return self.locked
 
     async def take(self, part: str) -> bool:
         """The first one has it."""
@@ -515,6 +520,23 @@ async def test_a_server_that_moved_goes_along_when_its_rotation_has_ended(fleet:
     await fleet.later(5)
     assert fleet.table.nodes["main", moved.id] == target
     assert "c" in other.servers
+
+
+async def test_a_node_stays_while_the_lock_of_a_server_that_left_it_is_held(fleet: Fleet) -> None:
+    """The lock would end with it, and its rotation be begun a second time (seed 1500399 of clusters)."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    moved, left = fleet.config.servers["c"], node_part("main", "n2")
+    run = SimpleNamespace(config=moved, server=seen(moved.id, "n1"))
+    cast("dict[str, object]", one.context.under_way)["c"] = run
+    cast("Shares", one.sharing._shares).locked.add(left)
+    fleet.table.nodes["main", moved.id] = "n1"  # whoever holds the panel has seen it there
+    await fleet.later(60)
+    assert left in fleet.table.held
+    cast("Shares", one.sharing._shares).locked.clear()
+    one.context.under_way.clear()
+    await fleet.later(5)
+    assert left not in fleet.table.held
 
 
 async def test_one_that_the_panel_shows_elsewhere_stays_until_its_rotation_has_ended(fleet: Fleet) -> None:

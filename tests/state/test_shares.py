@@ -46,6 +46,16 @@ def names(seen: SharesSeen) -> dict[str, str]:
     return {part: name for part, (name, _) in seen.held.items()}
 
 
+async def test_a_part_is_in_use_while_a_lock_is_held_that_would_end_with_it(cluster: Clustered) -> None:
+    """Of a command by hand the node does not matter."""
+    async with daemon(cluster, "one") as one:
+        assert await shares(one).take(NODE)
+        assert set(shares(one).in_use()) == set()
+        async with one.locks.held(SERVER, NODE), one.locks.held("another"):
+            assert set(shares(one).in_use()) == {NODE}
+        assert set(shares(one).in_use()) == set()
+
+
 async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: Clustered) -> None:
     """All see the same; commands by hand are no daemons."""
     async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:

@@ -76,7 +76,7 @@ class Members:
         self._renewing: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
         self._lost = asyncio.Event()
-        self._held: set[str] = set()
+        self._held: dict[str, str | None] = {}
         self._left: set[str] = set()
         """What is held no more, as far as this process is concerned, and may be at the database."""
 
@@ -162,6 +162,11 @@ class Members:
         """Return when another member has taken over from this one."""
         await self._lost.wait()
 
+    @property
+    def parts_in_use(self) -> frozenset[str]:
+        """The parts with which something would end that is held."""
+        return frozenset(filter(None, self._held.values()))
+
     @asynccontextmanager
     async def held(self, what: str, part: str | None = None) -> AsyncIterator[Holder | None]:
         """Hold something, if nobody else does; give who holds it otherwise. Raises StateError.
@@ -171,7 +176,7 @@ class Members:
         if what in self._held:
             yield Holder(self._cluster.member, os.getpid())
             return
-        self._held.add(what)
+        self._held[what] = part
         try:
             async with self.joined() as epoch:
                 try:
@@ -182,13 +187,13 @@ class Members:
                     with suppress(StateError):
                         await self._database.run(lambda connection: self._free(connection, what))
         finally:
-            self._held.discard(what)
+            del self._held[what]
 
     async def free_left(self, connection: Connection) -> None:
         """Give back what could not be given back when the time came, as the database was out of reach: the next to hold
         it may be another member.
         """
-        for what in sorted(self._left - self._held):
+        for what in sorted(self._left - self._held.keys()):
             await self._free(connection, what)
 
     async def holder(self, what: str) -> Holder | None:

@@ -1,7 +1,7 @@
 """How the daemons of a cluster share the fleet, by what the database holds of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from daemon.core.agreement import Opinion
@@ -62,6 +62,10 @@ class PostgresShares:
     async def at_work(self, part: str) -> bool:
         """Return whether a live member holds the lock of a server within a part."""
         return bool(await self._database.run(lambda connection: connection.fetchval(_AT_WORK, part, SERVER)))
+
+    def in_use(self) -> Collection[str]:
+        """Return the parts within which this process holds the lock of a server."""
+        return self._members.parts_in_use
 
     async def take(self, part: str) -> bool:
         """Hold a part, unless another live member does; return whether we do."""
