@@ -7,7 +7,7 @@ nothing that is held since the retention was changed; and while the brake holds,
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from daemon.core.brake import Applied, Brake, is_candidate, named, told_held, too_many
 from daemon.core.copied import RULE as UNCOPIED
@@ -32,10 +32,6 @@ _HOLDERS = {
 
 ROOM_MADE = "room was made once already, and no backup has turned good since"
 """Why no room is made now: a server that makes bad backups must not lose its good ones one by one."""
-ROOM_TAKEN = "room was made once already, and no backup came of it"
-"""Why no room is made now, if no create was accepted since: somebody else took the place."""
-ROOM_AFTER = timedelta(hours=24)
-"""After how long it is made again then: one good backup a day is the most that others can cost."""
 
 
 def make_room(

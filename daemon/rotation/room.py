@@ -10,7 +10,7 @@ from datetime import timedelta
 from daemon.config.values import ServerConfig
 from daemon.core.model import Listing, State, Verdict
 from daemon.core.plan import Refusal
-from daemon.core.room import ROOM_AFTER, ROOM_MADE, ROOM_TAKEN, make_room
+from daemon.core.room import ROOM_MADE, make_room
 from daemon.core.units import format_moment
 from daemon.errors import ProblemCode
 from daemon.panel.errors import BackupLimitError
@@ -33,6 +33,11 @@ from daemon.state import Step, StepName
 
 _ACCEPTED = (StepName.CREATED, StepName.ADOPTED)
 """Steps after which a place that was made is ours; without one, somebody else took it."""
+
+_TAKEN = "room was made once already, and no backup came of it"
+"""Why no room is made now, if no create was accepted since: somebody else took the place."""
+_TAKEN_FOR = timedelta(hours=24)
+"""After how long it is made again then: one good backup a day is the most that others can cost."""
 
 
 async def make_room_at_limit(run: Run, dated: DatedListing, name: str, limit: BackupLimitError) -> None:
@@ -147,10 +152,10 @@ def _a_day_later(run: Run, made: Step, limit: BackupLimitError) -> set[State]:
 
     Otherwise one backup that a player made in the wrong second would stop the server until an operator came.
     """
-    if abs(run.context.clock.now() - made.at) >= ROOM_AFTER:
+    if abs(run.context.clock.now() - made.at) >= _TAKEN_FOR:
         return {State.GOOD}
-    again = format_moment(made.at + ROOM_AFTER, run.config.policy.retention.zone)
-    raise at_limit(limit, f"{ROOM_TAKEN}; it is made again from {again}")
+    again = format_moment(made.at + _TAKEN_FOR, run.config.policy.retention.zone)
+    raise at_limit(limit, f"{_TAKEN}; it is made again from {again}")
 
 
 def at_limit(limit: BackupLimitError, because: str, hint: str = "") -> Halt:

@@ -1,10 +1,10 @@
 """Clocks that are not to be trusted with a deletion."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from daemon.core.clocks import FIRST, RECENT, doubt, was_set
+from daemon.core.clocks import RECENT, doubt, was_set
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 NONE = timedelta(0)
@@ -40,5 +40,5 @@ def test_what_a_panel_said_of_its_clock_holds_for_an_hour() -> None:
 
 def test_a_moment_from_before_this_program_was_told_by_a_clock_that_was_not_set() -> None:
     """Most often it is 1970."""
-    assert was_set(FIRST)
-    assert not was_set(FIRST - timedelta(seconds=1))
+    assert was_set(datetime(2026, 1, 1, tzinfo=UTC))
+    assert not was_set(datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC))

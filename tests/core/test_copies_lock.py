@@ -32,6 +32,12 @@ def test_a_short_lock_does_not_end_between_two_prunes(days: int, hours: int) -> 
         until = lock_until(span, now) if is_due(until, span, now) else until
 
 
+def test_a_lock_that_has_two_days_left_outlasts_the_next_prune() -> None:
+    """However short it is; with less it is renewed."""
+    assert not is_due(NOW + 2 * DAY, 3 * DAY, NOW)
+    assert is_due(NOW + 2 * DAY - timedelta(seconds=1), 3 * DAY, NOW)
+
+
 def test_what_the_rules_keep_is_renewed() -> None:
     """The oldest two go, and one of the others was locked not long ago."""
     made = pruned(COPIES, "last=4")

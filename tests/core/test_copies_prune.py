@@ -55,7 +55,8 @@ def test_the_stores_own_rules_decide_and_the_oldest_goes_first() -> None:
     """The panel has no say: it may have lost them all."""
     made = pruned(COPIES, "last=4")
     assert made.deletions == (COPIES[5], COPIES[4])
-    assert (made.refused, made.code, made.waits) == (None, None, None)
+    assert (made.refused, made.code, made.waits, made.held) == (None, None, None, ())
+    assert made.let_through == (COPIES[5].name.data, COPIES[4].name.data)
     assert [verdict.copy for verdict in made.verdicts] == COPIES
     assert [reason.text for reason in made.verdicts[5].reasons] == ["beyond the 4 newest backups"]
 
@@ -153,6 +154,7 @@ def test_nothing_goes_by_a_cut_listing_a_doubted_clock_or_beyond_the_brake(
     """And the verdicts are told all the same."""
     made = pruned(COPIES, "last=1", **more)
     assert (made.deletions, made.keys, made.code, made.waits) == ((), (), code, None)
+    assert (made.held, made.let_through) == ((), ())
     assert made.refused is not None
     assert made.refused.startswith(text)
     assert len(made.verdicts) == 6
@@ -170,7 +172,7 @@ def test_what_only_changed_rules_let_go_is_held_for_a_day() -> None:
     """The hold of the brake, as for a panel's retention."""
     before = Applied(keeping("last=5"), OURS)
     made = pruned(COPIES, "last=3", Brake(most=10, before=before))
-    assert made.deletions == (COPIES[5],)
+    assert (made.deletions, made.held) == ((COPIES[5],), (COPIES[3], COPIES[4]))
     assert made.waits is not None
     assert "2 backups that the retention last applied keeps are held until 2026-04-02 12:00 UTC" in made.waits
     held = made.verdicts[3]
@@ -178,6 +180,22 @@ def test_what_only_changed_rules_let_go_is_held_for_a_day() -> None:
     told = Brake(most=10, before=before, told_at=NOW - DAY)
     assert pruned(COPIES, "last=3", told).deletions == tuple(reversed(COPIES[3:]))
     assert pruned(COPIES, "last=3", Brake(before=before)).deletions == tuple(reversed(COPIES[3:]))  # the brake is off
+
+
+def test_what_is_held_is_known_though_the_brake_holds_too() -> None:
+    """Both are told."""
+    made = pruned(COPIES, "last=1", Brake(most=1, before=Applied(keeping("last=5"), OURS)))
+    assert (made.code, made.held) == ("max-deletions", tuple(COPIES[1:5]))
+
+
+def test_what_is_locked_is_counted_only_where_it_is_known_by_which_rules_it_goes() -> None:
+    """Without a record it would block the rest; and what the brake has let through is not counted when it is free."""
+    rows = [*COPIES[:4], *(replace(row, locked_until=NOW + DAY) for row in COPIES[4:])]
+    made = pruned(rows, "last=3", Brake(most=1))
+    assert made.deletions == (COPIES[3],)
+    assert made.let_through == tuple(row.name.data for row in reversed(rows[3:]))
+    recorded = Brake(most=1, before=Applied(keeping("last=3"), OURS))
+    assert pruned(rows, "last=3", recorded).code == "max-deletions"
 
 
 @patient

@@ -1,7 +1,7 @@
 """What members of a cluster must not do with stores and proofs that they share."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import daemon.copies.shelf
@@ -43,9 +43,11 @@ def _copies_beside_others() -> AbstractContextManager[Any]:
 
 
 @broken("a node is given away while a server there is copied", "20", insist=REBALANCED, first=20, cluster=True)
-def _gives_what_is_copied() -> AbstractContextManager[Any]:
+@contextmanager
+def _gives_what_is_copied() -> Iterator[None]:
     nothing = property(lambda _: None, lambda _, __: None)
-    return PATCH(Copying, "at_work", nothing, create=True)
+    with PATCH(Copying, "at_work", nothing, create=True), PATCH(Members, "parts_in_use", frozenset()):
+        yield
 
 
 @broken("a member that was replaced records a proof", "20", insist=STOPPED, first=20, cluster=True)
