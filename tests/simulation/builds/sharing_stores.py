@@ -50,6 +50,17 @@ def _gives_what_is_copied() -> Iterator[None]:
         yield
 
 
+@broken(
+    "a node is given away with the locks of servers that have left it",
+    "20",
+    insist={"server transferred": 0.8, "backup never ends": 0.6},
+    first=104,
+    cluster=True,
+)
+def _forgets_where_its_locks_are() -> AbstractContextManager[Any]:
+    return PATCH(Members, "parts_in_use", frozenset())
+
+
 @broken("a member that was replaced records a proof", "20", insist=STOPPED, first=20, cluster=True)
 def _proves_under_any_epoch() -> AbstractContextManager[Any]:
     real = original(fence, "as_member")
