@@ -23,7 +23,7 @@ def test_what_is_not_told_is_nothing_out_of_the_ordinary() -> None:
     server = Server(**SERVER)
     assert (server.status, server.description, server.permissions) == (None, "", None)
     assert (server.suspended, server.installing, server.transferring, server.node_under_maintenance) == (False,) * 4
-    assert server.owned is False
+    assert (server.owned, server.disk_limit) == (False, None)
     backup = Backup("u", "auto", successful=True, locked=False, bytes=1, created_at=None, completed_at=None)
     assert (backup.checksum, backup.ignored, backup.unreadable) == (None, (), None)
     listing = Listing((), 0, datetime(2026, 4, 1, tzinfo=UTC), Completeness.COMPLETE)

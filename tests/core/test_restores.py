@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from daemon.core.restores import RESTORES, Activity, RestoreEnd, restore_end
+from daemon.core.restores import RESTORES, Activity, RestoreEnd, restore_begun, restore_end
 
 ASKED, COMPLETED = "server:backup.restore", "server:backup.restore-complete"
 FAILED, FAILED_BY_RESET = "server.backup.restore-failed", "server:backup.restore-failed"
@@ -51,6 +51,22 @@ def test_what_was_there_before_or_is_of_another_backup_hides_no_end() -> None:
     """It is passed over, and what came after it is looked at."""
     entries = log(("3", COMPLETED, "a"), ("2", FAILED, "another"), ("1", FAILED, "a"))
     assert restore_end("a", {"1"}, entries) is RestoreEnd.COMPLETED
+
+
+@pytest.mark.parametrize("event", [ASKED, COMPLETED, FAILED, FAILED_BY_RESET])
+def test_a_restore_has_begun_once_the_log_has_a_new_entry_of_it(event: str) -> None:
+    """Whatever that says of it, and whatever came after it."""
+    assert restore_begun("a", {"0"}, log(("2", COMPLETED, "another"), ("1", event, "a"), ("0", COMPLETED, "a"))) is True
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [[], [("0", ASKED, "a")], [("1", ASKED, "another")], [("1", "server:backup.complete", "a")]],
+    ids=["empty", "there before", "another backup", "of a backup"],
+)
+def test_no_other_entry_shows_that_a_restore_began(entries: list[tuple[str, str, str]]) -> None:
+    """One that is asked for and is not in the log may not have come to the panel at all."""
+    assert restore_begun("a", {"0"}, log(*entries)) is False
 
 
 def test_the_words_are_those_of_the_panels_filter_and_of_the_documents() -> None:

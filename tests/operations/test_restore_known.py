@@ -10,7 +10,7 @@ from daemon.cli.ui.which import line
 from daemon.core.model import Backup as Model
 from daemon.core.proof import Level, Proof, archive_of
 from daemon.core.proof_due import ProofRules
-from daemon.core.restores import Activity, RestoreEnd, restore_begun
+from daemon.core.restores import RestoreEnd
 from daemon.errors import UsageError
 from daemon.operations.pick import pick
 from daemon.operations.restore import RestoreOptions
@@ -207,15 +207,6 @@ async def test_a_log_that_lags_is_looked_at_for_a_minute(hand: Hand, row: Backup
     hand.rig.world.faults.order(faults.lost_after(), on=Call.RESTORE)
     hand.rig.world.faults.order(lagging(), on=Call.ACTIVITY, skip=1, times=5)
     assert (await restored(hand, row, BARE)).log_says is RestoreEnd.COMPLETED
-
-
-def test_a_log_shows_that_a_restore_began() -> None:
-    """By an entry that was not there before, of that backup."""
-    begun = Activity("2", "server:backup.restore", "b", None)
-    assert restore_begun("b", {"1"}, [begun])
-    assert not restore_begun("b", {"2"}, [begun])
-    assert not restore_begun("c", {"1"}, [begun])
-    assert not restore_begun("b", {"1"}, [replace(begun, event="server:backup.start")])
 
 
 # What was changed ----------------------------------------------------------------------------------------------------
