@@ -200,7 +200,8 @@ def test_nothing_is_written(cli: Cli, panel: Panel, tmp_path: Path, monkeypatch:
 
 
 def test_one_whose_deletion_was_not_completed_counts_again_once_it_was_read_whole(cli: Cli, panel: Panel) -> None:
-    """Its row may have had no file; rotations count it as one that has none until then."""
+    """Its row may have had no file; rotations count it as one that has none until then. It need not be a proof."""
+    panel.configure(extra='prove = { expect = ["world/level.dat"] }')
     bad, sound = add(panel, "crc", Flavour.BAD_CRC), add(panel, "sound")
     config = load(Path(panel.config), os.environ)
     assert config.state_dir is not None
