@@ -59,6 +59,7 @@ class Process:
         self.alive = True
         self.doomed_in = 0
         self.over = asyncio.Event()
+        self.launched: dict[str, datetime] = {}
         self.clock = ProcessClock(simulation.host_clock, self.check_alive)
         self._clients = 0
         simulation.processes[name] = self
@@ -167,7 +168,7 @@ class Process:
 
     def _last_start(self, order: Order, policy: Policy, uuid: str) -> datetime:
         """The last start by now. One that fell due before a reload took it out of the schedule is still made up for."""
-        now = self.clock.now()
+        now = self.launched.get(order.server.name, self.clock.now())
         last = latest_start(policy, uuid, now)
         if order.start_at is None or not last < order.start_at <= now:
             return last
@@ -221,7 +222,8 @@ class Ends:
         self._daemon = daemon
 
     async def began(self, order: Order) -> None:
-        """A rotation begins."""
+        """A rotation begins, which the last listener may hear of much later."""
+        self._daemon.launched[order.server.name] = self._daemon.clock.now()
 
     async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
