@@ -131,8 +131,7 @@ class Fleet:
 
         Return the servers whose rotation was left; the next run of the daemon picks them up.
         """
-        if not self._draining:
-            self._scheduler.stop()
+        self._scheduler.stop()
         for task in self._tasks:
             task.cancel()
         self._draining = True

@@ -87,7 +87,7 @@ class Placement:
         One that the database refuses holds no other up; raises StateError in the end.
         """
         refused: StateError | None = None
-        for name in self._sighted.keys() - set(under_way):
+        for name in sorted(self._sighted.keys() - set(under_way)):
             server, node = self._sighted[name]
             try:
                 await self._shares.place(server.panel.name, {server.id: node})

@@ -46,6 +46,7 @@ class Scheduler:
         self._together: dict[str, dict[str, Starts]] = {}
         self._job_of: dict[str, str] = {}
         self._last_look: datetime | None = None
+        self._stopped = False
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
             executors={"default": AsyncIOExecutor()},
@@ -57,13 +58,15 @@ class Scheduler:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start nothing more; what was handed over goes on."""
-        self._scheduler.shutdown(wait=False)
+        """Start nothing more; what was handed over goes on. A second time does nothing."""
+        if self.running:
+            self._stopped = True  # apscheduler itself stops at its next step only
+            self._scheduler.shutdown(wait=False)
 
     @property
     def running(self) -> bool:
         """Whether it was started and not stopped."""
-        return bool(self._scheduler.running)
+        return bool(self._scheduler.running) and not self._stopped
 
     def wake(self) -> None:
         """Look at the clock, and hand over what is due.

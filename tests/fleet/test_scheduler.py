@@ -1,5 +1,6 @@
 """Servers that start together are one job, and each server has its own place in it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -116,3 +117,16 @@ async def test_it_knows_from_which_moment_starts_were_computed_last(scheduler: S
     now = SystemClock().now()
     assert scheduler.ahead_of(now) == timedelta()
     assert timedelta(minutes=59) < scheduler.ahead_of(now - timedelta(hours=1)) <= timedelta(hours=1)
+
+
+async def test_one_that_was_stopped_is_not_stopped_again(scheduler: Scheduler) -> None:
+    """A daemon that is told to end while it ends (seed 1016054 of clusters)."""
+    raised: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+    scheduler.put("one", starts())
+    for _ in range(2):
+        scheduler.stop()
+        assert (scheduler.running, scheduler.next_start()) == (False, None)
+    await checkpoint()
+    await checkpoint()
+    assert raised == []

@@ -307,7 +307,7 @@ class Daemon(Process):
     async def _bury(self) -> None:
         """Take away what is left of it; none of this can have an effect any more."""
         await self.context.close()
-        if self.up and not self.fleet._draining:
+        if self.up:
             self.fleet._scheduler.stop()
         for _ in range(20):
             for task in (*self.fleet._tasks, *(running.task for running in self.fleet._rotations._running.values())):

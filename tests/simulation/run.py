@@ -131,7 +131,8 @@ async def _settled() -> None:
 
 class Simulation:
     """The run itself: what there is, and what can be done to it. `spells` are the kinds of trouble that come by
-    themselves, `slack` is by how many seconds a backup may be later than one daemon would make it.
+    themselves, `slack` is by how many seconds a backup may be later than one daemon would make it, and `settles` for
+    how many a rotation in calm days may be disturbed by what was before.
     """
 
     spells: ClassVar[Mapping[str, tuple[Callable[..., None], float, bool]]] = {
@@ -140,6 +141,7 @@ class Simulation:
         **PROOF_KINDS,
     }
     slack = 0.0
+    settles = SIGHTING
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         self.scenario = scenario
@@ -382,7 +384,7 @@ class Simulation:
         rotation = self.recorder.ended(process, server, outcome.result.value, words)
         rotation.told_held = any(HELD in problem.text for problem in outcome.problems)
         rotation.told_frozen = any(problem.code == ProblemCode.UNPROVEN for problem in outcome.problems)
-        self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + SIGHTING)
+        self.rules.ended(rotation, outcome, calm=self.calm and rotation.began > self.calm_since + self.settles)
         self.log_capture.search(repr(outcome), f"the outcome of {server}")
 
     def forget(self, process: str) -> None:

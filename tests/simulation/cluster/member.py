@@ -75,7 +75,7 @@ class Member(Stoppable):
             self.simulation.recorder.tell(f"{self.name} has stopped")
             life.result()
         self.alive = False
-        if self.parts is not None and self.parts.fleet._scheduler.running and not self.parts.fleet._draining:
+        if self.parts is not None:
             self.parts.fleet._scheduler.stop()
         with suppress(asyncio.CancelledError):
             await self.bury()

@@ -111,6 +111,7 @@ class Cluster(Simulation):
         self.engines: dict[str, ModelEngine] = {}
         self.roads: dict[str, Roads] = {}
         self.slack = 3 * self.lease
+        self.settles += self.lease  # in which one that is dead still has another configuration
 
     @property
     def lease(self) -> float:
