@@ -207,6 +207,9 @@ def test_of_more_worlds_than_are_told_only_those_are_missed_that_would_have_been
     (gone,) = compared(held(2, 100, 1000, *fewer), held(1, 100, 1000, *full))
     assert gone.startswith("w000: this world was in ")
     assert len(compared(held(2, 100, 1000, *names[:60]), held(1, 100, 1000, *full))) == 40
+    others = (*names[: MOST_WORLDS - 1], names[-1])  # the last that is told of these comes after the one that is gone
+    (gone,) = compared(held(2, 100, 1000, *others), held(1, 100, 1000, *full))
+    assert gone.startswith("w099: this world was in ")
     odd = tuple(sorted((*names[1:MOST_WORLDS], "\N{REPLACEMENT CHARACTER}")))
     assert compared(held(2, 100, 1000, *odd), held(1, 100, 1000, *full)) == (), "its place in the list is not known"
 
