@@ -107,6 +107,18 @@ def test_a_backup_that_may_have_no_file_is_not_asked_for() -> None:
 # Every ----------------------------------------------------------------------------------------------------------------
 
 
+def test_a_store_is_filled_from_others_with_what_the_panel_does_not_list_any_more() -> None:
+    """What it lists is judged by its verdict alone, wherever a copy of it is."""
+    old, torn = good(NOW - 9 * DAY, uuid="day-9"), but(failed(NOW), uuid="torn")
+    verdicts = judge([*ROWS[:2], torn], POLICY, ownership=OURS, now=NOW)
+    made = choices(verdicts, [], rules(), POLICY, now=NOW, elsewhere=[old, torn, ROWS[1]])
+    assert [(one.backup.uuid, one.taken) for one in made] == [
+        ("day-0", Taken.WANTED),
+        ("day-1", Taken.WANTED),
+        ("day-9", Taken.WANTED),
+    ]
+
+
 def test_every_takes_the_newest_of_each_period() -> None:
     """Six-hourly backups, and a store that wants one a day."""
     hourly = [good(NOW - 6 * HOUR * step, uuid=f"step-{step}") for step in range(8)]
