@@ -111,7 +111,7 @@ class Creates:
         self._hold("6", not twice, f"{entry.name} was made twice", server)
         self._made_names[server, entry.name] = exchange
         if rotation is not None and rotation.once_more is not None:
-            self._checker.proofs.made_once_more(server, rotation.once_more, entry.backup)
+            self._checker.proofs.made_once_more(server, rotation.once_more, entry.backup, rotation.process)
         if rotation is None or rotation.start_at is None:
             return
         made = self._made_for.setdefault((rotation.server, rotation.start_at), [])

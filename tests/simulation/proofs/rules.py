@@ -61,7 +61,7 @@ class ProofRules:
         self._spent: Counter[date] = Counter()
         self._spent_at: defaultdict[str, float] = defaultdict(float)
         """When each process counted what it was about to read."""
-        self._once_more: defaultdict[tuple[str, datetime], list[tuple[str, float]]] = defaultdict(list)
+        self._once_more: defaultdict[tuple[str, datetime], list[tuple[str, float, str]]] = defaultdict(list)
         self._sound_at: defaultdict[str, set[float]] = defaultdict(set)
         self._bad_in_memory: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
@@ -215,16 +215,18 @@ class ProofRules:
             if (one.call, one.server, one.process) == ("list", server, process) and one.sent >= since
         )
 
-    def made_once_more(self, server: str, start: datetime, backup: str) -> None:
+    def made_once_more(self, server: str, start: datetime, backup: str, process: str) -> None:
         """Such a rotation makes its backup: of these a start gets one, apart from those that failed or are gone. Where
-        it could not be written down, it is known by its date alone, and not once a clock was set.
+        it could not be written down, it is known by its date alone, and not once a clock was set, nor to another
+        process, whose machine may have another clock.
         """
         made, recorder, checker = self._once_more[server, start], self._simulation.recorder, self._simulation.checker
-        many = 1 + sum(uuid in recorder.mirror[server] and uuid not in recorder.once_failed for uuid, _ in made)
-        made.append((backup, self._now()))
+        many = 1 + sum(uuid in recorder.mirror[server] and uuid not in recorder.once_failed for uuid, *_ in made)
+        made.append((backup, self._now(), process))
         since = made[0][1] - LOOK.total_seconds()
         again = checker.starts_may_come_again(None)
-        again |= checker.journal_failed_since(since) and checker.a_clock_was_set_since(since)
+        elsewhere = any(other != process for *_, other in made)
+        again |= checker.journal_failed_since(since) and (checker.a_clock_was_set_since(since) or elsewhere)
         self._hold("17", many <= 1 or again, f"{many} more backups are made for the start of {start:%d %H:%M}", server)
 
     # What is known ---------------------------------------------------------------------------------------------------
