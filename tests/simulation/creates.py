@@ -67,11 +67,13 @@ class Creates:
         return self._recorder.now() - create.sent >= SETTLE_SECONDS and all(row.name != name for row in rows)
 
     def _can_settle(self, create: Exchange, later: Exchange) -> bool:
-        """Whether who asks now could know of the earlier create: by the journal, or as the same process."""
+        """Whether who asks now could know of the earlier create: by the journal, or as the same process. That has
+        forgotten what it could not write down where it has joined the cluster anew.
+        """
         if self._checker.starts_may_come_again(later.rotation):
             return False
         remembered = create.rotation is not None and self._checker.remembered(create.rotation)
-        return create.process == later.process or remembered
+        return remembered or (create.process == later.process and not create.beside_others)
 
     def _was_seen(self, create: Exchange) -> bool:
         """Whether some list showed the backup since."""

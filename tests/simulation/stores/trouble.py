@@ -59,7 +59,7 @@ def damaged(sim: "Simulation", server: Server, rng: random.Random) -> None:
     bucket, key = _picked(sim, server, rng)
     was = bucket.objects[key]
     data = was.data[: len(was.data) // 2] if rng.random() < 0.5 else b"{}"
-    bucket.objects[key] = Stored(data, data, bucket.clock.now())
+    bucket.objects[key] = Stored(data, was.sent, bucket.clock.now())
     _touch(sim, bucket, key)
     sim.recorder.tell(f"{bucket.name}: {key.rpartition('/')[2]} is damaged", server.uuid)
 
