@@ -144,7 +144,7 @@ def promoted(sim: "Cluster", _: Server, rng: random.Random) -> None:
 
     def promote() -> None:
         sim.promote(standby)
-        for machine in sim.machines if away else ():
+        for machine in sim.machines if away and not sim.calm else ():
             sim.disturbances.spell(machine.roads, "refusing", True, away)
 
     sim.later(rng.choice(BEHIND), promote)
