@@ -112,9 +112,9 @@ class Telling:
         simulation.later(2 * self.slowness + NOTED_SECONDS, lambda: self._note(delivery))
 
     def _note(self, delivery: Delivery) -> None:
-        waiting = {(event, server) for _, server, event in self._simulation.tables.waiting}
-        at_the_database = waiting.isdisjoint((event, server) for event, server, *_ in delivery.keys)
-        delivery.noted = delivery.member.at_work and at_the_database and not self._may_be_lost(delivery)
+        roads = self._simulation.roads[delivery.member.name]
+        may_wait = roads.cut or roads.refusing or roads.slowness  # and whatever fails has not failed yet
+        delivery.noted = delivery.member.at_work and not may_wait and not self._may_be_lost(delivery)
 
     def _may_be_lost(self, delivery: Delivery) -> bool:
         """Whether what a member has in hand may be another one's: it is dead, stood still, lost its lease, or what it
