@@ -134,7 +134,7 @@ class OwnProcess:
         """Return what asks for leave here and there."""
 
         async def both() -> str:
-            return await leave() or await self._leave()  # last: only that is known at once
+            return await leave() or await self._leave()  # ours last: it ends with a look at the lease
 
         return both
 

@@ -179,9 +179,12 @@ class Budget:
         What `waited` since an earlier day may go beyond: others went first today because it could not be read then,
         and if they did so each day, it would hold up all for ever.
         """
-        if self.per_day is None or self.spent == 0:
-            return True
-        return self.spent < self.per_day if waited else self.spent + size <= self.per_day
+        most = self.most_before(size, waited=waited)
+        return most is None or self.spent <= most
+
+    def most_before(self, size: int, *, waited: bool = False) -> int | None:
+        """Return how many bytes may have been read today, at most, so that so many more may; None for any number."""
+        return None if self.per_day is None else max(0, self.per_day - (1 if waited else size))
 
 
 @dataclass(frozen=True, slots=True)

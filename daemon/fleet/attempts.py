@@ -38,8 +38,8 @@ class Attempts:
         )
 
     async def recovery(self, server: ServerConfig, known: Sequence[Rotation]) -> Recovery | None:
-        """Given what is `known` of its name, return what a killed daemon left, a planned retry, or a missed start; None
-        if there is nothing to do.
+        """Given the `known` rotations of its name, return what a killed daemon left, a planned retry, or a missed
+        start; None if there is nothing to do.
         """
         rows, now = _of(server, known), self._tools.clock.now()
         left_open = {row.server_uuid for row in rows if row.ended_at is None}
@@ -51,7 +51,7 @@ class Attempts:
         try:
             return await self._tools.journal.attempts_of(names, limit=RECENT)
         except StateError as error:
-            if len(names) > 1:  # a row that makes no sense hides none of another server
+            if len(names) > 1:  # a row that makes no sense must not hide those of another server
                 return {name: (await self.known((name,)))[name] for name in names}
             for name in names:
                 log.warning("journal_unreadable", server=name, text=error.text)

@@ -58,9 +58,9 @@ class Scheduler:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start nothing more; what was handed over goes on. A second time does nothing."""
+        """Start nothing more; what was handed over goes on. A second call does nothing."""
         if self.running:
-            self._stopped = True  # apscheduler itself stops at its next step only
+            self._stopped = True  # apscheduler itself stops only in the event loop's next iteration
             self._scheduler.shutdown(wait=False)
 
     @property

@@ -187,8 +187,9 @@ class Sharing:
         self._mine = frozenset(mine.difference(given))
         self._pass_on()
         for part in given:
-            await self._shares.give(part)
-            log.info("part_given", part=part)
+            if part not in self._shares.in_use():  # a rotation may have begun while the parts before it were given
+                await self._shares.give(part)
+                log.info("part_given", part=part)
         if self._config is not None:
             self._placement.look(self._config, self._mine)
 
@@ -218,8 +219,8 @@ class Sharing:
         return free if self._standing.out else free[:1]
 
     def _busy(self) -> set[str]:
-        """Return the parts on which something of ours is done at this moment. A server's lock ends with the part in
-        which it was taken, though the server may be on another node by now.
+        """Return the parts on which work of ours is under way. A server's lock ends with the part in which it was
+        taken, even if the server is on another node by now.
         """
         runs = list(self._context.under_way.values())
         seen = {node_part(run.config.panel.name, run.server.node) for run in runs if run.server is not None}

@@ -181,8 +181,8 @@ class Proving:
     # Proving ---------------------------------------------------------------------------------------------------------
 
     async def _next(self) -> tuple[Due, int | None] | None:
-        """Return what is proven next, and how many bytes were read today, if they are bounded; None while nothing may
-        be.
+        """Return what to prove next, and how many bytes may have been read today by then (None for any number); None
+        while nothing may be proven.
         """
         if self._config is None:
             return None
@@ -191,7 +191,7 @@ class Proving:
         if not waiting:
             return None
         try:
-            spent = None if bound is None else await self._context.journal.bytes_proven(now.date())
+            spent = 0 if bound is None else await self._context.journal.bytes_proven(now.date())
         except StateError as error:
             log.warning("proofs_wait", text=error.text)
             return None
@@ -201,8 +201,9 @@ class Proving:
         if first is None:
             return None
         today = now.date()
-        if Budget(bound, spent or 0).allows(first.bytes, waited=self._waits.get(first.origin, today) < today):
-            return first, spent
+        budget, waited = Budget(bound, spent), self._waits.get(first.origin, today) < today
+        if budget.allows(first.bytes, waited=waited):
+            return first, budget.most_before(first.bytes, waited=waited)
         self._waits.setdefault(first.origin, today)
         return None
 
@@ -215,7 +216,7 @@ class Proving:
         quiet = self._config.proof.quiet if self._config else None
         return server is not None and quiet is not None and quiet.holds(now, server.policy.zone)
 
-    async def _prove(self, what: Due, spent: int | None) -> None:
+    async def _prove(self, what: Due, most: int | None) -> None:
         """Read one backup or copy, if it is due still, and record what was found."""
         config = self._config  # a reload may come meanwhile
         server = config.servers.get(what.server) if config else None
@@ -228,7 +229,7 @@ class Proving:
             return
         self.at_work = server.name
         try:
-            await self._read(config, server, seen, what, spent)
+            await self._read(config, server, seen, what, most)
         except BackupdError as error:
             self._failed(what, Failure.of(error))
         finally:
@@ -243,11 +244,11 @@ class Proving:
         self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
         return True
 
-    async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, spent: int | None) -> None:
+    async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, most: int | None) -> None:
         context, began = self._context, self._clock.monotonic()
         now = self._clock.now()
-        if not await context.journal.prove_bytes(now.date(), what.bytes, after=spent):
-            return  # another member has read meanwhile
+        if not await context.journal.prove_bytes(now.date(), what.bytes, after=most):
+            return  # another member has taken what was left of the day
         self._waits.pop(what.origin, None)
         about = described(what.server, what.name, what.store)
         log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())

@@ -235,8 +235,8 @@ class Journal(Rotations, Protocol):
     async def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
         """Record that so many more bytes are about to be read on that day, and forget the days before.
 
-        Record nothing where more than `after` were read meanwhile, since another member of the cluster has taken what
-        was left of the day then; None: whatever was read. Return whether it was recorded.
+        If more than `after` bytes are recorded for that day already, record nothing: another member of the cluster has
+        begun a reading meanwhile. If `after` is None, record it in any case. Return whether it was recorded.
         """
         ...
 

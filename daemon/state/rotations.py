@@ -63,7 +63,7 @@ class Rotations(Protocol):
         ...
 
     async def attempts_of(self, servers: Collection[str], limit: int) -> dict[str, list[Rotation]]:
-        """Return the same of each of these names, of each so many."""
+        """Return up to `limit` of the newest rotations of each of these names, newest first, without their steps."""
         ...
 
     async def of_start(self, server_uuid: str, start_at: datetime | None) -> list[Rotation]:

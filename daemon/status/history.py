@@ -102,12 +102,13 @@ class ServerHistory:
         return cls(at, at)
 
     def dated(self, now: datetime) -> "ServerHistory":
-        """Return it with the server watched from now on, if the clock was not set yet when that began, and is now: by
-        a date of 1970 it would be overdue for decades.
+        """Return this history; if it began before the clock was set, and the clock is set now, let it begin now. A
+        server watched since 1970 would be overdue by decades.
         """
-        if was_set(self.fine_at) or not was_set(now):
+        if not was_set(now) or (was_set(self.since) and was_set(self.fine_at)):
             return self
-        return replace(self, since=max(self.since, now), fine_at=now)
+        fine_at = self.fine_at if was_set(self.fine_at) else now
+        return replace(self, since=self.since if was_set(self.since) else fine_at, fine_at=fine_at)
 
     @property
     def tally(self) -> Tally:
@@ -163,8 +164,9 @@ def history_of(rows: Sequence[Rotation], snapshot: Snapshot | None, begun: Serve
 
     `begun` tells how it stood before these rotations: since when it is watched, when it was last fine.
     """
-    first = min((row.began_at for row in rows if was_set(row.began_at)), default=begun.since)
-    history, made = replace(begun, since=min(first, begun.since), fine_at=min(first, begun.fine_at)), None
+    dates = [row.began_at for row in rows]
+    watched, fine_at = _first(begun.since, *dates), _first(begun.fine_at, *dates)
+    history, made = replace(begun, since=watched, fine_at=fine_at), None
     for row in reversed(rows):
         if (ended := ended_of(row)) is None:
             continue
@@ -181,6 +183,11 @@ def history_of(rows: Sequence[Rotation], snapshot: Snapshot | None, begun: Serve
     if seen_at is not None and (good is None or good.at < seen_at):
         good = Good(seen_at)
     return replace(history, snapshot=snapshot, good=good)
+
+
+def _first(*moments: datetime) -> datetime:
+    """Return the earliest of these, as far as they were told by a clock that was set."""
+    return min(filter(was_set, moments), default=moments[0])
 
 
 def got_good(outcome: Outcome) -> bool:

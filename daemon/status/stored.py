@@ -32,8 +32,8 @@ async def recall(journal: Journal, server: ServerConfig, begun: ServerHistory) -
 
 async def watched(journal: Journal) -> dict[str, ServerHistory]:
     """Return what was known of each server, by its name, when alerts last wrote: since when it was fine, and the newest
-    good backup. One query tells it of all servers; a row that makes no sense is left out, and one that was dated by a
-    clock that was not set. Raises StateError.
+    good backup. One query tells it of all servers. Rows that make no sense, or were dated by a clock that was not set,
+    are left out. Raises StateError.
     """
     known = ((name, _read_watch(row)) for name, row in (await journal.watches()).items())
     return {name: history for name, history in known if history is not None and was_set(history.fine_at)}

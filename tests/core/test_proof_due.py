@@ -249,6 +249,13 @@ def test_what_waited_since_an_earlier_day_may_go_beyond_the_day_s_share() -> Non
     assert not Budget(1000, 1000).allows(1, waited=True)
 
 
+def test_a_reading_may_begin_as_long_as_no_more_was_read_than_leaves_room_for_it() -> None:
+    """Others may read a little meanwhile; the first of a day may whatever its size."""
+    assert [Budget(1000, 300).most_before(size) for size in (200, 1000, 5000)] == [800, 0, 0]
+    assert Budget(1000, 300).most_before(5000, waited=True) == 999
+    assert Budget(None, 300).most_before(200) is None
+
+
 BEGIN = NOW - 99 * DAY
 """Before that no backup was made."""
 

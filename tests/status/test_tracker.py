@@ -476,3 +476,20 @@ def test_what_a_clock_that_was_not_set_dated_says_nothing(gallery: Gallery, jour
     again = empty(gallery.config, journal=journal)
     assert history_of(again).fine_at == again.clock.now()
     assert history_of(again).since == again.clock.now()
+
+
+@pytest.mark.parametrize("outcome", ["failed", "good"])
+def test_what_the_journal_tells_counts_though_the_daemon_starts_in_1970(gallery: Gallery, outcome: str) -> None:
+    """It tells since when the server is watched, and since when it is overdue, once the clock is set too."""
+    rotated(gallery, bad() if outcome == "failed" else good(server_of(gallery)))
+    began = NOW
+    boot_without_a_clock(gallery)
+    again = empty(gallery.config, journal=sqlite(gallery.context.journal))
+    again.clock.start = gallery.clock.start
+    again.tracker.follow(replace(gallery.config, servers={}))
+    again.tracker.follow(gallery.config)
+    for _ in range(2):
+        history = history_of(again)
+        assert history.since == began
+        assert history.fine_at == (began if outcome == "failed" else began + timedelta(seconds=60))
+        again.clock.start = NOW + 30 * DAY

@@ -236,6 +236,27 @@ async def test_what_another_member_takes_of_a_day_meanwhile_is_gone(proofs: Proo
     assert proofs.worker.does == ["survival 01 05:00"]
 
 
+async def test_what_another_member_takes_meanwhile_does_no_harm_while_enough_is_left(proofs: Proofs) -> None:
+    """Or the slower one would look at its panel again and again, and never read."""
+    config = proofs.configure(tables='[proof]\nper_day = "1TB"')
+    async with proofs.running(config) as (fleet, _):
+        journal = fleet._tools.journal
+        tell, asked = journal.bytes_proven, 0
+
+        async def told_too_early(day: date) -> int:
+            nonlocal asked
+            asked += 1
+            spent = await tell(day)
+            assert await journal.prove_bytes(day, 1)
+            return spent
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, "bytes_proven", told_too_early)
+            await proofs.until(1, 12)
+    assert proofs.worker.does == ["survival 01 03:59", "survival 01 05:00"]
+    assert asked == 2
+
+
 async def test_a_node_that_is_down_does_not_take_the_bytes_of_every_day(proofs: Proofs) -> None:
     """A try counts, but it was the server's turn."""
     proofs.worker.down = {"survival"}

@@ -71,7 +71,9 @@ class ProofRecords(Store):
             return 0 if row is None else int(row["bytes"])
 
     def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
-        """Record that so many more bytes are read on that day, if no others were meanwhile; return whether it was."""
+        """Record that so many more bytes are read on that day, unless more than `after` are recorded already; return
+        whether it was.
+        """
         with self._writing("reading of a proof") as connection:
             connection.execute("DELETE FROM proof_day WHERE day < ?", (day.isoformat(),))
             recorded = connection.execute(

@@ -75,7 +75,7 @@ class Rotations(Store):
         return self.attempts_of((server,), limit)[server]
 
     def attempts_of(self, servers: Collection[str], limit: int) -> dict[str, list[Rotation]]:
-        """Return the same of each of these names, of each so many."""
+        """Return up to `limit` of the newest rotations of each of these names, newest first, without their steps."""
         query = "SELECT * FROM rotation WHERE server = ? ORDER BY id DESC LIMIT ?"
         with self._reading() as connection:
             return {name: read_rotations(connection.execute(query, (name, limit)), ()) for name in servers}

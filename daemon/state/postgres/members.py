@@ -164,7 +164,7 @@ class Members:
 
     @property
     def parts_in_use(self) -> frozenset[str]:
-        """The parts with which something would end that is held."""
+        """The parts whose end would also end something that this process holds."""
         return frozenset(filter(None, self._held.values()))
 
     @asynccontextmanager

@@ -74,7 +74,9 @@ class ProofRecords(Store):
         return 0 if row is None else int(row["bytes"])
 
     async def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
-        """Record that so many more bytes are read on that day, if no others were meanwhile; return whether it was."""
+        """Record that so many more bytes are read on that day, unless more than `after` are recorded already; return
+        whether it was.
+        """
         recorded = await self._write(
             "reading of a proof",
             "INSERT INTO proof_day (day, bytes) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET"

@@ -101,10 +101,10 @@ class Rotations(Store):
         return (await self.attempts_of((server,), limit))[server]
 
     async def attempts_of(self, servers: Collection[str], limit: int) -> dict[str, list[Rotation]]:
-        """Return the same of each of these names, of each so many."""
+        """Return up to `limit` of the newest rotations of each of these names, newest first, without their steps."""
         query = (
-            "SELECT newest.* FROM unnest($1::text[]) AS name CROSS JOIN LATERAL"
-            " (SELECT * FROM rotation WHERE server = name ORDER BY id DESC LIMIT $2) AS newest ORDER BY id DESC"
+            "SELECT newest.* FROM unnest($1::text[]) AS asked(name) CROSS JOIN LATERAL"
+            " (SELECT * FROM rotation WHERE server = asked.name ORDER BY id DESC LIMIT $2) AS newest ORDER BY id DESC"
         )
         rows = await self._rows(query, list(servers), limit)
         found: dict[str, list[Rotation]] = {name: [] for name in servers}

@@ -14,7 +14,7 @@ from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import opinion_in
 from daemon.state.values import SharesSeen
 
-_LIVE = (  # one statement for all that is asked every second: each member asks, however little there is to do
+_LIVE = (  # one statement for nearly all that is asked every second: each member asks, however little there is to do
     "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest,"
     " ARRAY(SELECT what FROM lease WHERE lease.epoch = member.epoch AND NOT starts_with(what, $2)) AS holds,"
     " (SELECT promoted_at FROM home), (SELECT max(change) FROM placement) AS change"
