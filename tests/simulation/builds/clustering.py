@@ -1,7 +1,7 @@
 """What members of a cluster must not do: broken fences, shares and lives."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -46,8 +46,10 @@ def _announces_afterwards() -> AbstractContextManager[Any]:
 
 
 @broken("a node is given away while something is done there", "turn", insist=REBALANCED, first=3, cluster=True)
-def _gives_what_is_busy() -> AbstractContextManager[Any]:
-    return PATCH(Sharing, "_busy", lambda self: set())
+@contextmanager
+def _gives_what_is_busy() -> Iterator[None]:
+    with PATCH(Sharing, "_busy", lambda self: set()), PATCH(Members, "parts_in_use", frozenset()):
+        yield
 
 
 @broken("a member acts for servers on nodes of others", "20", insist={"server transferred": 0.6}, first=3, cluster=True)
