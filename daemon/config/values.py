@@ -102,6 +102,12 @@ class ServerConfig:
         """The first 8 characters of its uuid, known without a panel, whichever of both `id` is."""
         return self.id[:8]
 
+    def stands_for(self, panel: str, uuid: str) -> bool:
+        """Return whether its name stands for the server of that uuid on the panel of that name; it may have stood for
+        another one before.
+        """
+        return panel == self.panel.name and uuid.startswith(self.identifier)
+
     @property
     def starts(self) -> Starts:
         """When its rotations start. The splay depends on the identifier."""

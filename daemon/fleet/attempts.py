@@ -60,4 +60,4 @@ class Attempts:
 
 def _of(server: ServerConfig, rows: Sequence[Rotation]) -> list[Rotation]:
     """Return those of the rotations that were this server's."""
-    return [row for row in rows if row.panel == server.panel.name and row.server_uuid.startswith(server.identifier)]
+    return [row for row in rows if server.stands_for(row.panel, row.server_uuid)]

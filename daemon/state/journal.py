@@ -236,7 +236,7 @@ class Journal(Rotations, Protocol):
         """Record that so many more bytes are about to be read on that day, and forget the days before.
 
         If more than `after` bytes are recorded for that day already, record nothing: another member of the cluster has
-        begun a reading meanwhile. If `after` is None, record it in any case. Return whether it was recorded.
+        taken what was left. If `after` is None, record it in any case. Return whether it was recorded.
         """
         ...
 

@@ -54,7 +54,7 @@ async def look(journal: Journal, server: ServerConfig) -> tuple[list[Rotation], 
     rows = await journal.attempts(server.name, limit=RECENT)
     if len(rows) == RECENT and _tells_too_little(rows, snapshot):
         rows = await journal.attempts(server.name, limit=MANY)
-    return [row for row in rows if is_of(row, server)], snapshot
+    return [row for row in rows if server.stands_for(row.panel, row.server_uuid)], snapshot
 
 
 async def last_snapshot(journal: Journal, panel: str, server_id: str) -> Snapshot | None:
@@ -87,11 +87,6 @@ def from_stored(stored: StoredSnapshot) -> Snapshot | None:
         return Snapshot.of(stored.at, stored.server_uuid, *read_detail(stored.detail), detail=stored.detail)
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def is_of(row: Rotation, server: ServerConfig) -> bool:
-    """Return whether a rotation was this server's; another may have had its name before."""
-    return row.panel == server.panel.name and row.server_uuid.startswith(server.identifier)
 
 
 def _read_watch(row: Mapping[str, Any]) -> ServerHistory | None:

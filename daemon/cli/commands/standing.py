@@ -111,7 +111,7 @@ async def _of_server(
 ) -> Shown:
     rows, snapshot = await stored.look(journal, server)
     history = history_of(rows, snapshot, begun)
-    unfinished = next((row for row in running if stored.is_of(row, server)), None)
+    unfinished = next((row for row in running if server.stands_for(row.panel, row.server_uuid)), None)
     return Shown(
         server=server.name,
         panel=server.panel.name,
