@@ -66,9 +66,9 @@ class Checker:
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
     `host_now` what the clock of the daemon's machine shows, and `clock_of` that of a process. `calm_since` is when it
     showed that the calm days began, `begun` when each process did, `may_act` whether no other one has taken over from
-    it, `elsewhere` whether a rotation is another member's to make, `undeletable` which backups the panel does not
-    delete, and `host_set` and `panel_set` by how many seconds a clock was set when. The worlds of stores and of proofs
-    put in what judges them.
+    it, `stood_still_since` whether it went on only after a moment, `elsewhere` whether a rotation is another member's
+    to make, `undeletable` which backups the panel does not delete, and `host_set` and `panel_set` by how many seconds
+    a clock was set when. The worlds of stores and of proofs put in what judges them.
     """
 
     copies_first: "CopiesFirst"
@@ -92,6 +92,7 @@ class Checker:
         self.on_violation: Callable[[], None] = lambda: None
         self.may_act: Callable[[str], bool] = lambda _: True
         self.clock_of: Callable[[str], datetime] = lambda _: host_now()
+        self.stood_still_since: Callable[[str, float], bool] = lambda *_: False
         self.elsewhere: Callable[[Rotation], bool] = lambda _: False
         self.undeletable: Callable[[], Collection[str]] = lambda: ()
         self._starts_come_again: list[tuple[float, float]] = []

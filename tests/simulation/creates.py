@@ -94,6 +94,8 @@ class Creates:
             between = self._checker.policies_between
             policies = [policy for policy in between(rotation.server, rotation.read, exchange.sent) if policy]
             listed = next((e.sent for e in rotation.exchanges if e.call == "list"), rotation.began)
+            if self._checker.stood_still_since(rotation.process, rotation.began):
+                listed = rotation.began  # what it does next it had decided before it stood still
             configured = any(between(rotation.server, max(rotation.began, listed - PATIENCE), exchange.sent))
         self._hold(
             "6", configured, f"{name} is asked for, and its server is gone from the configuration", rotation.uuid

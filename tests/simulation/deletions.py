@@ -84,7 +84,7 @@ class Deletions:
         before = self._deleting.get(server)
         self._hold("4", before is None or not self._under_way_elsewhere(before), "two deletions at once", server)
         self._deleting[server] = exchange
-        self._hold("4", not rotation.journal_failed, "a deletion without a journal", server)
+        self._hold("4", not rotation.unwritten, "a deletion without a journal", server)
         passes = last_passes(rotation, exchange)
         if not passes:
             self._hold("4", False, "a deletion without a listing", server)

@@ -30,6 +30,13 @@ class DiskJournal(SqliteJournal):
             raise OSError(28, "No space left on device")
         super().__init__(path, **options)
 
+    def begin(self, **about: Any) -> int:
+        """Note that a rotation has its row."""
+        number = super().begin(**about)
+        if self._lasts:
+            PROCESS.get().opens_row()
+        return number
+
     def end(self, rotation: int, *, result: str, **about: Any) -> None:
         """Note that a rotation reports, since it may be killed when that is written and nobody was told."""
         if result != "interrupted":

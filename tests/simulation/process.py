@@ -108,11 +108,18 @@ class Process:
         """A read or a write of the journal fails, in a rotation of this process or elsewhere in it."""
         self.simulation.journal_fails(kind, self.name, get_contextvars().get("server"))
 
+    def opens_row(self) -> None:
+        """The rotation whose code runs has its row: nothing was done before it that had to be written."""
+        if (rotation := self._rotation()) is not None:
+            rotation.unwritten = False
+
     def reports(self) -> None:
         """The rotation whose code runs is about to write down how it ended."""
-        rotation = self.simulation.recorder.running.get((self.name, get_contextvars().get("server", "")))
-        if rotation is not None:
+        if (rotation := self._rotation()) is not None:
             rotation.reported = True
+
+    def _rotation(self) -> Rotation | None:
+        return self.simulation.recorder.running.get((self.name, get_contextvars().get("server", "")))
 
     def open_client(self, panel: PanelConfig, **options: Any) -> PanelClient:
         """A client of this process."""

@@ -42,7 +42,8 @@ class Rotation:
     start before a rotation that no start asked for, since the newest backup is bad. By its process's clock the start
     was yet to come if it is `early`: that was set back over it. `named` is the start that its order names, which is an
     earlier one if a clock was set forward while it waited. `read` is since when the configuration may be in force that
-    it began by.
+    it began by. `journal_failed` is whether any of its calls to the journal failed, `unwritten` whether one did since
+    it has its row.
     """
 
     process: str
@@ -58,6 +59,7 @@ class Rotation:
     good_deleted: set[str] = field(default_factory=set)
     made: str | None = None
     journal_failed: bool = False
+    unwritten: bool = False
     reported: bool = False
     told_held: bool = False
     told_frozen: bool = False

@@ -282,7 +282,7 @@ class Simulation:
         self.checker.journal_failed()
         rotation = self.recorder.running.get((process, server or ""))
         if rotation is not None:
-            rotation.journal_failed = True
+            rotation.journal_failed = rotation.unwritten = True
 
     def withdraw_keys(self, seconds: float) -> None:
         """Delete the daemon's keys, and make them again later."""

@@ -33,6 +33,12 @@ class WatchedStore(ModelStore):
 class WatchedJournal(ModelJournal):
     """Notes what is about to be known of a rotation, and what is recorded of proofs."""
 
+    async def begin(self, **about: Any) -> int:
+        """Note that a rotation has its row."""
+        number = await super().begin(**about)
+        PROCESS.get().opens_row()
+        return number
+
     async def end(self, rotation: int, **about: Any) -> None:
         """Note that a rotation reports, since it may be killed when that is written and nobody was told."""
         if about["result"] != "interrupted":

@@ -133,6 +133,7 @@ class Cluster(Simulation):
         self.checker.may_act = self._is_at_work
         self.checker.clock_of = lambda process: self.processes[process].now()
         self.panel.cut_off = lambda process: process in self.roads and self.roads[process].off_panel
+        self.checker.stood_still_since = lambda process, moment: self.processes[process].went_on_at >= moment
         self.checker.elsewhere = self._is_elsewhere
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
