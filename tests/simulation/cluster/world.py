@@ -185,9 +185,12 @@ class Cluster(Simulation):
         )
 
     def _lacks_lock(self, rotation: Rotation) -> bool:
-        """Whether a rotation goes on without its server's lock, since the database did not answer when it was taken."""
+        """Whether a rotation goes on without its server's lock, since the database did not answer when it was taken, or
+        another one was promoted, which does not know of it.
+        """
         held = self.tables.holds(self.epoch_of(rotation.process), f"{SERVER}{rotation.uuid}")
-        return not held and self.failed_since(rotation.process, rotation.began)
+        lost = self.promoted_at >= rotation.began or self.failed_since(rotation.process, rotation.began)
+        return lost and not held
 
     def _is_elsewhere(self, rotation: Rotation) -> bool:
         """Whether the server was on a node that the process did not hold when the rotation began: it had moved there,
