@@ -127,6 +127,7 @@ class Creates:
             and not earlier.early  # the clock comes to that start again
             and uuid in rows
             and (rows[uuid].successful or rows[uuid].completed is None)
+            and not (exchange.beside_others and earlier.process != rotation.process)
             and (self._checker.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
         ]
         if not self._checker.starts_may_come_again(rotation):

@@ -13,9 +13,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """A message that waits, and for whom it is claimed until a moment of the database's clock."""
+    """A message that waits since a moment of the database's clock, and for whom it is claimed until another one."""
 
     message: str
+    since: float
     claimed_by: str | None = None
     claimed_until: float = float("-inf")
 
@@ -64,7 +65,7 @@ def _may_claim(tables: Outbox, row: AlertRow, token: str) -> bool:
 
 def _tell(tables: Outbox, receiver: str, server: str, event: str, message: str, _: str) -> Rows:
     assert (receiver, server, event) not in tables.waiting
-    tables.waiting[receiver, server, event] = AlertRow(message)
+    tables.waiting[receiver, server, event] = AlertRow(message, tables.now())
     return []
 
 
@@ -80,7 +81,7 @@ def _claim(tables: Outbox, *columns: Any) -> Rows:
     keys: Sequence[Key] = list(zip(receivers, servers, events, strict=True))
     ours = [key for key in keys if key in tables.waiting and _may_claim(tables, tables.waiting[key], token)]
     until = tables.now() + lasts.total_seconds()
-    tables.waiting |= {key: AlertRow(tables.waiting[key].message, token, until) for key in ours}
+    tables.waiting |= {key: replace(tables.waiting[key], claimed_by=token, claimed_until=until) for key in ours}
     return [_as_row(key, tables.waiting[key]) for key in ours]
 
 

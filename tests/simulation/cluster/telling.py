@@ -21,6 +21,9 @@ Key = tuple[str, str, str, str]
 NOTED_SECONDS = 5.0
 """So long after a message arrived its member has noted that, if nothing was in the way."""
 
+TOLD_SECONDS = 60.0
+"""In which a message reaches its receiver, if nothing is in the way."""
+
 
 @dataclass(slots=True, eq=False)
 class Delivery:
@@ -130,7 +133,8 @@ class Telling:
     def look_at_the_end(self) -> None:
         """After calm days nothing waits for its receiver any more, and somebody was told of the last promotion."""
         tables = self._simulation.tables
-        waits = [f"{event} of {server}" for _, server, event in tables.waiting]
+        late = tables.now() - TOLD_SECONDS
+        waits = [f"{event} of {server}" for (_, server, event), row in tables.waiting.items() if row.since < late]
         self._hold("news", not waits, f"these messages wait for nobody: {', '.join(waits)}")
         if tables.quiet_since is not None:
             last = max((one.arrived for key, one in self._arrived.items() if key[1] == CLUSTER), default=0.0)
