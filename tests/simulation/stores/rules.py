@@ -148,16 +148,19 @@ class StoreRules:
         row = there.backups.get(backup) if there else None
         return None if row is None else b"".join(row.archive.pieces())
 
-    def copied(self, process: str, server: str, backup: str, result: CopyResult, well: Collection[str]) -> None:
-        """What is said to have come of a copy: where one store has got it, no other one's trouble is to blame."""
+    def copied(self, process: str, server: str, backup: str, result: CopyResult, well: Collection[str] | None) -> None:
+        """What is said to have come of a copy: where one store has got it, no other one's trouble is to blame. `well`
+        are the stores that did not fail meanwhile; None where that is news from before the process stood still.
+        """
         told = {one.store: one.failure.text if one.failure else "copied" for one in result.copies}
         for store, text in told.items():
             self._simulation.recorder.tell(f"{process}: copy of {backup[:6]} to {store}: {text}", server)
         for one in result.copies:
             if one.failure is None:
                 self._simulation.happened("a backup was copied")
-                self._stands(one.store, server, backup)
-            elif any(other.failure is None for other in result.copies):
+                if well is not None:
+                    self._stands(one.store, server, backup)
+            elif well is not None and any(other.failure is None for other in result.copies):
                 refused = one.failure.code is ProblemCode.OBJECT_EXISTS or IN_THE_PAST in one.failure.text
                 excused = one.store not in well or refused or self._has_lied(one.store, backup)
                 self._hold("16", excused, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)

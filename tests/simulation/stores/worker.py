@@ -43,14 +43,14 @@ class Worker(OwnProcess):
 
     async def copy(self, job: Job, backup: str, link: GiveLink, listener: CopyListener) -> CopyResult:
         """Copy one backup, and let the judge hear what is said to have come of it; who stood still did not hear the
-        stores.
+        stores, and what it stored before may be gone.
         """
         world, went_on_at = self._process.simulation.stores, self._process.went_on_at
         failed = {name: world.troubles[name].failed for name in job.stores}
         result = await super().copy(job, backup, link, listener)
         heard = self._process.went_on_at == went_on_at
-        well = {name for name in job.stores if heard and world.troubles[name].failed == failed[name]}
-        world.rules.copied(self._process.name, job.server.uuid, backup, result, well)
+        well = {name for name in job.stores if world.troubles[name].failed == failed[name]}
+        world.rules.copied(self._process.name, job.server.uuid, backup, result, well if heard else None)
         return result
 
     async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
