@@ -124,16 +124,16 @@ class AlertChecks:
     def _really_overdue(self, name: str, server: str, at: datetime) -> None:
         """When it was noticed, no rotation had ended well within the time that one may take, and some more.
 
-        It may come later than that, where its receiver was down.
+        It may come later than that, where its receiver was down, and is dated by the clock of the member that sends it.
         """
-        simulation = self._simulation
+        simulation, differ = self._simulation, self._simulation.checker.clocks_differ_by
         noticed = simulation.clock.monotonic() + (at - simulation.host_clock.now()).total_seconds()
-        done = self._last_done(server, before=noticed)
+        done = self._last_done(server, before=noticed - differ)
         if done is None or done.ended is None or simulation.checker.a_clock_was_set_since(done.ended):
             return
         if simulation.checker.journal_failed_since(done.began):
             return  # a daemon that started since then may not know of it
-        age = noticed - done.ended
+        age = noticed + differ - done.ended
         least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
         self._hold(age >= least, f"{name} is called overdue {age:.0f} s after a rotation that ended well", server)
 

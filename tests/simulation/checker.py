@@ -67,8 +67,9 @@ class Checker:
     `host_now` what the clock of the daemon's machine shows, and `clock_of` that of a process. `calm_since` is when it
     showed that the calm days began, `begun` when each process did, `may_act` whether no other one has taken over from
     it, `stood_still_since` whether it went on only after a moment, `elsewhere` whether a rotation is another member's
-    to make, `undeletable` which backups the panel does not delete, and `host_set` and `panel_set` by how many seconds
-    a clock was set when. The worlds of stores and of proofs put in what judges them.
+    to make, `undeletable` which backups the panel does not delete, `host_set` and `panel_set` by how many seconds a
+    clock was set when, and `clocks_differ_by` by how many those of a cluster's machines differ. The worlds of stores
+    and of proofs put in what judges them.
     """
 
     copies_first: "CopiesFirst"
@@ -102,6 +103,7 @@ class Checker:
         self.host_set: list[tuple[float, float]] = []
         self.panel_set: list[tuple[float, float]] = []
         self.begun: dict[str, float] = {}
+        self.clocks_differ_by = 0.0
 
     def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
         """Count the rule, and note the first time that it does not hold."""

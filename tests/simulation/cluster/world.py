@@ -135,6 +135,7 @@ class Cluster(Simulation):
         self.panel.cut_off = lambda process: process in self.roads and self.roads[process].off_panel
         self.checker.stood_still_since = lambda process, moment: self.processes[process].went_on_at >= moment
         self.checker.elsewhere = self._is_elsewhere
+        self.checker.clocks_differ_by = max(0.0, *self.shape.skews) - min(0.0, *self.shape.skews)
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
             clock.ahead = timedelta(seconds=skew)
