@@ -124,16 +124,17 @@ class AlertChecks:
     def _really_overdue(self, name: str, server: str, at: datetime) -> None:
         """When it was noticed, no rotation had ended well within the time that one may take, and some more.
 
-        It may come later than that, where its receiver was down, and is dated by the clock of the member that sends it.
+        It may come later than that, where its receiver was down. It is dated by the clock of the member that noticed
+        it, and the rotation's end by that of the member that made it.
         """
-        simulation, differ = self._simulation, self._simulation.checker.clocks_differ_by
+        simulation, off = self._simulation, self._simulation.checker.clocks_are_off_by()
         noticed = simulation.clock.monotonic() + (at - simulation.host_clock.now()).total_seconds()
-        done = self._last_done(server, before=noticed - differ)
+        done = self._last_done(server, before=noticed - off)
         if done is None or done.ended is None or simulation.checker.a_clock_was_set_since(done.ended):
             return
         if simulation.checker.journal_failed_since(done.began):
             return  # a daemon that started since then may not know of it
-        age = noticed + differ - done.ended
+        age = noticed + off - done.ended
         least = TIMEOUTS[simulation.configuration.known[name]["timeout"]] + GRACE
         self._hold(age >= least, f"{name} is called overdue {age:.0f} s after a rotation that ended well", server)
 

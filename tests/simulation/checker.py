@@ -66,10 +66,10 @@ class Checker:
     name, that was in force between two moments; `at_work` tells whether a process is neither dead nor ending, and
     `host_now` what the clock of the daemon's machine shows, and `clock_of` that of a process. `calm_since` is when it
     showed that the calm days began, `begun` when each process did, `may_act` whether no other one has taken over from
-    it, `stood_still_since` whether it went on only after a moment, `elsewhere` whether a rotation is another member's
-    to make, `undeletable` which backups the panel does not delete, `host_set` and `panel_set` by how many seconds a
-    clock was set when, and `clocks_differ_by` by how many those of a cluster's machines differ. The worlds of stores
-    and of proofs put in what judges them.
+    it, `stood` since and until when it last stood still, `elsewhere` whether a rotation is another member's to make,
+    `undeletable` which backups the panel does not delete, `host_set` and `panel_set` by how many seconds a clock was
+    set when, and `clocks_are_off_by` by how many at most those of a cluster's machines are ahead or behind. The worlds
+    of stores and of proofs put in what judges them.
     """
 
     copies_first: "CopiesFirst"
@@ -93,9 +93,10 @@ class Checker:
         self.on_violation: Callable[[], None] = lambda: None
         self.may_act: Callable[[str], bool] = lambda _: True
         self.clock_of: Callable[[str], datetime] = lambda _: host_now()
-        self.stood_still_since: Callable[[str, float], bool] = lambda *_: False
+        self.stood: Callable[[str], tuple[float, float]] = lambda _: (float("-inf"), float("-inf"))
         self.elsewhere: Callable[[Rotation], bool] = lambda _: False
         self.undeletable: Callable[[], Collection[str]] = lambda: ()
+        self.clocks_are_off_by: Callable[[], float] = lambda: 0.0
         self._starts_come_again: list[tuple[float, float]] = []
         self._journal_failed_at = -1.0
         self._clocks_set: list[tuple[float, float]] = []
@@ -103,7 +104,6 @@ class Checker:
         self.host_set: list[tuple[float, float]] = []
         self.panel_set: list[tuple[float, float]] = []
         self.begun: dict[str, float] = {}
-        self.clocks_differ_by = 0.0
 
     def hold(self, rule: str, holds: bool, text: str, server: str | None = None) -> None:
         """Count the rule, and note the first time that it does not hold."""

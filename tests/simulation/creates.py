@@ -94,8 +94,9 @@ class Creates:
             between = self._checker.policies_between
             policies = [policy for policy in between(rotation.server, rotation.read, exchange.sent) if policy]
             listed = next((e.sent for e in rotation.exchanges if e.call == "list"), rotation.began)
-            if self._checker.stood_still_since(rotation.process, rotation.began):
-                listed = rotation.began  # what it does next it had decided before it stood still
+            stood_at, went_on_at = self._checker.stood(rotation.process)
+            if stood_at <= listed and went_on_at >= listed - PATIENCE:
+                listed = stood_at  # what it asks for it had decided before that
             configured = any(between(rotation.server, max(rotation.began, listed - PATIENCE), exchange.sent))
         self._hold(
             "6", configured, f"{name} is asked for, and its server is gone from the configuration", rotation.uuid
@@ -127,8 +128,7 @@ class Creates:
             and not earlier.early  # the clock comes to that start again
             and uuid in rows
             and (rows[uuid].successful or rows[uuid].completed is None)
-            and not (exchange.beside_others and earlier.process != rotation.process)
-            and (self._checker.remembered(earlier) or self._shown(exchange, rows[uuid], earlier))
+            and (self._could_know(earlier, exchange) or self._shown(exchange, rows[uuid], earlier))
         ]
         if not self._checker.starts_may_come_again(rotation):
             names = ", ".join(rows[uuid].name for uuid in server_status)
@@ -142,6 +142,12 @@ class Creates:
         rotation.made = entry.backup
         self._in_turn(rotation)
         self._as_many_as_starts(entry, rotation)
+
+    def _could_know(self, earlier: Rotation, exchange: Exchange) -> bool:
+        """Whether the journal could tell who asks now of an earlier rotation: not where it lets another member ask that
+        cannot reach it.
+        """
+        return self._checker.remembered(earlier) and not (exchange.unannounced and earlier.process != exchange.process)
 
     def _shown(self, exchange: Exchange, backup: Row, rotation: Rotation) -> bool:
         """Whether the list that a create rests on shows a backup of that rotation as one that was made since its start.

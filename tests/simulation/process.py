@@ -109,8 +109,9 @@ class Process:
         self.simulation.journal_fails(kind, self.name, get_contextvars().get("server"))
 
     def opens_row(self) -> None:
-        """The rotation whose code runs has its row: nothing was done before it that had to be written."""
-        if (rotation := self._rotation()) is not None:
+        """The rotation whose code runs has its row; all is written of one that has asked for nothing before."""
+        rotation = self._rotation()
+        if rotation is not None and not any(one.call in {"create", "delete"} for one in rotation.exchanges):
             rotation.unwritten = False
 
     def reports(self) -> None:

@@ -43,7 +43,7 @@ class Rotation:
     was yet to come if it is `early`: that was set back over it. `named` is the start that its order names, which is an
     earlier one if a clock was set forward while it waited. `read` is since when the configuration may be in force that
     it began by. `journal_failed` is whether any of its calls to the journal failed, `unwritten` whether one did since
-    it has its row.
+    its row was opened, or at all while it has none.
     """
 
     process: str
@@ -80,7 +80,7 @@ class Exchange:
     are in it, once somebody has asked. `altered` are the names that were asked for and those that the panel keeps
     instead, by the backups' uuids, as the recorder knows them. `dated_first` is when the panel gave its client the
     first date, against which it would notice that a clock was set. A create is made `beside_others` by a member that
-    may hold the server no more, since it cannot reach the database.
+    may hold the server no more, since it cannot reach the database; it is `unannounced` if that was not told of it.
     """
 
     number: int
@@ -106,6 +106,7 @@ class Exchange:
     created_by_then: str | None = None
     date: datetime | None = None
     beside_others: bool = False
+    unannounced: bool = False
     altered: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property

@@ -61,7 +61,8 @@ class Fencing:
         lacks_database = self._simulation.failed_since(exchange.process, exchange.rotation.began - KNOWN_SECONDS)
         gave_up = self._simulation.roads[exchange.process].failed_at >= exchange.rotation.began  # though it stood still
         if exchange.call == "create" and (lacks_database or gave_up):
-            exchange.beside_others = True
+            announced = self._simulation.tables.announcement(exchange.server, STEPS["create"], exchange.name or "")
+            exchange.beside_others, exchange.unannounced = True, announced is None
             return
         self._alone(exchange, exchange.server)
         announcement = self._announced(exchange, exchange.server)

@@ -75,21 +75,23 @@ class Storing:
         if found is None or call not in {Call.PUT, Call.DELETE}:
             return
         tables, epoch, server = self._simulation.tables, self._simulation.epoch_of(process.name), found[1]
-        if tables.lives(epoch) and not self._may_have_lost_its_locks(process, call):
+        if tables.lives(epoch) and not self._lost_its_locks(process, call):
             alone = tables.holds(epoch, f"{SERVER}copies-{server}")
             text = f"{process.name} asks {bucket.name} for a {call} without the lock of the server's copies"
             self._hold("20", alone, text, server)
         elif call is Call.DELETE and (found[4] or key + MANIFEST in bucket.objects):
             self._hold("20", self._may_not_know(epoch), f"{process.name} deletes from {bucket.name}, and is no member")
 
-    def _may_have_lost_its_locks(self, process: Process, call: Call) -> bool:
-        """Whether the database was promoted, without the process's locks, within its lease; or, of what is only stored,
-        while it stood still until just now.
+    def _lost_its_locks(self, process: Process, call: Call) -> bool:
+        """Whether the database was promoted, and may lack the process's locks, which no member has noticed yet: it will
+        at the next renewal, within a lease. Something may be stored as long after a process stood still until then.
         """
         since = self._simulation.promoted_at
         if call is Call.PUT and process.stood_at <= since <= process.went_on_at:
             since = process.went_on_at
-        return self._simulation.clock.monotonic() - since < self._simulation.lease
+        return self._simulation.is_promoted_unnoticed and (
+            self._simulation.clock.monotonic() - since < self._simulation.lease
+        )
 
     def look_at_the_end(self) -> None:
         """What stands in a store was recorded, even if a promotion lost that: each look into the store finds it again.

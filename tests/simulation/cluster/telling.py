@@ -21,8 +21,8 @@ Key = tuple[str, str, str, str]
 NOTED_SECONDS = 5.0
 """So long after a message arrived its member has noted that, if nothing was in the way."""
 
-TOLD_SECONDS = 60.0
-"""In which a message reaches its receiver, if nothing is in the way."""
+TOLD_SECONDS = 150.0
+"""In which a message reaches its receiver: a member looks each minute, and rests for one after it told something."""
 
 
 @dataclass(slots=True, eq=False)

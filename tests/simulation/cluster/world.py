@@ -133,9 +133,11 @@ class Cluster(Simulation):
         self.checker.may_act = self._is_at_work
         self.checker.clock_of = lambda process: self.processes[process].now()
         self.panel.cut_off = lambda process: process in self.roads and self.roads[process].off_panel
-        self.checker.stood_still_since = lambda process, moment: self.processes[process].went_on_at >= moment
+        self.checker.stood = lambda name: (self.processes[name].stood_at, self.processes[name].went_on_at)
         self.checker.elsewhere = self._is_elsewhere
-        self.checker.clocks_differ_by = max(0.0, *self.shape.skews) - min(0.0, *self.shape.skews)
+        self.checker.clocks_are_off_by = lambda: max(
+            abs(machine.clock.ahead.total_seconds()) for machine in self.machines
+        )
         for number, skew in enumerate(self.shape.skews, start=1):
             clock = HostClock(self.scenario.begins)
             clock.ahead = timedelta(seconds=skew)
@@ -189,9 +191,15 @@ class Cluster(Simulation):
         """Whether a rotation goes on without its server's lock, since the database did not answer when it was taken, or
         another one was promoted, which does not know of it.
         """
-        held = self.tables.holds(self.epoch_of(rotation.process), f"{SERVER}{rotation.uuid}")
-        lost = self.promoted_at >= rotation.began or self.failed_since(rotation.process, rotation.began)
-        return lost and not held
+        if self.tables.holds(self.epoch_of(rotation.process), f"{SERVER}{rotation.uuid}"):
+            return False
+        forgotten = self.is_promoted_unnoticed and self.promoted_at >= rotation.began
+        return forgotten or self.failed_since(rotation.process, rotation.began)
+
+    @property
+    def is_promoted_unnoticed(self) -> bool:
+        """Whether the database was promoted, and no member has connected to it since: the first one ends all leases."""
+        return self.tables.quiet_since == float("inf")
 
     def _is_elsewhere(self, rotation: Rotation) -> bool:
         """Whether the server was on a node that the process did not hold when the rotation began: it had moved there,

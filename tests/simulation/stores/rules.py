@@ -148,9 +148,12 @@ class StoreRules:
         row = there.backups.get(backup) if there else None
         return None if row is None else b"".join(row.archive.pieces())
 
-    def copied(self, process: str, server: str, backup: str, result: CopyResult, well: Collection[str] | None) -> None:
-        """What is said to have come of a copy: where one store has got it, no other one's trouble is to blame. `well`
-        are the stores that did not fail meanwhile; None where that is news from before the process stood still.
+    def copied(
+        self, process: str, server: str, backup: str, result: CopyResult, well: Collection[str], *, heard: bool
+    ) -> None:
+        """What is said to have come of a copy: where one store has got it, no other one's trouble is to blame.
+
+        `well` are the stores that did not fail meanwhile, and `heard` is whether the process did not stand still.
         """
         told = {one.store: one.failure.text if one.failure else "copied" for one in result.copies}
         for store, text in told.items():
@@ -158,16 +161,16 @@ class StoreRules:
         for one in result.copies:
             if one.failure is None:
                 self._simulation.happened("a backup was copied")
-                if well is not None:
-                    self._stands(one.store, server, backup)
-            elif well is not None and any(other.failure is None for other in result.copies):
+                self._stands(one.store, server, backup, gone_too=not heard)
+            elif any(other.failure is None for other in result.copies):
                 refused = one.failure.code is ProblemCode.OBJECT_EXISTS or IN_THE_PAST in one.failure.text
                 excused = one.store not in well or refused or self._has_lied(one.store, backup)
                 self._hold("16", excused, f"{one.store} has no copy of {backup[:6]}, though nothing is wrong", server)
 
-    def _stands(self, store: str, server: str, backup: str) -> None:
+    def _stands(self, store: str, server: str, backup: str, *, gone_too: bool) -> None:
         bucket = self._simulation.stores.buckets[store]
-        keys = [key for key in bucket.objects if KEY.fullmatch(key) and backup in key and server in key]
+        there = bucket.objects.keys() | (bucket.gone.keys() if gone_too else ())
+        keys = [key for key in there if KEY.fullmatch(key) and backup in key and server in key]
         stands = len(keys) == 2 or self._has_lied(store, backup)
         self._hold("13", stands, f"{store} is said to have {backup[:6]}, and has not", server)
 

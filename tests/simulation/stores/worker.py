@@ -49,8 +49,8 @@ class Worker(OwnProcess):
         failed = {name: world.troubles[name].failed for name in job.stores}
         result = await super().copy(job, backup, link, listener)
         heard = self._process.went_on_at == went_on_at
-        well = {name for name in job.stores if world.troubles[name].failed == failed[name]}
-        world.rules.copied(self._process.name, job.server.uuid, backup, result, well if heard else None)
+        well = {name for name in job.stores if heard and world.troubles[name].failed == failed[name]}
+        world.rules.copied(self._process.name, job.server.uuid, backup, result, well, heard=heard)
         return result
 
     async def look(self, job: Job, leave: AskLeave = always) -> LookResult:
