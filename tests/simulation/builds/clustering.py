@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import daemon.rotation.create
 from daemon.alerts import Alerts
 from daemon.alerts.claims import Claims
 from daemon.alerts.message import Message
@@ -131,3 +132,14 @@ def _tells_no_promotion() -> AbstractContextManager[Any]:
         """Look at nothing."""
 
     return PATCH(Alerts, "_look_at_cluster", look_at_cluster)
+
+
+@broken(
+    "a member makes again what the list shows that another one has made",
+    "6",
+    insist={"answers of the database lost": 0.6, "member killed at a step": 0.6, "backup ends late": 0.6},
+    first=14,
+    cluster=True,
+)
+def _does_not_look_what_others_made() -> AbstractContextManager[Any]:
+    return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)

@@ -1,7 +1,7 @@
 """What members of a cluster must not do with stores and proofs that they share."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import daemon.copies.shelf
@@ -16,6 +16,7 @@ from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import Members
 from daemon.stores.base import Entry, Store
 from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.process import PROCESS
 
 STANDING = {"member stands still before a deletion in a store": 0.4}
 PROMOTED = {"database promoted with a copy in hand": 0.4}
@@ -38,6 +39,21 @@ def _copies_beside_others() -> AbstractContextManager[Any]:
     @asynccontextmanager
     async def alone(*_: Any) -> AsyncIterator[None]:
         yield
+
+    return PATCH(daemon.copying.visit, "alone", alone)
+
+
+@broken("after a promotion nobody locks a server's copies", "20", insist=PROMOTED, cluster=True)
+def _forgets_the_lock_of_copies() -> AbstractContextManager[Any]:
+    real = original(daemon.copying.visit, "alone")
+
+    @asynccontextmanager
+    async def alone(*which: Any) -> AsyncIterator[None]:
+        cluster: Any = PROCESS.get().simulation
+        async with AsyncExitStack() as held:
+            if cluster.promoted_at == float("-inf"):
+                await held.enter_async_context(real(*which))
+            yield
 
     return PATCH(daemon.copying.visit, "alone", alone)
 
