@@ -172,7 +172,7 @@ class Fleet:
                 with surviving(server=server.name):
                     if old is None or old.starts != server.starts:
                         self._scheduler.put(server.name, server.starts)
-                if old is None or (old.panel.url, old.id, old.starts) != (server.panel.url, server.id, server.starts):
+                if old is None or _is_picked_up_anew(old, server):
                     anew.append(server.name)
         await self._pick_up_all(anew)
 
@@ -238,16 +238,23 @@ class Fleet:
         log.info("rotation_planned", server=name, trigger=order.trigger, at=rfc3339(moment))
 
         async def launch() -> None:
-            server = self._servers.get(name)
-            if server is not None and not await self._attempts.served(server, order.start_at, self._clock.now()):
+            before = self._servers.get(name)
+            if before is None or await self._attempts.served(before, order.start_at, self._clock.now()):
+                return
+            server = self._servers.get(name)  # a reload may have come while the journal was asked
+            if server is not None:
                 self._rotations.launch(replace(order, server=server))
 
         self._scheduler.once(name, moment, lambda: self._begin(launch(), "trying again"))
 
-    async def _pick_up(self, server: ServerConfig, known: Sequence[Rotation]) -> None:
-        """Continue what a killed daemon left, keep a planned retry, or catch up one missed start."""
-        found = await self._attempts.recovery(server, known)
-        if found is None:
+    async def _pick_up(self, before: ServerConfig, known: Sequence[Rotation]) -> None:
+        """Continue what a killed daemon left, keep a planned retry, or catch up one missed start.
+
+        A reload may come while the locks are asked for. It is obeyed, and picks up by itself where that matters.
+        """
+        found = await self._attempts.recovery(before, known)
+        server = self._servers.get(before.name)
+        if found is None or server is None or _is_picked_up_anew(before, server):
             return
         order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)
         if found.trigger == "catch-up":
@@ -267,3 +274,8 @@ class Fleet:
         raise Halt(
             Result.REFUSED, Problem(ProblemCode.DUPLICATE_SERVER, text, "remove one of the two from the configuration")
         )
+
+
+def _is_picked_up_anew(before: ServerConfig, server: ServerConfig) -> bool:
+    """Return whether another start, or another server, may be due under this name since a reload."""
+    return (before.panel.url, before.id, before.starts) != (server.panel.url, server.id, server.starts)

@@ -1,6 +1,7 @@
 """A reload between two steps of what is under way: what follows it obeys the new configuration, and nothing else."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import StateError
+from daemon.fleet.attempts import Attempts
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Change, Server, Work
@@ -35,6 +37,64 @@ async def test_a_retry_obeys_the_configuration_that_came_after_the_first_try(
         await until(daemons.clock, at(1, 5))
     assert rows(daemons)[1:] == [("schedule", "failed"), ("retry", "done")]
     assert [backup.name.partition("-")[0] for backup in survival.backups.values()] == ["auto", "nightly"]
+
+
+def once_answered(monkeypatch: pytest.MonkeyPatch, question: str, act: Callable[[], None]) -> None:
+    """Let something happen between the journal's next answer to this and what is made of it."""
+    real = getattr(Attempts, question)
+
+    async def ask(*about: Any) -> Any:
+        answer = await real(*about)
+        monkeypatch.setattr(Attempts, question, real)
+        act()
+        return answer
+
+    monkeypatch.setattr(Attempts, question, ask)
+
+
+async def test_a_retry_obeys_a_reload_that_came_while_the_journal_was_asked(
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cluster seed 1047506: a member that stood still is told of a new name before the database has answered."""
+    async with daemons.running(daemons.configure({"survival": survival})) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(web_page(502), on=Call.CREATE)
+        await until(daemons.clock, at(1, 4, 5))
+        new = daemons.configure({"survival": survival}, name="nightly-{time}-{id}")
+        once_answered(monkeypatch, "served", lambda: fleet.reload(new))
+        await until(daemons.clock, at(1, 5))
+    assert rows(daemons)[1:] == [("schedule", "failed"), ("retry", "done")]
+    assert [backup.name.partition("-")[0] for backup in survival.backups.values()] == ["auto", "nightly"]
+
+
+@pytest.mark.parametrize("question", ["served", "recovery"])
+async def test_what_left_the_configuration_while_the_journal_was_asked_is_let_be(
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """No rotation begins, neither a retry nor one that makes up for a start."""
+    _, creative = daemons.world.servers.values()
+    config, without = daemons.configure({"survival": survival}), daemons.configure({"creative": creative})
+    async with daemons.running(config) as fleet:
+        if question == "served":
+            await until(daemons.clock, at(1, 3, 59, 50))
+            daemons.world.faults.order(web_page(502), on=Call.CREATE)
+        once_answered(monkeypatch, question, lambda: fleet.reload(without))
+        await until(daemons.clock, at(1, 12))
+    assert rows(daemons) == ([("catch-up", "done"), ("schedule", "failed")] if question == "served" else [])
+
+
+@pytest.mark.parametrize("change", [{"name": "nightly-{time}-{id}"}, {"schedule": "30 3 * * *"}], ids=str)
+async def test_what_is_picked_up_obeys_a_reload_that_came_while_the_journal_was_asked(
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    """And is picked up once: where another start may be due since, the reload itself sees to that."""
+    async with daemons.running(daemons.configure({"survival": survival})) as fleet:
+        new = daemons.configure({"survival": survival}, **change)
+        once_answered(monkeypatch, "recovery", lambda: fleet.reload(new))
+        await until(daemons.clock, at(1, 3, 59, 55))
+    assert rows(daemons) == [("catch-up", "done")]
+    (backup,) = survival.backups.values()
+    assert backup.name.startswith("nightly-" if "name" in change else "auto-")
 
 
 async def test_whether_there_is_time_for_a_retry_is_asked_of_the_new_schedule(
