@@ -242,7 +242,7 @@ class Fleet:
             if before is None or await self._attempts.served(before, order.start_at, self._clock.now()):
                 return
             server = self._servers.get(name)  # a reload may have come while the journal was asked
-            if server is not None:
+            if server is not None and not _is_picked_up_anew(before, server):
                 self._rotations.launch(replace(order, server=server))
 
         self._scheduler.once(name, moment, lambda: self._begin(launch(), "trying again"))
@@ -250,7 +250,8 @@ class Fleet:
     async def _pick_up(self, before: ServerConfig, known: Sequence[Rotation]) -> None:
         """Continue what a killed daemon left, keep a planned retry, or catch up one missed start.
 
-        A reload may come while the locks are asked for. It is obeyed, and picks up by itself where that matters.
+        A reload may come while the locks are asked for. It is obeyed; if it changed the schedule, or which server the
+        name stands for, `_follow` picks up anew, and nothing is begun here.
         """
         found = await self._attempts.recovery(before, known)
         server = self._servers.get(before.name)
@@ -277,5 +278,5 @@ class Fleet:
 
 
 def _is_picked_up_anew(before: ServerConfig, server: ServerConfig) -> bool:
-    """Return whether another start, or another server, may be due under this name since a reload."""
+    """Return whether a reload changed when this name starts, or which server it stands for: `_follow` sees to it."""
     return (before.panel.url, before.id, before.starts) != (server.panel.url, server.id, server.starts)

@@ -67,6 +67,21 @@ async def test_a_retry_obeys_a_reload_that_came_while_the_journal_was_asked(
     assert [backup.name.partition("-")[0] for backup in survival.backups.values()] == ["auto", "nightly"]
 
 
+async def test_a_retry_is_not_made_of_another_server_that_has_the_name_by_then(
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether that one's start was missed is found out by the reload."""
+    _, creative = daemons.world.servers.values()
+    async with daemons.running(daemons.configure({"survival": survival})) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(web_page(502), on=Call.CREATE)
+        await until(daemons.clock, at(1, 4, 5))
+        other = daemons.configure({"survival": creative})
+        once_answered(monkeypatch, "served", lambda: fleet.reload(other))
+        await until(daemons.clock, at(1, 12))
+    assert rows(daemons)[1:] == [("schedule", "failed"), ("catch-up", "done")]
+
+
 @pytest.mark.parametrize("question", ["served", "recovery"])
 async def test_what_left_the_configuration_while_the_journal_was_asked_is_let_be(
     daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, question: str
