@@ -55,17 +55,18 @@ class Pruning:
     async def _prune(self, turn: Turn, store: str, accepted: frozenset[str]) -> None:
         """Let the store's own rules delete from it."""
         uuid = turn.job.server.uuid
+        try:
+            known = await self._context.journal.applied(uuid, store) or NOTHING
+        except StateError as error:  # what is held cannot be told; the next visit prunes
+            log.warning("copies_not_pruned", server=turn.server, store=store, text=error.text)
+            return
+        # Asked last, since a reload may come while the journal answers.
         if not self._is_in_force(turn, store):
             log.info("copies_not_pruned", server=turn.server, store=store, text="the configuration has changed")
             self._pruned_at.pop((turn.server, store), None)  # whatever was copied, the next visit prunes
             return
         if disputed := self._context.disputed(turn.job.config, store):
             log.warning("copies_not_pruned", server=turn.server, store=store, text=disputed)
-            return
-        try:
-            known = await self._context.journal.applied(uuid, store) or NOTHING
-        except StateError as error:  # what is held cannot be told; the next visit prunes
-            log.warning("copies_not_pruned", server=turn.server, store=store, text=error.text)
             return
         doubt = turn.doubt()
         inputs = PruneInputs(accepted, known, doubt)

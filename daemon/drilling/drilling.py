@@ -91,7 +91,8 @@ class Drilling:
 
     async def _step(self) -> None:
         """Clear up after a drill that was killed, or do the one that is due, or wait."""
-        config, records = self._config, await self._records()
+        records = await self._records()
+        config = self._config  # a reload may have come while the journal was asked
         now = self._clock.monotonic()
         left = next((one for one in records if one.ended_at is None and self._may(one.number, now)), None)
         if config is not None and left is not None:
@@ -178,6 +179,8 @@ class Drilling:
         log.info("drill_begun", drill=chosen.name, server=server.name, backup=backup.name, onto=chosen.server)
         archive = BackupElsewhere(context, client, self._worker, seen, backup, told)
         async with drill_folder(config.state_dir) as folder:
+            if self._config is not config:  # a reload may have come since its turn was found: the next step looks again
+                return
             with self._spare(config.servers[chosen.server], told) as spare:
                 ways = usual_ways(spare, told.watching, folder)
                 names = chosen.name, server.name, seen.server.uuid
@@ -231,6 +234,8 @@ class Drilling:
             return await self._give_up(record, f"{record.spare} is not configured any more, and was not touched")
         async with drill_folder(config.state_dir):
             pass  # what the killed one had fetched is gone
+        if self._config is not config:
+            return None
         with self._spare(server, _Told(record.drill, record.server)) as spare:
             try:
                 return await end_interrupted(spare, record)

@@ -641,6 +641,27 @@ async def test_a_store_is_not_pruned_by_a_configuration_that_was_replaced_during
     assert does[does.index("copy") :] == ["copy", "look", "prune"]
 
 
+async def test_nor_by_one_that_was_replaced_while_the_journal_was_asked(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster the answer may take minutes."""
+    async with copies.running(copies.configure("nas")) as (fleet, copying):
+        journal, config = fleet._tools.journal, copies.configure("nas", keep={"last": 30})
+        real, asked = journal.applied, list[str]()
+
+        async def applied(server_uuid: str, *store: str) -> Any:
+            answer = await real(server_uuid, *store)
+            if store and not asked:
+                asked.append(server_uuid)
+                fleet.reload(config)
+                copying.follow(config)
+            return answer
+
+        monkeypatch.setattr(journal, "applied", applied)
+        await copies.until(1, 4, 59)
+    assert [one.split()[0] for one in copies.worker.does[:3]] == ["look", "look", "prune"]
+
+
 async def test_a_server_that_a_reload_removed_is_not_copied_any_more(copies: Copies) -> None:
     """Nor is a store that its policy does not name any more."""
     copies.worker.down = {"nas"}

@@ -215,6 +215,27 @@ async def test_what_was_done_is_not_done_again_by_the_next_daemon(drills: Drills
     assert drills.ended() == [("survival", DONE)]
 
 
+@pytest.mark.parametrize("question", ["drills", "marks"])
+async def test_no_drill_begins_by_a_configuration_that_was_replaced_while_the_journal_was_asked(
+    drills: Drills, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """The spare server was taken out of it: it is somebody's again, and must not be emptied."""
+    config = drills.configure()
+    async with drills.running(config) as (fleet, drilling):
+        journal = fleet._tools.journal
+        real = getattr(journal, question)
+
+        async def ask(*about: Any) -> Any:
+            answer = await real(*about)
+            if drills.survival.backups:
+                drilling.follow(replace(config, drills={}))
+            return answer
+
+        monkeypatch.setattr(journal, question, ask)
+        await drills.until(1, 12)
+    assert (drills.ended(), drills.changes()) == ([], [])
+
+
 async def test_without_every_the_daemon_drills_nothing(drills: Drills) -> None:
     """And one without drills loads nothing of this."""
     by_hand = drills.configure(every="never")
