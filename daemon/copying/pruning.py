@@ -54,9 +54,8 @@ class Pruning:
 
     async def _prune(self, turn: Turn, store: str, accepted: frozenset[str]) -> None:
         """Let the store's own rules delete from it."""
-        uuid = turn.job.server.uuid
         try:
-            known = await self._context.journal.applied(uuid, store) or NOTHING
+            known = await self._context.journal.applied(turn.job.server.uuid, store) or NOTHING
         except StateError as error:  # what is held cannot be told; the next visit prunes
             log.warning("copies_not_pruned", server=turn.server, store=store, text=error.text)
             return

@@ -225,7 +225,9 @@ class Drilling:
                 self._context.on_drill(ended)
 
     async def _cleared(self, config: Config, record: DrillRecord) -> DrillRecord | None:
-        """Return the record as it ended, None where it had ended meanwhile; a server that is gone is given up."""
+        """Return the record as it ended; None where it had ended, or a reload came, meanwhile. A server that is gone is
+        given up.
+        """
         server = config.servers.get(record.spare)
         if server is None and not config.drills:
             text = f"{record.spare} is not configured any more, so what a killed drill put there stays"

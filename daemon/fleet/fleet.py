@@ -241,21 +241,17 @@ class Fleet:
             before = self._servers.get(name)
             if before is None or await self._attempts.served(before, order.start_at, self._clock.now()):
                 return
-            server = self._servers.get(name)  # a reload may have come while the journal was asked
-            if server is not None and not _is_picked_up_anew(before, server):
+            server = self._by_now(before)
+            if server is not None:
                 self._rotations.launch(replace(order, server=server))
 
         self._scheduler.once(name, moment, lambda: self._begin(launch(), "trying again"))
 
     async def _pick_up(self, before: ServerConfig, known: Sequence[Rotation]) -> None:
-        """Continue what a killed daemon left, keep a planned retry, or catch up one missed start.
-
-        A reload may come while the locks are asked for. It is obeyed; if it changed the schedule, or which server the
-        name stands for, `_follow` picks up anew, and nothing is begun here.
-        """
+        """Continue what a killed daemon left, keep a planned retry, or catch up one missed start."""
         found = await self._attempts.recovery(before, known)
-        server = self._servers.get(before.name)
-        if found is None or server is None or _is_picked_up_anew(before, server):
+        server = self._by_now(before)
+        if found is None or server is None:
             return
         order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)
         if found.trigger == "catch-up":
@@ -264,6 +260,13 @@ class Fleet:
             self._rotations.launch(order)
         else:
             self._again(order, found.moment)
+
+    def _by_now(self, before: ServerConfig) -> ServerConfig | None:
+        """Return what a server's configuration has become while the journal or the locks were asked; None if a reload
+        took it out, or has it picked up anew.
+        """
+        server = self._servers.get(before.name)
+        return None if server is None or _is_picked_up_anew(before, server) else server
 
     def _seen(self, config: ServerConfig, server: Server) -> None:
         """Refuse two names for one uuid before anything is done: a server is configured once."""

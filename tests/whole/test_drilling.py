@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+import daemon.drilling.drilling
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerError
 from daemon.copies.jobs import Job, ToFetch, ToProve
@@ -21,6 +22,7 @@ from daemon.core.drills import DrillRecord, DrillResult, failing
 from daemon.core.proof import Level
 from daemon.drilling.drilling import Drilling
 from daemon.drilling.entry import DaemonDrills
+from daemon.drilling.folder import drill_folder
 from daemon.errors import ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.operations import drill, sent
@@ -580,6 +582,27 @@ async def test_it_is_cleared_though_no_drill_is_configured_any_more(
         await drills.until(1, 12)
         await entry.stop()
     assert (drills.ended(), tree(drills.lobby)) == ([("survival", KILLED)], {})
+
+
+async def test_what_a_killed_drill_left_stays_on_a_server_that_a_reload_takes_out_meanwhile(
+    drills: Drills, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is somebody's again, whatever is on it."""
+    config = drills.configure("start = true")
+    await killed_in_a_drill(drills, config)
+    before, real = tree(drills.lobby), drill_folder
+    servers = {name: one for name, one in config.servers.items() if name != "lobby"}
+    async with drills.running(config) as (_, drilling):
+
+        @asynccontextmanager
+        async def reloaded_meanwhile(state_dir: Path | None) -> AsyncIterator[Path]:
+            async with real(state_dir) as folder:
+                yield folder
+            drilling.follow(replace(config, drills={}, servers=servers))
+
+        monkeypatch.setattr(daemon.drilling.drilling, "drill_folder", reloaded_meanwhile)
+        await drills.until(1, 6)
+    assert (drills.ended(), tree(drills.lobby)) == ([("survival", None)], before)
 
 
 async def test_what_cannot_be_looked_for_is_taken_for_killed(drills: Drills, monkeypatch: pytest.MonkeyPatch) -> None:
