@@ -1,12 +1,11 @@
 """What members of a cluster must not do: broken fences, shares and lives."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import daemon.rotation.create
 from daemon.alerts import Alerts
 from daemon.alerts.claims import Claims
 from daemon.alerts.message import Message
@@ -19,7 +18,7 @@ from daemon.state.postgres import alerts, members, promotion
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.engine import PostgresLocks
 from daemon.state.postgres.members import Members
-from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.builds.registry import PATCH, broken, original, together
 
 STANDING = {"member stands still before a write that it announced": 0.4}
 KILLED_TELLING = {"backup fails": 0.6, "receiver of alerts slow": 0.6, "member killed with an alert in hand": 0.6}
@@ -47,10 +46,8 @@ def _announces_afterwards() -> AbstractContextManager[Any]:
 
 
 @broken("a node is given away while something is done there", "turn", insist=REBALANCED, first=3, cluster=True)
-@contextmanager
-def _gives_what_is_busy() -> Iterator[None]:
-    with PATCH(Sharing, "_busy", lambda self: set()), PATCH(Members, "parts_in_use", frozenset()):
-        yield
+def _gives_what_is_busy() -> AbstractContextManager[Any]:
+    return together(PATCH(Sharing, "_busy", lambda self: set()), PATCH(Members, "parts_in_use", frozenset()))
 
 
 @broken("a member acts for servers on nodes of others", "20", insist={"server transferred": 0.6}, first=3, cluster=True)
@@ -132,14 +129,3 @@ def _tells_no_promotion() -> AbstractContextManager[Any]:
         """Look at nothing."""
 
     return PATCH(Alerts, "_look_at_cluster", look_at_cluster)
-
-
-@broken(
-    "a member makes again what the list shows that another one has made",
-    "6",
-    insist={"answers of the database lost": 0.6, "member killed at a step": 0.6, "backup ends late": 0.6},
-    first=14,
-    cluster=True,
-)
-def _does_not_look_what_others_made() -> AbstractContextManager[Any]:
-    return PATCH(daemon.rotation.create, "_made_already", lambda *_: None)

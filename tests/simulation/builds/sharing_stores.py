@@ -1,7 +1,7 @@
 """What members of a cluster must not do with stores and proofs that they share."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import daemon.copies.shelf
@@ -15,7 +15,7 @@ from daemon.state.postgres import fence
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import Members
 from daemon.stores.base import Entry, Store
-from tests.simulation.builds.registry import PATCH, broken, original
+from tests.simulation.builds.registry import PATCH, broken, original, together
 from tests.simulation.process import PROCESS
 
 STANDING = {"member stands still before a deletion in a store": 0.4}
@@ -59,11 +59,9 @@ def _forgets_the_lock_of_copies() -> AbstractContextManager[Any]:
 
 
 @broken("a node is given away while a server there is copied", "20", insist=REBALANCED, first=20, cluster=True)
-@contextmanager
-def _gives_what_is_copied() -> Iterator[None]:
+def _gives_what_is_copied() -> AbstractContextManager[Any]:
     nothing = property(lambda _: None, lambda _, __: None)
-    with PATCH(Copying, "at_work", nothing, create=True), PATCH(Members, "parts_in_use", frozenset()):
-        yield
+    return together(PATCH(Copying, "at_work", nothing, create=True), PATCH(Members, "parts_in_use", frozenset()))
 
 
 @broken(
