@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from tests.simulation.cluster.member import Member
     from tests.simulation.cluster.world import Cluster
 
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, str, str, str]
+"""What tells one message from others, its text among it: two members that each make a rotation for the same start, one
+of which lacks the database, may tell of two different failures within the same second.
+"""
 
 NOTED_SECONDS = 5.0
 """So long after a message arrived its member has noted that, if nothing was in the way."""
@@ -142,7 +145,7 @@ class Telling:
 
 
 def _key(letter: dict[str, Any]) -> Key:
-    return letter["event"], letter["server"], letter["at"], letter["title"]
+    return letter["event"], letter["server"], letter["at"], letter["title"], letter["text"]
 
 
 def _words(key: Key) -> str:
