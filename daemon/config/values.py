@@ -108,6 +108,10 @@ class ServerConfig:
         """
         return panel == self.panel.name and uuid.startswith(self.identifier)
 
+    def is_same_server(self, other: "ServerConfig") -> bool:
+        """Return whether both are of one server: its panel's address and its id are the same, whatever else is not."""
+        return (self.panel.url, self.id) == (other.panel.url, other.id)
+
     @property
     def starts(self) -> Starts:
         """When its rotations start. The splay depends on the identifier."""

@@ -120,10 +120,10 @@ class Fleet:
         """Return whether the scheduler runs and has missed no start."""
         return self._scheduler.running and not self.behind()
 
-    def once_more(self, name: str) -> None:
+    def once_more(self, before: ServerConfig) -> None:
         """Make another backup of a server now, beside those of its starts: the newest one is not sound."""
-        server = self._servers.get(name)
-        if server is not None and not self._draining:
+        server = self._servers.get(before.name)
+        if server is not None and server.is_same_server(before) and not self._draining:
             self._rotations.launch(Order(server, "retry", self._clock.now()))  # a start of its own
 
     async def drain(self, bound: float) -> tuple[str, ...]:
@@ -282,4 +282,4 @@ class Fleet:
 
 def _is_picked_up_anew(before: ServerConfig, server: ServerConfig) -> bool:
     """Return whether a reload changed when this name starts, or which server it stands for: `_follow` sees to it."""
-    return (before.panel.url, before.id, before.starts) != (server.panel.url, server.id, server.starts)
+    return not before.is_same_server(server) or before.starts != server.starts

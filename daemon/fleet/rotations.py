@@ -149,9 +149,9 @@ class Rotations:
         merged = self._due_again.pop(name, None)
         if server is None:
             return
-        if merged is not None:
+        if merged is not None and server.is_same_server(merged.server):
             self.launch(replace(merged, server=server))
-        elif outcome is not None and outcome.retry_at is not None:
+        elif outcome is not None and outcome.retry_at is not None and server.is_same_server(order.server):
             self._retry(order, outcome, outcome.retry_at)
 
     def _stage(self, name: str) -> Stage | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daemon.config.values import Config
+from daemon.config.values import Config, ServerConfig
 from daemon.fleet.clients import Clients
 from daemon.fleet.on_demand import OnDemand
 from daemon.rotation.run import RotationContext
@@ -19,7 +19,7 @@ class DaemonProofs(OnDemand["Proving"]):
     `once_more` makes another backup of a server. Of each proof in this daemon it hears after those that hear so far.
     """
 
-    def __init__(self, context: RotationContext, clients: Clients, once_more: Callable[[str], None]) -> None:
+    def __init__(self, context: RotationContext, clients: Clients, once_more: Callable[[ServerConfig], None]) -> None:
         super().__init__()
         self._context = context
         self._clients = clients

@@ -20,11 +20,11 @@ log = get_logger()
 class FurtherBackups:
     """These backups, of all servers. `once_more` makes one."""
 
-    def __init__(self, context: RotationContext, once_more: Callable[[str], None]) -> None:
+    def __init__(self, context: RotationContext, once_more: Callable[[ServerConfig], None]) -> None:
         self._context = context
         self._once_more = once_more
         self._begun: dict[str, datetime] = {}
-        """The start of each server for which one was begun: dates tell of it only until a clock is set."""
+        """The start of each server, by uuid, for which one was begun: dates tell of it only until a clock is set."""
 
     async def look(self, server: ServerConfig, seen: ServerSeen) -> None:
         """Make one, if the newest good backup was found bad since the last start, which has had none."""
@@ -33,8 +33,8 @@ class FurtherBackups:
         if bad is None or await self._had_one(server, seen, start):
             return
         log.warning("another_backup_begun", server=server.name, reason=f"{bad}, the newest, is not sound")
-        self._begun[server.name] = start
-        self._once_more(server.name)
+        self._begun[seen.preview.server.uuid] = start
+        self._once_more(server)
 
     async def _had_one(self, server: ServerConfig, seen: ServerSeen, start: datetime) -> bool:
         """Return whether a start has had its further backup.
@@ -45,14 +45,18 @@ class FurtherBackups:
         begins = seen.preview.by_panel(start)
         mine = (one.backup.created_at for one in seen.preview.plan.verdicts if one.own)
         since = [made_at for made_at in mine if made_at is not None and made_at >= begins]
-        if self._begun.get(server.name) == start or len(since) > 1:
+        if self._begun.get(seen.preview.server.uuid) == start or len(since) > 1:
             return True
         try:
             earlier = await self._context.journal.recent(server.name)
         except StateError:
             return False
         now = self._context.clock.now()
-        return any(one.start_at is not None and start < one.start_at <= now for one in earlier)
+        return any(
+            one.start_at is not None and start < one.start_at <= now
+            for one in earlier
+            if server.stands_for(one.panel, one.server_uuid)
+        )
 
 
 def _bad_newest(seen: ServerSeen, start: datetime) -> str | None:

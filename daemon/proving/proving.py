@@ -82,7 +82,7 @@ class Proving:
         context: RotationContext,
         clients: Clients,
         worker: ProofWorker,
-        once_more: Callable[[str], None] = lambda _name: None,
+        once_more: Callable[[ServerConfig], None] = lambda _server: None,
     ) -> None:
         self._context = context
         self._clock = context.clock
@@ -131,13 +131,9 @@ class Proving:
         await self._worker.close()
 
     def _look_soon(self, name: str) -> None:
-        self._know(name, _Known())
-        self._steps.wake()
-
-    def _know(self, name: str, known: _Known) -> None:
-        """Keep in mind what is known of a server, unless a reload has removed it meanwhile."""
         if name in self._known:
-            self._known[name] = known
+            self._known[name] = _Known()
+        self._steps.wake()
 
     async def _step(self) -> None:
         """Look at a server, or prove what is due first, or wait."""
@@ -158,6 +154,7 @@ class Proving:
 
     async def _look(self, server: ServerConfig) -> ServerSeen | None:
         """Look at a server, and keep in mind what is due; None where it cannot be looked at now."""
+        before = self._known.get(server.name)
         try:
             with self._clients.lent(server.panel) as client:
                 seen = await look(server, client, self._context.journal, self._context.engine, self._clock)
@@ -165,11 +162,16 @@ class Proving:
             await self._further.look(server, seen)
         except BackupdError as error:
             log.info("proofs_not_looked_for", server=server.name, code=error.code, text=error.text)
-            self._know(server.name, _Known(self._clock.monotonic() + TROUBLE_SECONDS))
+            self._know(server.name, before, _Known(self._clock.monotonic() + TROUBLE_SECONDS))
             return None
         look_at, node = self._clock.monotonic() + LOOK_SECONDS, seen.preview.server.node
-        self._know(server.name, _Known(look_at, self._kept_in_mind(seen.due), node))
+        self._know(server.name, before, _Known(look_at, self._kept_in_mind(seen.due), node))
         return seen
+
+    def _know(self, name: str, before: _Known | None, known: _Known) -> None:
+        """Keep in mind what a look found, unless another one was called for, or a reload removed it, meanwhile."""
+        if before is not None and self._known.get(name) is before:
+            self._known[name] = known
 
     def _kept_in_mind(self, due: Sequence[Due]) -> tuple[Due, ...]:
         """Return the first that may be read now, and the first that were put off, so that those hold up no others."""
@@ -226,6 +228,8 @@ class Proving:
         if config is None or server is None or seen is None or what.place not in {one.place for one in seen.due}:
             return
         if await self._waits_for_node(server, what):  # a rotation may have begun meanwhile, on another node than before
+            return
+        if self._config is not config:  # the next step looks again
             return
         self.at_work = server.name
         try:

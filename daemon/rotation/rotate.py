@@ -210,7 +210,8 @@ async def _take_slot(run: Run) -> None:
         hold=run.config.policy.node_hold.total_seconds(),
         patient=run.order.trigger != "manual",
     )
-    if run.context.current_config(run.config.name) is None:
+    now = run.context.current_config(run.config.name)
+    if now is None or not now.is_same_server(run.config):
         text = "the server is gone from the configuration while it queued for its node"
         raise Halt(Result.SKIPPED, Problem(ProblemCode.GONE, text))
     await _see(run)

@@ -266,4 +266,4 @@ class StatusTracker:
 
 def _same(before: ServerConfig, now: ServerConfig | None) -> bool:
     """Return whether a name still means the same server."""
-    return before is now or (now is not None and (before.panel.url, before.id) == (now.panel.url, now.id))
+    return now is not None and before.is_same_server(now)

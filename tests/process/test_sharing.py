@@ -120,6 +120,6 @@ async def test_where_two_are_configured_differently_backups_are_made_and_none_is
         members[0].parts.discovery.follow(wide)
         await until(lambda: not any(one.parts.sharing.notes() for one in members), "they agree")
         (holder,) = (one for one in members if "s0" in one.acts_for)
-        holder.parts.fleet.once_more("s0")
+        holder.parts.fleet.once_more(holder.parts.fleet.config.servers["s0"])
         await until(lambda: len(panel.done(Change.DELETED, one_each[0])) == 3, "it is pruned", 30)
     assert panel.done(Change.DELETED, one_each[0]) == before[:3]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+import daemon.proving.proving
 from daemon.config.values import Config
 from daemon.copies.errors import WorkerDiedError
 from daemon.copies.jobs import Job, ToProve
@@ -16,9 +17,13 @@ from daemon.copies.results import Failure, ProofFound
 from daemon.copies.workers import GiveLink
 from daemon.core.proof import Level, Proof
 from daemon.errors import ProblemCode
+from daemon.fleet.busy_nodes import node_is_busy
 from daemon.fleet.fleet import Fleet
+from daemon.panel.errors import PanelUnreachableError
 from daemon.proving.entry import DaemonProofs
+from daemon.proving.look import ServerSeen, look
 from daemon.proving.proving import MOST_DEATHS, Proving
+from daemon.rotation.run import RotationContext
 from daemon.sandbox.faults import lost_after, web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Server, Work
@@ -403,13 +408,101 @@ async def test_a_second_backup_a_start_is_the_last_one_though_the_first_is_gone_
     assert [one for one in made(proofs.daemons) if one >= "02"] == ["02 05:01"]
 
 
-def found_bad(proofs: Proofs) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_is_made_while_its_server_is_looked_at_is_looked_for_next(
+    proofs: Proofs, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """A look that takes long has not seen it, and the next one comes in hours, or in minutes if it failed."""
+    clock, slow = proofs.daemons.clock, list[bool]()
+
+    async def look_slowly(*about: Any) -> ServerSeen:
+        found = await look(*about)
+        if at(1, 4, 59) <= clock.now() and not slow:
+            slow.append(fails)
+            await clock.sleep(600)
+            if fails:
+                raise PanelUnreachableError("it did not answer in time")
+        return found
+
+    monkeypatch.setattr(daemon.proving.proving, "look", look_slowly)
+    async with proofs.running(proofs.configure()) as (fleet, proving):
+        await proofs.until(1, 4, 59)
+        config = proofs.configure(keep={"last": 3})
+        fleet.reload(config)
+        proving.follow(config)
+        await proofs.until(1, 5, 12)
+    assert slow == [fails]
+    assert proofs.worker.does == ["survival 01 03:59", "survival 01 05:00"]
+
+
+async def test_nothing_is_read_by_a_configuration_that_was_replaced_while_it_was_looked_for(
+    proofs: Proofs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server is not to be proven any more."""
+    config = proofs.configure()
+    without = replace(config, servers={})
+    async with proofs.running(config) as (_, proving):
+        asked = list[str]()
+
+        async def ask(context: RotationContext, panel: str, node: str) -> bool:
+            busy = await node_is_busy(context, panel, node)
+            asked.append(node)
+            if len(asked) == 2:
+                proving.follow(without)
+            return busy
+
+        monkeypatch.setattr(daemon.proving.proving, "node_is_busy", ask)
+        await proofs.until(1, 12)
+    assert (len(asked), proofs.worker.does) == (2, [])
+
+
+def found_bad(proofs: Proofs, server: Server | None = None) -> None:
     """Let a command in another process find the newest backup bad."""
-    newest = max(proofs.survival.backups.values(), key=lambda one: one.created_at)
+    server = server or proofs.survival
+    newest = max(server.backups.values(), key=lambda one: one.created_at)
     now, asked = proofs.daemons.clock.now(), Level.SANE
     proof = Proof(newest.uuid, newest.name, newest.created_at, now, asked, None, problems=(TORN,))
     with SqliteJournal.open(proofs.daemons.folder / "state") as journal:
-        journal.record_proof(ProofRecord("survival", proofs.survival.uuid, proof))
+        journal.record_proof(ProofRecord("survival", server.uuid, proof))
+
+
+async def test_a_second_backup_is_not_made_of_another_server_that_has_the_name_by_then(
+    proofs: Proofs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reload came while the journal was asked whether the start has had one."""
+    creative = next(one for one in proofs.daemons.world.servers.values() if one.name == "creative")
+    creative.work = Work(seconds=60)
+    config = proofs.configure()
+    async with proofs.running(config) as (fleet, _):
+        await proofs.until(1, 5, 30)
+        found_bad(proofs)
+        journal, other = fleet._tools.journal, proofs.daemons.configure({"survival": creative}, schedule="0 5 * * *")
+        real = journal.recent
+
+        async def recent(*about: Any) -> Any:
+            rows = await real(*about)
+            monkeypatch.setattr(journal, "recent", real)
+            fleet.reload(other)
+            return rows
+
+        monkeypatch.setattr(journal, "recent", recent)
+        await proofs.until(1, 20)
+    assert rows(proofs.daemons) == [("catch-up", "done"), ("schedule", "done"), ("catch-up", "done")]
+    assert (len(made(proofs.daemons)), len(made(proofs.daemons, "creative"))) == (2, 1)
+
+
+async def test_a_server_gets_its_second_backup_though_another_one_of_its_name_had_one(proofs: Proofs) -> None:
+    """The name stood for that one before."""
+    creative = next(one for one in proofs.daemons.world.servers.values() if one.name == "creative")
+    creative.work = Work(seconds=60)
+    options: dict[str, Any] = {"schedule": "0 5 * * *", "prove": {"level": "sane"}}
+    for server, hour in ((creative, 6), (proofs.survival, 8)):
+        async with proofs.running(proofs.daemons.configure({"survival": server}, **options)):
+            await proofs.until(1, hour)
+            found_bad(proofs, server)
+        async with proofs.running(proofs.daemons.configure({"survival": server}, **options)):
+            await proofs.until(1, hour + 1)
+        assert made(proofs.daemons, server.name)[-1] == f"01 0{hour}:00"
 
 
 async def test_a_second_backup_is_made_if_a_command_finds_the_newest_one_bad(proofs: Proofs) -> None:

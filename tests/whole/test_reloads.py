@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from daemon.config.values import Config
 from daemon.errors import StateError
 from daemon.fleet.attempts import Attempts
 from daemon.sandbox.faults import web_page
@@ -18,6 +20,8 @@ from tests.whole.fleet import Daemons, at, made, rows, until
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
+
+MINUTE = timedelta(minutes=1)
 
 
 def unreadable(_: SqliteJournal) -> AbstractContextManager[None]:
@@ -98,14 +102,15 @@ async def test_what_left_the_configuration_while_the_journal_was_asked_is_let_be
     assert rows(daemons) == ([("catch-up", "done"), ("schedule", "failed")] if question == "served" else [])
 
 
+@pytest.mark.parametrize("question", ["known", "recovery"])
 @pytest.mark.parametrize("change", [{"name": "nightly-{time}-{id}"}, {"schedule": "30 3 * * *"}], ids=str)
 async def test_what_is_picked_up_obeys_a_reload_that_came_while_the_journal_was_asked(
-    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], question: str
 ) -> None:
     """And is picked up once: where another start may be due since, the reload itself sees to that."""
     async with daemons.running(daemons.configure({"survival": survival})) as fleet:
         new = daemons.configure({"survival": survival}, **change)
-        once_answered(monkeypatch, "recovery", lambda: fleet.reload(new))
+        once_answered(monkeypatch, question, lambda: fleet.reload(new))
         await until(daemons.clock, at(1, 3, 59, 55))
     assert rows(daemons) == [("catch-up", "done")]
     (backup,) = survival.backups.values()
@@ -125,22 +130,73 @@ async def test_whether_there_is_time_for_a_retry_is_asked_of_the_new_schedule(
     assert made(daemons)[1:] == ["01 04:12"]
 
 
+@pytest.mark.parametrize("replaced", [False, True])
 async def test_a_server_that_is_taken_out_while_it_queues_for_its_node_gets_no_backup(
-    daemons: Daemons, survival: Server
+    daemons: Daemons, survival: Server, *, replaced: bool
 ) -> None:
-    """Its operator has given it to somebody else, or to another daemon."""
+    """Its operator has given it to somebody else, or to another daemon, and perhaps its name to another server."""
     _, creative = daemons.world.servers.values()
-    survival.work = creative.work = Work(seconds=30)
-    async with daemons.running(daemons.configure()) as fleet:
+    other = daemons.world.add_server("other", owner=survival.owner, node=survival.node, limit=9)
+    survival.work = creative.work = other.work = Work(seconds=30)
+    async with daemons.running(daemons.configure({one.name: one for one in (survival, creative)})) as fleet:
         await daemons.clock.sleep(5)
         ((waiting,), (first,)) = [
             [server for server in (survival, creative) if bool(server.backups) is begun] for begun in (False, True)
         ]
-        fleet.reload(daemons.configure({first.name: first}))
+        fleet.reload(daemons.configure({first.name: first} | ({waiting.name: other} if replaced else {})))
         await until(daemons.clock, at(1, 5))
+    done = [("catch-up", "done"), ("schedule", "done")]
     assert waiting.backups == {}
-    assert rows(daemons, waiting.name) == [("catch-up", "skipped")]
-    assert rows(daemons, first.name) == [("catch-up", "done"), ("schedule", "done")]
+    assert rows(daemons, waiting.name) == [("catch-up", "skipped"), *(done if replaced else [])]
+    assert rows(daemons, first.name) == done
+    assert len(other.backups) == (2 if replaced else 0)
+
+
+async def test_what_was_merged_for_the_server_that_had_the_name_before_is_not_made_of_another_one(
+    daemons: Daemons, survival: Server
+) -> None:
+    """Its start came while it was rotated; the other one, to which the name is given back, has had its own."""
+    _, creative = daemons.world.servers.values()
+    early, late = sorted((survival, creative), key=lambda one: first_start(daemons, one))
+    given, second = (first_start(daemons, one) + later for one, later in ((late, MINUTE), (early, 60 * MINUTE)))
+    early.work, late.work = Work(seconds=(second + MINUTE - given).total_seconds()), Work(seconds=30)
+    config = configured_hourly(daemons, late)
+    async with daemons.running(config) as fleet:
+        await until(daemons.clock, given)
+        fleet.reload(configured_hourly(daemons, early))
+        await until(daemons.clock, second + MINUTE / 2)
+        fleet.reload(config)
+        await until(daemons.clock, at(1, 7))
+    assert len(early.backups) == 1
+    assert [when[3:5] for when in made(daemons, late.name)] == ["04", "04", "05", "06"]
+
+
+def configured_hourly(daemons: Daemons, server: Server) -> Config:
+    """The name stands for this one, each hour, some minutes into it."""
+    return daemons.configure({"survival": server}, schedule="0 * * * *", splay="50m", keep={"last": 9})
+
+
+def first_start(daemons: Daemons, server: Server) -> datetime:
+    """When it is backed up after 04:00."""
+    return configured_hourly(daemons, server).servers["survival"].starts.after(at(1, 4))
+
+
+async def test_a_retry_of_the_server_that_had_the_name_before_takes_the_place_of_no_other(
+    daemons: Daemons, survival: Server
+) -> None:
+    """The name was another one's for a minute, whose rotation went on for longer, and failed too."""
+    _, creative = daemons.world.servers.values()
+    config = daemons.configure({"survival": survival})
+    async with daemons.running(config) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(web_page(502), on=Call.CREATE, times=2)
+        await until(daemons.clock, at(1, 4, 3))
+        fleet.reload(daemons.configure({"survival": creative}))
+        await until(daemons.clock, at(1, 4, 4))
+        fleet.reload(config)
+        await until(daemons.clock, at(1, 5))
+    assert [result for _, result in rows(daemons)] == ["done", "failed", "failed", "done"]
+    assert made(daemons)[1:] == ["01 04:12"]
 
 
 @pytest.mark.parametrize("change", [{"url": "https://other.example.com"}, {"name": "other"}], ids=str)
