@@ -75,9 +75,12 @@ class Drilling:
     def follow(self, config: Config) -> None:
         """Obey a configuration: what could not be done under the last one is tried again."""
         self._config = config
-        self._without, self._unseen, self._put_off, self._tries = {}, {}, {}, {}
+        self._try_all_again()
         self._steps.wake()
         self._steps.begin()
+
+    def _try_all_again(self) -> None:
+        self._without, self._unseen, self._put_off, self._tries = {}, {}, {}, {}
 
     def rotated(self, name: str, outcome: Outcome) -> None:
         """A server's rotation ended: it may have a backup to try now."""
@@ -102,6 +105,8 @@ class Drilling:
         else:
             await self._worker.close()
             await self._steps.rest(self._pause(config, records))
+        if self._config is not config:  # what has failed meanwhile, failed under the last one
+            self._try_all_again()
 
     def _pause(self, config: Config | None, records: list[DrillRecord]) -> float:
         """Return for how many seconds nothing is due."""

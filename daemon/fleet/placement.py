@@ -88,10 +88,11 @@ class Placement:
         """
         refused: StateError | None = None
         for name in sorted(self._sighted.keys() - set(under_way)):
-            server, node = self._sighted[name]
+            sighting = server, node = self._sighted[name]
             try:
                 await self._shares.place(server.panel.name, {server.id: node})
-                self._sighted.pop(name)
+                if self._sighted.get(name) is sighting:  # it may have been seen elsewhere meanwhile
+                    del self._sighted[name]
                 self.learn({_key(server): node})  # as the others do now
             except JournalBusyError:
                 raise  # it is out of reach for the others too

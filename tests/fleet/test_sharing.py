@@ -522,6 +522,24 @@ async def test_a_server_that_moved_goes_along_when_its_rotation_has_ended(fleet:
     assert "c" in other.servers
 
 
+async def test_where_a_server_was_seen_while_the_others_were_told_of_another_node_is_told_next(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was transferred twice."""
+    one, moved, real = fleet.join("one"), fleet.config.servers["c"], Shares.place
+    await fleet.later(5)
+
+    async def place(shares: Shares, panel: str, nodes: Mapping[str, str]) -> None:
+        await real(shares, panel, nodes)
+        monkeypatch.setattr(Shares, "place", real)
+        one.context.on_server(moved, seen(moved.id, "n3"))
+
+    monkeypatch.setattr(Shares, "place", place)
+    one.context.on_server(moved, seen(moved.id, "n1"))
+    await fleet.later(5)
+    assert fleet.table.nodes["main", moved.id] == "n3"
+
+
 async def test_a_node_stays_while_the_lock_of_a_server_that_left_it_is_held(fleet: Fleet) -> None:
     """The lock would end with it, and its rotation be begun a second time (seed 1500399 of clusters)."""
     one = fleet.join("one")

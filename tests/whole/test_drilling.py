@@ -28,9 +28,11 @@ from daemon.fleet.fleet import Fleet
 from daemon.operations import drill, sent
 from daemon.operations.console import Unwatched
 from daemon.operations.operation import Operation
+from daemon.panel.errors import PanelUnreachableError
 from daemon.proof.indexing import IndexingCheck
 from daemon.proof.sane import SanityCheck
 from daemon.proving.entry import DaemonProofs
+from daemon.rotation.preview import Preview, preview
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Change, Power, Pulls, Server, Work
@@ -236,6 +238,25 @@ async def test_no_drill_begins_by_a_configuration_that_was_replaced_while_the_jo
         monkeypatch.setattr(journal, question, ask)
         await drills.until(1, 12)
     assert (drills.ended(), drills.changes()) == ([], [])
+
+
+async def test_what_failed_by_a_configuration_that_was_replaced_meanwhile_is_tried_again_at_once(
+    drills: Drills, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what had failed before the reload is: the server is not passed over for the next one."""
+    config, fails = drills.configure(), [True]
+    async with drills.running(config) as (_, drilling):
+
+        async def look(*about: Any) -> Preview:
+            if not fails:
+                return await preview(*about)
+            fails.clear()
+            drilling.follow(replace(config))
+            raise PanelUnreachableError("down")
+
+        monkeypatch.setattr(daemon.drilling.drilling, "preview", look)
+        await drills.until(1, 12)
+    assert drills.ended() == [("survival", DONE)]
 
 
 async def test_without_every_the_daemon_drills_nothing(drills: Drills) -> None:
