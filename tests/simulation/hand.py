@@ -35,7 +35,8 @@ class Hand(Process):
         except PanelError as error:
             self.simulation.recorder.tell(f"{self.name}: lock = {wanted} failed: {error.text}")
         else:
-            self.simulation.rules.locked_by_hand(self.simulation.uuid_of(server), backup, wanted, began)
+            uuid = self.simulation.uuid_of(server)
+            self.simulation.rules.locked_by_hand(self.name, uuid, backup, wanted, began)
         finally:
             await client.aclose()
 

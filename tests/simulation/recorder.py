@@ -150,6 +150,7 @@ class Recorder:
         self.completed_at: dict[str, float] = {}
         self.moved_at: dict[str, float] = {}
         self.touched_by_others: dict[str, float] = {}
+        self.lock_set_by: dict[str, tuple[float, str]] = {}
         self.once_failed: set[str] = set()
         self.altered: dict[str, tuple[str, str]] = {}
         self.asked: defaultdict[str, dict[str, float]] = defaultdict(dict)
@@ -195,6 +196,8 @@ class Recorder:
             self.completed_at[entry.server] = self.now()
         if entry.by != DAEMON:
             self.touched_by_others[entry.backup] = self.now()
+        elif entry.change in {Change.LOCKED, Change.UNLOCKED} and (exchange := ORIGIN.get()) is not None:
+            self.lock_set_by[entry.backup] = self.now(), exchange.process
         what = f"{entry.change.value} {self.short(entry.backup)} “{entry.name}”"
         worth = f"{'locked ' if entry.locked else ''}{entry.state.value}"
         self.tell(f"    panel: {what}, which was {worth}, by {entry.by}", entry.server)

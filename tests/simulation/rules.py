@@ -67,9 +67,11 @@ class Rules:
         """A rotation reports."""
         self._endings.ended(rotation, outcome, calm=calm)
 
-    def locked_by_hand(self, server: str, backup: str, wanted: bool, began: float) -> None:
-        """A command says that a backup is locked, or is not; nobody else touched it meanwhile."""
+    def locked_by_hand(self, process: str, server: str, backup: str, wanted: bool, began: float) -> None:
+        """A command says that a backup is locked, or is not; nobody else, nor another command, touched it meanwhile."""
         row = self._recorder.mirror[server].get(backup)
-        if row is not None and self._recorder.touched_by_others.get(backup, -1.0) < began:
+        set_at, by = self._recorder.lock_set_by.get(backup, (-1.0, process))
+        touched_at = max(self._recorder.touched_by_others.get(backup, -1.0), set_at if by != process else -1.0)
+        if row is not None and touched_at < began:
             text = f"{row.name} was to be {'' if wanted else 'un'}locked, and is not"
             self._hold("6", row.locked is wanted, text, server)
