@@ -68,12 +68,12 @@ class Creates:
 
     def _can_settle(self, create: Exchange, later: Exchange) -> bool:
         """Whether who asks now could know of the earlier create: by the journal, or as the same process. That has
-        forgotten what it could not write down where it has joined the cluster anew.
+        forgotten what it could not write down, or what was lost since, where it has joined the cluster anew.
         """
-        if self._checker.starts_may_come_again(later.rotation):
+        if create.rotation is None or self._checker.starts_may_come_again(later.rotation):
             return False
-        remembered = create.rotation is not None and self._checker.remembered(create.rotation)
-        return remembered or (create.process == later.process and not create.beside_others)
+        forgotten = create.beside_others or self._checker.lost(create.rotation)
+        return self._checker.remembered(create.rotation) or (create.process == later.process and not forgotten)
 
     def _was_seen(self, create: Exchange) -> bool:
         """Whether some list showed the backup since."""

@@ -43,7 +43,7 @@ class Rotation:
     was yet to come if it is `early`: that was set back over it. `named` is the start that its order names, which is an
     earlier one if a clock was set forward while it waited. `read` is since when the configuration may be in force that
     it began by. `journal_failed` is whether any of its calls to the journal failed, `unwritten` whether one did since
-    its row was opened, or at all while it has none.
+    its row was opened, or at all while it has none. `left` is whether its process joined the cluster anew amid it.
     """
 
     process: str
@@ -60,6 +60,7 @@ class Rotation:
     made: str | None = None
     journal_failed: bool = False
     unwritten: bool = False
+    left: bool = False
     reported: bool = False
     told_held: bool = False
     told_frozen: bool = False

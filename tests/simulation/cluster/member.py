@@ -120,7 +120,8 @@ class Member(Stoppable):
 
         def left(run: Run) -> None:
             """It goes on with it no more, and soon joins anew."""
-            self.simulation.recorder.running.pop((self.name, run.config.name), None)
+            if rotation := self.simulation.recorder.running.pop((self.name, run.config.name), None):
+                rotation.left = True
             left_by(run)
 
         context.on_abandoned = left

@@ -135,6 +135,7 @@ class Cluster(Simulation):
         self.panel.cut_off = lambda process: process in self.roads and self.roads[process].off_panel
         self.checker.stood = lambda name: (self.processes[name].stood_at, self.processes[name].went_on_at)
         self.checker.elsewhere = self._is_elsewhere
+        self.checker.lost = lambda rotation: rotation.left and self.promoted_at >= rotation.began
         self.checker.clocks_are_off_by = lambda: max(
             abs(machine.clock.ahead.total_seconds()) for machine in self.machines
         )
