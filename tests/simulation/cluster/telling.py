@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from daemon.alerts.formats import Post
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from tests.simulation.cluster.member import Member
     from tests.simulation.cluster.world import Cluster
 
-Key = tuple[str, str, str, str, str]
-"""What tells one message from others, its text among it: two members that each make a rotation for the same start, one
-of which lacks the database, may tell of two different failures within the same second.
-"""
+Key = tuple[str, str, str, str]
 
 NOTED_SECONDS = 5.0
 """So long after a message arrived its member has noted that, if nothing was in the way."""
+
+DATED_SECONDS = 60.0
+"""In which what tells a rotation's end dates it; its other listeners may hear of it later."""
 
 TOLD_SECONDS = 150.0
 """In which a message reaches its receiver: a member looks each minute, and rests for one after it told something."""
@@ -84,7 +85,7 @@ class Telling:
         delivery = Delivery(member, keys, simulation.epoch_of(member.name), now)
         for key in keys:
             other = self._in_hand.get(key)
-            alone = other is None or other.member is member or self._may_be_lost(other)
+            alone = other is None or other.member is member or self._may_be_lost(other) or self._is_its_own(member, key)
             self._hold("once", alone, f"{member.name} sends {_words(key)}, which another one has in hand")
             self._in_hand[key] = delivery
         try:
@@ -113,6 +114,7 @@ class Telling:
             before = self._arrived.get(key)
             # What was in hand when another one arrived may have been claimed before its member stood still.
             known = before is not None and before.noted and delivery.began >= before.arrived > simulation.promoted_at
+            known = known and not self._is_its_own(delivery.member, key)
             self._hold("once", not known, f"{delivery.member.name} sends {_words(key)}, which arrived before")
             self._arrived[key] = delivery
         simulation.later(2 * self.slowness + NOTED_SECONDS, lambda: self._note(delivery))
@@ -133,6 +135,21 @@ class Telling:
         set_since = max(simulation.database_set_at, simulation.promoted_at) >= began
         return not member.at_work or stood_still or joined_anew or unwritten or set_since
 
+    def _is_its_own(self, member: "Member", key: Key) -> bool:
+        """Whether a message is of a rotation of the member's own, and its way to the database failed since that ended,
+        perhaps as the member stood still: it sends such a message without a claim. The message may have been written
+        all the same, and sent by another member; or that one made a rotation for the same start, which ended within the
+        same second in the same words.
+        """
+        simulation, (_, server, at, _) = self._simulation, key
+        since = (member.clock.now() - datetime.fromisoformat(at)).total_seconds()
+        dated = simulation.clock.monotonic() - since
+        return simulation.roads[member.name].failed_at >= dated and any(
+            one.began <= dated + 1 and (one.ended is None or one.ended >= dated - DATED_SECONDS)
+            for one in simulation.recorder.rotations
+            if (one.process, one.server) == (member.name, server)
+        )
+
     def look_at_the_end(self) -> None:
         """After calm days nothing waits for its receiver any more, and somebody was told of the last promotion."""
         tables = self._simulation.tables
@@ -145,7 +162,7 @@ class Telling:
 
 
 def _key(letter: dict[str, Any]) -> Key:
-    return letter["event"], letter["server"], letter["at"], letter["title"], letter["text"]
+    return letter["event"], letter["server"], letter["at"], letter["title"]
 
 
 def _words(key: Key) -> str:
