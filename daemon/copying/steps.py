@@ -35,14 +35,14 @@ class Steps:
         self._woken.set()
 
     async def rest(self, seconds: float) -> None:
-        """Wait for so long, or until it is woken; what woke it before counts no more."""
-        self._woken.clear()
+        """Wait for so long, or until it is woken; not at all if it was woken since its step began, or last rested."""
         waits = [asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._woken.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in waits:
                 one.cancel()
+        self._woken.clear()
 
     async def stop(self) -> None:
         """Break off the step that it is at, and wait until that has ended."""
@@ -52,6 +52,7 @@ class Steps:
 
     async def _go_on(self) -> None:
         while True:
+            self._woken.clear()
             try:
                 await self._step()
             except Exception:

@@ -76,9 +76,9 @@ class Placement:
         return self._places
 
     def sighted(self, server: ServerConfig, node: str) -> None:
-        """Take note of the node of a server that is about to be rotated."""
+        """Take note of the node of a server that is about to be rotated, and if it is back where it was known to be."""
         key = node_key(node)
-        if self._nodes.get(_key(server)) != key:
+        if self._nodes.get(_key(server)) != key or server.name in self._sighted:
             self._sighted[server.name] = server, key
 
     async def tell(self, under_way: Collection[str]) -> None:
@@ -91,7 +91,7 @@ class Placement:
             sighting = server, node = self._sighted[name]
             try:
                 await self._shares.place(server.panel.name, {server.id: node})
-                if self._sighted.get(name) is sighting:  # it may have been seen elsewhere meanwhile
+                if self._sighted.get(name) is sighting:  # it may have been seen again meanwhile
                     del self._sighted[name]
                 self.learn({_key(server): node})  # as the others do now
             except JournalBusyError:

@@ -56,18 +56,29 @@ class Standing(FakeClock):
         await asyncio.Event().wait()
 
 
-async def idle() -> None:
-    """Do nothing."""
-
-
 async def test_a_rest_ends_when_it_is_woken() -> None:
-    """Before its time is over; what woke it earlier counts no more, since the step that rests has seen that."""
-    clock = Standing()
-    steps = Steps(idle, clock, "working")
+    """Before its time is over. What woke it before its step began counts no more, since the step has seen that; what
+    woke it since may not have been seen.
+    """
+    clock, taken = Standing(), list[str]()
+
+    async def step() -> None:
+        taken.append("step")
+        if len(taken) == 2:
+            steps.wake()
+        await steps.rest(30.0)
+
+    async def others_run() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)  # noqa: TID251 — lets the tasks run, waits for nothing
+
+    steps = Steps(step, clock, "working")
     steps.wake()
-    resting = asyncio.create_task(steps.rest(30.0))
-    for _ in range(10):
-        await asyncio.sleep(0)  # noqa: TID251 — lets the tasks run, waits for nothing
-    assert (clock.naps, resting.done()) == ([30.0], False)
+    steps.begin()
+    await others_run()
+    assert taken == ["step"]
     steps.wake()
-    await resting
+    await others_run()
+    assert taken == ["step"] * 3
+    assert clock.naps == [30.0] * 3
+    await steps.stop()

@@ -540,6 +540,16 @@ async def test_where_a_server_was_seen_while_the_others_were_told_of_another_nod
     assert fleet.table.nodes["main", moved.id] == "n3"
 
 
+async def test_one_that_was_transferred_and_back_is_told_where_it_is(fleet: Fleet) -> None:
+    """Before the others were told of the first."""
+    one, moved = fleet.join("one"), fleet.config.servers["c"]
+    await fleet.later(5)
+    for node in ("n1", "n2"):
+        one.context.on_server(moved, seen(moved.id, node))
+    await fleet.later(5)
+    assert fleet.table.nodes["main", moved.id] == "n2"
+
+
 async def test_a_node_stays_while_the_lock_of_a_server_that_left_it_is_held(fleet: Fleet) -> None:
     """The lock would end with it, and its rotation be begun a second time (seed 1500399 of clusters)."""
     one = fleet.join("one")
