@@ -88,7 +88,8 @@ class Alerts:
         """A rotation ended."""
         server, now = order.server, self._clock.now()
         await self._record.agree()
-        if server.name not in self._record.scope.servers:
+        current = self._record.scope.servers.get(server.name)
+        if current is None or not current.is_same_server(server):
             return
         report, before = report_of(order, outcome), self._record.states[server.name]
         state, news = reported(before, report)

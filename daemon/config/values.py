@@ -109,8 +109,11 @@ class ServerConfig:
         return panel == self.panel.name and uuid.startswith(self.identifier)
 
     def is_same_server(self, other: "ServerConfig") -> bool:
-        """Return whether both are of one server: its panel's address and its id are the same, whatever else is not."""
-        return (self.panel.url, self.id) == (other.panel.url, other.id)
+        """Return whether both are of one server. Its id may have either form, and its panel another address or another
+        name than before: both at once is another panel.
+        """
+        same_panel = self.panel.url == other.panel.url or self.panel.name == other.panel.name
+        return same_panel and self.identifier == other.identifier
 
     @property
     def starts(self) -> Starts:

@@ -120,11 +120,15 @@ class Fleet:
         """Return whether the scheduler runs and has missed no start."""
         return self._scheduler.running and not self.behind()
 
-    def once_more(self, before: ServerConfig) -> None:
-        """Make another backup of a server now, beside those of its starts: the newest one is not sound."""
-        server = self._servers.get(before.name)
-        if server is not None and server.is_same_server(before) and not self._draining:
-            self._rotations.launch(Order(server, "retry", self._clock.now()))  # a start of its own
+    def once_more(self, before: ServerConfig) -> bool:
+        """Make another backup of a server now, beside those of its starts: the newest one is not sound. Return whether
+        one is made: not where the name stands for another server by now.
+        """
+        server = self._in_force(before.name)
+        if server is None or not server.is_same_server(before) or self._draining:
+            return False
+        self._rotations.launch(Order(server, "retry", self._clock.now()))  # a start of its own
+        return True
 
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.
@@ -239,7 +243,9 @@ class Fleet:
 
         async def launch() -> None:
             before = self._servers.get(name)
-            if before is None or await self._attempts.served(before, order.start_at, self._clock.now()):
+            if before is None or not before.is_same_server(order.server):
+                return
+            if await self._attempts.served(before, order.start_at, self._clock.now()):
                 return
             server = self._by_now(before)
             if server is not None:
@@ -269,7 +275,12 @@ class Fleet:
         return None if server is None or _is_picked_up_anew(before, server) else server
 
     def _seen(self, config: ServerConfig, server: Server) -> None:
-        """Refuse two names for one uuid before anything is done: a server is configured once."""
+        """Refuse two names for one uuid before anything is done: a server is configured once. What a reload has given
+        another name since was not.
+        """
+        now = self._in_force(config.name)
+        if now is None or not now.is_same_server(config):
+            return
         other = self._names_by_uuid.setdefault(server.uuid, config.name)
         if other == config.name or other not in self._servers:
             self._names_by_uuid[server.uuid] = config.name
@@ -282,4 +293,4 @@ class Fleet:
 
 def _is_picked_up_anew(before: ServerConfig, server: ServerConfig) -> bool:
     """Return whether a reload changed when this name starts, or which server it stands for: `_follow` sees to it."""
-    return not before.is_same_server(server) or before.starts != server.starts
+    return (before.panel.url, before.id, before.starts) != (server.panel.url, server.id, server.starts)

@@ -161,5 +161,5 @@ class Rotations:
 
 def _serves(other: Order, order: Order) -> bool:
     """Return whether the other order is for the same server, and for the same start or a later one."""
-    same = (other.server.panel.name, other.server.id) == (order.server.panel.name, order.server.id)
+    same = other.server.is_same_server(order.server)
     return same and other.start_at is not None and order.start_at is not None and other.start_at >= order.start_at

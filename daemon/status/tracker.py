@@ -116,8 +116,10 @@ class StatusTracker:
         now, name = self.clock.now(), order.server.name
         before = await self.history(name)
         began = before.began or Began(order.trigger, now)
-        history = self.histories[name] = after_outcome(before, outcome, began, now)
         self._count(outcome, (now - began.at).total_seconds())
+        if name in self._servers and not _same(order.server, self._servers[name]):
+            return  # it says nothing of the server that has this name since a reload
+        history = self.histories[name] = after_outcome(before, outcome, began, now)
         if history.snapshot is not None and history.snapshot is not before.snapshot:
             await self._keep(history.snapshot, order.server.panel.name)
 

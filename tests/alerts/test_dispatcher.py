@@ -196,6 +196,23 @@ async def test_a_failure_is_told_once_and_then_its_end(stage: Stage) -> None:
     assert recovered["after"] == ["failed", "overdue"]
 
 
+async def test_what_became_of_the_server_that_had_a_name_before_is_told_of_no_other(stage: Stage) -> None:
+    """Its rotation ends after the reload."""
+    creative = next(one for one in stage.daemons.world.servers.values() if one.name == "creative")
+    stage.survival.work = Work(seconds=3600)
+    config = stage.configure()
+    other = replace(config, servers={"survival": replace(config.servers["survival"], id=creative.identifier)})
+    async with stage.running(config) as fleet:
+        await until(stage.clock, at(1, 4, 30))
+        fleet.reload(other)
+        stage.reload(other)
+        await until(stage.clock, at(1, 4, 55))
+        creative.work = Work(seconds=7200)
+        await until(stage.clock, at(1, 5, 30))
+    assert stage.survival.backups
+    assert stage.told.of("survival") == []
+
+
 async def test_a_blip_that_a_retry_mends_wakes_nobody(stage: Stage) -> None:
     """The panel restarts at four in the morning, and is back ten minutes later."""
     async with stage.running(stage.configure()):

@@ -209,6 +209,18 @@ def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Ga
     assert history_of(gallery) == ServerHistory.begun(gallery.clock.now())
 
 
+def test_a_rotation_of_the_server_that_had_a_name_before_says_nothing_of_the_one_that_has_it_now(
+    tmp_path: Path, gallery: Gallery
+) -> None:
+    """It ends after the reload, and is counted."""
+    text = (tmp_path / "config.toml").read_text()
+    (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
+    gallery.tracker.follow(configured_again(tmp_path))
+    rotated(gallery, good(server_of(gallery)))
+    assert history_of(gallery).last is None
+    assert gallery.tracker.counts.rotations["survival", Result.DONE] == 1
+
+
 def configured_again(folder: Path) -> Config:
     """The configuration as it stands in the folder."""
     from daemon.config.load import load  # noqa: PLC0415

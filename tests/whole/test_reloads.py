@@ -12,6 +12,7 @@ import pytest
 from daemon.config.values import Config
 from daemon.errors import StateError
 from daemon.fleet.attempts import Attempts
+from daemon.panel.client import PanelClient
 from daemon.sandbox.faults import web_page
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import BackupEnding, Change, Server, Work
@@ -128,6 +129,82 @@ async def test_whether_there_is_time_for_a_retry_is_asked_of_the_new_schedule(
         fleet.reload(daemons.configure({"survival": survival}, schedule="0 4 * * *"))
         await until(daemons.clock, at(1, 5))
     assert made(daemons)[1:] == ["01 04:12"]
+
+
+def written_otherwise(daemons: Daemons) -> Config:
+    """Both servers, by their uuids, on their panel at another address."""
+    config, uuids = daemons.configure(), {one.name: one.uuid for one in daemons.world.servers.values()}
+    panel = replace(config.panels["main"], url="https://panel.example.com:8443")
+    servers = {name: replace(one, id=uuids[name], panel=panel) for name, one in config.servers.items()}
+    return replace(config, servers=servers, panels={"main": panel})
+
+
+async def test_a_server_that_was_only_written_otherwise_while_it_queued_gets_its_backup(
+    daemons: Daemons, survival: Server
+) -> None:
+    """Or its start would be lost, since the reload saw a rotation under way for it. Nothing is deleted by that."""
+    _, creative = daemons.world.servers.values()
+    survival.work = creative.work = Work(seconds=30)
+    async with daemons.running(daemons.configure()) as fleet:
+        await daemons.clock.sleep(5)
+        (waiting,) = (one for one in (survival, creative) if not one.backups)
+        fleet.reload(written_otherwise(daemons))
+        await until(daemons.clock, at(1, 5))
+    assert len(waiting.backups) == 2
+    assert rows(daemons, waiting.name) == [("catch-up", "refused"), ("schedule", "done")]
+
+
+async def test_nor_does_it_lose_its_retry(daemons: Daemons, survival: Server) -> None:
+    """The create of before has failed since."""
+    async with daemons.running(daemons.configure()) as fleet:
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(web_page(502), on=Call.CREATE, server=survival.uuid)
+        await until(daemons.clock, at(1, 4, 1))
+        fleet.reload(written_otherwise(daemons))
+        await until(daemons.clock, at(1, 5))
+    assert made(daemons)[1:] == ["01 04:12"]
+
+
+async def test_two_servers_that_exchange_their_names_while_one_is_looked_at_are_no_duplicates(
+    daemons: Daemons, survival: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its rotation saw says nothing of the server that has the name by now."""
+    _, creative = daemons.world.servers.values()
+    async with daemons.running(daemons.configure({"survival": survival, "creative": creative})) as fleet:
+        swapped = daemons.configure({"survival": creative, "creative": survival})
+        real, seen = PanelClient.seen_server, list[str]()
+
+        async def seen_server(client: PanelClient, server: str) -> Any:
+            found = await real(client, server)
+            if not seen:
+                seen.append(server)
+                fleet.reload(swapped)
+            return found
+
+        monkeypatch.setattr(PanelClient, "seen_server", seen_server)
+        await until(daemons.clock, at(3, 5))
+    assert [result for name in ("survival", "creative") for _, result in rows(daemons, name)].count("refused") == 0
+    assert (len(survival.backups), len(creative.backups)) == (3, 3)
+
+
+async def test_a_planned_retry_is_not_made_of_another_server_that_has_the_name_by_then(
+    daemons: Daemons, survival: Server
+) -> None:
+    """That one has had its own start already, so that the reload has nothing to make up for."""
+    _, creative = daemons.world.servers.values()
+    early, late = sorted((survival, creative), key=lambda one: first_start(daemons, one))
+    start = first_start(daemons, late)
+    async with daemons.running(configured_hourly(daemons, early)) as fleet:
+        await until(daemons.clock, first_start(daemons, early) + MINUTE)
+        fleet.reload(configured_hourly(daemons, late))
+        await until(daemons.clock, start - MINUTE / 6)
+        daemons.world.faults.order(web_page(502), on=Call.CREATE)
+        await until(daemons.clock, start + 5 * MINUTE)
+        before = len(early.backups)
+        fleet.reload(configured_hourly(daemons, early))
+        await until(daemons.clock, at(1, 5))
+    assert rows(daemons)[-1] == ("schedule", "failed")
+    assert len(early.backups) == before
 
 
 @pytest.mark.parametrize("replaced", [False, True])
