@@ -19,7 +19,7 @@ class DaemonProofs(OnDemand["Proving"]):
     `once_more` makes another backup of a server. Of each proof in this daemon it hears after those that hear so far.
     """
 
-    def __init__(self, context: RotationContext, clients: Clients, once_more: Callable[[ServerConfig], None]) -> None:
+    def __init__(self, context: RotationContext, clients: Clients, once_more: Callable[[ServerConfig], bool]) -> None:
         super().__init__()
         self._context = context
         self._clients = clients

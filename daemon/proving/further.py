@@ -18,9 +18,9 @@ log = get_logger()
 
 
 class FurtherBackups:
-    """These backups, of all servers. `once_more` makes one."""
+    """These backups, of all servers. `once_more` makes one, and returns whether it does."""
 
-    def __init__(self, context: RotationContext, once_more: Callable[[ServerConfig], None]) -> None:
+    def __init__(self, context: RotationContext, once_more: Callable[[ServerConfig], bool]) -> None:
         self._context = context
         self._once_more = once_more
         self._begun: dict[str, datetime] = {}
@@ -32,9 +32,9 @@ class FurtherBackups:
         bad = _bad_newest(seen, start)
         if bad is None or await self._had_one(server, seen, start):
             return
-        log.warning("another_backup_begun", server=server.name, reason=f"{bad}, the newest, is not sound")
-        self._begun[seen.preview.server.uuid] = start
-        self._once_more(server)
+        if self._once_more(server):
+            log.warning("another_backup_begun", server=server.name, reason=f"{bad}, the newest, is not sound")
+            self._begun[seen.preview.server.uuid] = start
 
     async def _had_one(self, server: ServerConfig, seen: ServerSeen, start: datetime) -> bool:
         """Return whether a start has had its further backup.

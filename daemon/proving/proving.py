@@ -6,8 +6,8 @@ recorded.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from daemon.config.values import Config, ServerConfig
 from daemon.copies.errors import WorkerDiedError
@@ -16,7 +16,7 @@ from daemon.copies.results import Failure, ProofFound
 from daemon.copies.workers import ProofWorker
 from daemon.copying.logged import Logged
 from daemon.copying.steps import GLANCE_SECONDS, Steps
-from daemon.core.proof_due import PAUSES, Budget, Due, next_up
+from daemon.core.proof_due import Budget, Due, next_up
 from daemon.errors import BackupdError, StateError
 from daemon.fleet.busy_nodes import node_is_busy
 from daemon.fleet.clients import Clients
@@ -25,6 +25,7 @@ from daemon.log import get_logger
 from daemon.operations.proofs import described, record
 from daemon.proving.further import FurtherBackups
 from daemon.proving.look import ServerSeen, forget_gone, look
+from daemon.proving.put_off import PutOff
 from daemon.rotation.outcome import Outcome
 from daemon.rotation.run import RotationContext
 from daemon.state import ProofRecord
@@ -37,16 +38,12 @@ LOOK_SECONDS = 21_600.0
 TROUBLE_SECONDS = 600.0
 """How long to wait after a server could not be looked at."""
 
-NODE_PAUSE = timedelta(minutes=1)
-"""How long to wait before a node that makes backups is looked at again."""
-
 KEPT_IN_MIND = 4
 """How many due proofs of a server are remembered, and how many that were put off; it is looked at before each proof."""
 
 MOST_DEATHS = 5
 """How many times one archive may end the process that reads it before that is a failed proof: hours, by the pauses."""
 
-Place = tuple[str, str, str]
 Origin = tuple[str, str]
 
 
@@ -61,15 +58,6 @@ class _Known:
     node: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """A reading that was put off, until that moment, after so many tries; in so many of them the reader died."""
-
-    until: datetime
-    tries: int = 0
-    deaths: int = 0
-
-
 class Proving:
     """The proofs of all configured servers.
 
@@ -82,7 +70,7 @@ class Proving:
         context: RotationContext,
         clients: Clients,
         worker: ProofWorker,
-        once_more: Callable[[ServerConfig], None] = lambda _server: None,
+        once_more: Callable[[ServerConfig], bool] = lambda _server: False,
     ) -> None:
         self._context = context
         self._clock = context.clock
@@ -91,7 +79,7 @@ class Proving:
         self._further = FurtherBackups(context, once_more)
         self._config: Config | None = None
         self._known: dict[str, _Known] = {}
-        self._put_off: dict[Place, _Try] = {}
+        self._put_off = PutOff()
         self.at_work: str | None = None
         """The server of which a backup or copy is read."""
         self._tried: dict[Origin, datetime] = {}
@@ -175,7 +163,7 @@ class Proving:
 
     def _kept_in_mind(self, due: Sequence[Due]) -> tuple[Due, ...]:
         """Return the first that may be read now, and the first that were put off, so that those hold up no others."""
-        later = self._later(self._clock.now())
+        later = self._put_off.later(self._clock.now())
         able = [one for one in due if one.place not in later]
         put_off = [one for one in due if one.place in later]
         return (*able[:KEPT_IN_MIND], *put_off[:KEPT_IN_MIND])
@@ -197,7 +185,7 @@ class Proving:
         except StateError as error:
             log.warning("proofs_wait", text=error.text)
             return None
-        later = self._later(now)
+        later = self._put_off.later(now)
         quiet = {one.place for one in waiting if self._is_quiet(one.server, now)}
         first = next_up(waiting, now, not_now=later | quiet, tried=self._tried)
         if first is None:
@@ -209,10 +197,6 @@ class Proving:
         self._waits.setdefault(first.origin, today)
         return None
 
-    def _later(self, now: datetime) -> set[Place]:
-        """Return what was put off until later than now."""
-        return {place for place, one in self._put_off.items() if now < one.until <= now + PAUSES.most}
-
     def _is_quiet(self, name: str, now: datetime) -> bool:
         server = self._config.servers.get(name) if self._config else None
         quiet = self._config.proof.quiet if self._config else None
@@ -222,14 +206,14 @@ class Proving:
         """Read one backup or copy, if it is due still, and record what was found."""
         config = self._config  # a reload may come meanwhile
         server = config.servers.get(what.server) if config else None
-        if server is not None and await self._waits_for_node(server, what):  # or each that is due would take a look
+        # Asked first, or each that is due would take a look; and again, since a rotation may have begun meanwhile, on
+        # another node than before.
+        if config is None or server is None or await self._must_wait(config, server, what):
             return
-        seen = await self._look(server) if server else None
-        if config is None or server is None or seen is None or what.place not in {one.place for one in seen.due}:
+        seen = await self._look(server)
+        if seen is None or what.place not in {one.place for one in seen.due}:
             return
-        if await self._waits_for_node(server, what):  # a rotation may have begun meanwhile, on another node than before
-            return
-        if self._config is not config:  # the next step looks again
+        if await self._must_wait(config, server, what):
             return
         self.at_work = server.name
         try:
@@ -239,13 +223,12 @@ class Proving:
         finally:
             self.at_work = None
 
-    async def _waits_for_node(self, server: ServerConfig, what: Due) -> bool:
-        """Put it off while the node, as far as it is known, makes a backup; return whether it does."""
+    async def _must_wait(self, config: Config, server: ServerConfig, what: Due) -> bool:
+        """Put it off while the node, as far as it is known, makes a backup; return whether so, or a reload came."""
         known = self._known.get(server.name, _Known())
         if what.store or not known.node or not await node_is_busy(self._context, server.panel.name, known.node):
-            return False
-        before = self._put_off.get(what.place, _Try(self._clock.now()))
-        self._put_off[what.place] = replace(before, until=self._clock.now() + NODE_PAUSE)
+            return self._config is not config
+        self._put_off.for_node(what.place, self._clock.now())
         return True
 
     async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, most: int | None) -> None:
@@ -259,39 +242,44 @@ class Proving:
         installation = await context.engine.catalogue.installation()
         stores = {name: slowed(store, context.fraction()) for name, store in config.stores.items()}
         try:
-            found = await self._found(server, *seen.reading(what, stores, installation, self._clock.now()), what)
+            asked = seen.reading(what, stores, installation, self._clock.now())
+            found = await self._found(config, server, *asked, what)
         except WorkerDiedError as error:
             found = self._died(what, error)
+        if found is None:
+            return
         if found.failure is not None:
             self._failed(what, found.failure)
             return
-        self._put_off.pop(what.place, None)
+        self._put_off.read(what.place)
         self._tried.pop(what.origin, None)
         done = await record(what.subject, found, seen.preview, self._clock, context.journal, began=began)
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
 
-    async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
+    async def _found(
+        self, config: Config, server: ServerConfig, job: Job, asked: ToProve, what: Due
+    ) -> ProofFound | None:
+        """Return what was found; None if a reload came while other downloads were waited for."""
         told = Logged(moved="proof_moved", said="proof_transfer", server=server.name, backup=what.name)
         with self._clients.lent(server.panel) as client:
             async with self._context.downloads:
+                if self._config is not config:
+                    return None
                 return await self._worker.prove(job, asked, lambda: client.download_link(server.id, what.backup), told)
 
     def _died(self, what: Due, error: WorkerDiedError) -> ProofFound:
         """Return what it means that the process which read this ended: nothing yet, or that the archive is bad."""
-        before = self._put_off.get(what.place, _Try(self._clock.now()))
-        before = self._put_off[what.place] = replace(before, deaths=before.deaths + 1)
-        text = f"{error.text} while it read this archive, {_times(before.deaths)} now"
-        if before.deaths < MOST_DEATHS:
+        deaths = self._put_off.died(what.place, self._clock.now())
+        text = f"{error.text} while it read this archive, {_times(deaths)} now"
+        if deaths < MOST_DEATHS:
             return ProofFound(None, failure=Failure(error.code, text, f"after {_times(MOST_DEATHS)} it is not sound"))
         return ProofFound(None, (text,))
 
     def _failed(self, what: Due, failure: Failure) -> None:
         """Note that it could not be read, which says nothing of it: it is tried again."""
         now = self._tried[what.origin] = self._clock.now()
-        before = self._put_off.get(what.place, _Try(now))
-        tries = before.tries + 1
-        self._put_off[what.place] = replace(before, until=now + PAUSES.pause(tries), tries=tries)
+        self._put_off.failed(what.place, now)
         about = described(what.server, what.name, what.store)
         log.warning("proof_not_done", **about, code=failure.code, text=failure.text, hint=failure.hint)
 

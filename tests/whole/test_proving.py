@@ -438,10 +438,10 @@ async def test_what_is_made_while_its_server_is_looked_at_is_looked_for_next(
 async def test_nothing_is_read_by_a_configuration_that_was_replaced_while_it_was_looked_for(
     proofs: Proofs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its server is not to be proven any more."""
+    """Its server is not to be proven any more; nor is its size taken from what the day has."""
     config = proofs.configure()
     without = replace(config, servers={})
-    async with proofs.running(config) as (_, proving):
+    async with proofs.running(config) as (fleet, proving):
         asked = list[str]()
 
         async def ask(context: RotationContext, panel: str, node: str) -> bool:
@@ -453,7 +453,19 @@ async def test_nothing_is_read_by_a_configuration_that_was_replaced_while_it_was
 
         monkeypatch.setattr(daemon.proving.proving, "node_is_busy", ask)
         await proofs.until(1, 12)
-    assert (len(asked), proofs.worker.does) == (2, [])
+        spent = await fleet._tools.journal.bytes_proven(at(1, 0).date())
+    assert (len(asked), proofs.worker.does, spent) == (2, [], 0)
+
+
+async def test_nor_by_one_that_was_replaced_while_other_downloads_were_waited_for(proofs: Proofs) -> None:
+    """A copy may take hours."""
+    config = proofs.configure()
+    async with proofs.running(config) as (fleet, proving):
+        async with fleet._tools.downloads:
+            await proofs.until(1, 4, 30)
+            proving.follow(replace(config, servers={}))
+        await proofs.until(1, 12)
+    assert proofs.worker.does == []
 
 
 def found_bad(proofs: Proofs, server: Server | None = None) -> None:
@@ -469,7 +481,9 @@ def found_bad(proofs: Proofs, server: Server | None = None) -> None:
 async def test_a_second_backup_is_not_made_of_another_server_that_has_the_name_by_then(
     proofs: Proofs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reload came while the journal was asked whether the start has had one."""
+    """The reload came while the journal was asked whether the start has had one. It has not, once the name is given
+    back.
+    """
     creative = next(one for one in proofs.daemons.world.servers.values() if one.name == "creative")
     creative.work = Work(seconds=60)
     config = proofs.configure()
@@ -486,9 +500,12 @@ async def test_a_second_backup_is_not_made_of_another_server_that_has_the_name_b
             return rows
 
         monkeypatch.setattr(journal, "recent", recent)
-        await proofs.until(1, 20)
-    assert rows(proofs.daemons) == [("catch-up", "done"), ("schedule", "done"), ("catch-up", "done")]
-    assert (len(made(proofs.daemons)), len(made(proofs.daemons, "creative"))) == (2, 1)
+        await proofs.until(1, 14)
+        before = rows(proofs.daemons)
+        fleet.reload(config)
+        await proofs.until(1, 23)
+    assert before == [("catch-up", "done"), ("schedule", "done"), ("catch-up", "done")]
+    assert rows(proofs.daemons)[3:] == [("retry", "refused")]
 
 
 async def test_a_server_gets_its_second_backup_though_another_one_of_its_name_had_one(proofs: Proofs) -> None:
