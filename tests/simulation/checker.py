@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.recorder import Recorder, Rotation
+from tests.simulation.recorder import Exchange, Recorder, Rotation
 from tests.simulation.scenario import HOUR
 
 if TYPE_CHECKING:
@@ -67,9 +67,10 @@ class Checker:
     `host_now` what the clock of the daemon's machine shows, and `clock_of` that of a process. `calm_since` is when it
     showed that the calm days began, `begun` when each process did, `may_act` whether no other one has taken over from
     it, `stood` since and until when it last stood still, `elsewhere` whether a rotation is another member's to make,
-    `lost` whether both its process and the journal have forgotten it, `undeletable` which backups the panel does not
-    delete, `host_set` and `panel_set` by how many seconds a clock was set when, and `clocks_are_off_by` by how many at
-    most those of a cluster's machines are ahead or behind. The worlds of stores and of proofs put in what judges them.
+    `lost` whether both the journal and its process have forgotten a create, `undeletable` which backups the panel does
+    not delete, `host_set` and `panel_set` by how many seconds a clock was set when, and `clocks_are_off_by` by how many
+    at most those of a cluster's machines are ahead or behind. The worlds of stores and of proofs put in what judges
+    them.
     """
 
     copies_first: "CopiesFirst"
@@ -95,7 +96,7 @@ class Checker:
         self.clock_of: Callable[[str], datetime] = lambda _: host_now()
         self.stood: Callable[[str], tuple[float, float]] = lambda _: (float("-inf"), float("-inf"))
         self.elsewhere: Callable[[Rotation], bool] = lambda _: False
-        self.lost: Callable[[Rotation], bool] = lambda _: False
+        self.lost: Callable[[Exchange], bool] = lambda _: False
         self.undeletable: Callable[[], Collection[str]] = lambda: ()
         self.clocks_are_off_by: Callable[[], float] = lambda: 0.0
         self._starts_come_again: list[tuple[float, float]] = []

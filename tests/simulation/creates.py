@@ -72,7 +72,7 @@ class Creates:
         """
         if create.rotation is None or self._checker.starts_may_come_again(later.rotation):
             return False
-        forgotten = create.beside_others or self._checker.lost(create.rotation)
+        forgotten = create.beside_others or self._checker.lost(create)
         return self._checker.remembered(create.rotation) or (create.process == later.process and not forgotten)
 
     def _was_seen(self, create: Exchange) -> bool:

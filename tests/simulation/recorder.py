@@ -197,7 +197,7 @@ class Recorder:
             self.completed_at[entry.server] = self.now()
         if entry.by != DAEMON:
             self.touched_by_others[entry.backup] = self.now()
-        elif entry.change in {Change.LOCKED, Change.UNLOCKED} and (exchange := ORIGIN.get()) is not None:
+        elif (exchange := ORIGIN.get()) is not None and exchange.call == "lock" and exchange.rotation is None:
             self.lock_set_by[entry.backup] = self.now(), exchange.process
         what = f"{entry.change.value} {self.short(entry.backup)} “{entry.name}”"
         worth = f"{'locked ' if entry.locked else ''}{entry.state.value}"

@@ -29,9 +29,9 @@ def _never_freezes() -> AbstractContextManager[Any]:
 def _infers_proofs() -> AbstractContextManager[Any]:
     real = daemon.proving.proving.Proving._found
 
-    async def found(proving: Any, *given: Any) -> ProofFound | None:
+    async def found(proving: Any, *given: Any) -> ProofFound:
         said = await real(proving, *given)
-        return said if said is None or said.failure is None else ProofFound(Level.READ)
+        return said if said.failure is None else ProofFound(Level.READ)
 
     return PATCH(daemon.proving.proving.Proving, "_found", found)
 

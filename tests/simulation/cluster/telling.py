@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, str]
 
+OF_ROTATIONS = {"failed", "limit", "suspicious", "new_normal", "recovered", "done"}
+
 NOTED_SECONDS = 5.0
 """So long after a message arrived its member has noted that, if nothing was in the way."""
 
 DATED_SECONDS = 60.0
-"""In which what tells a rotation's end dates it; its other listeners may hear of it later."""
+"""After what tells a rotation's end has dated it, within which its last listener hears of that."""
 
 TOLD_SECONDS = 150.0
 """In which a message reaches its receiver: a member looks each minute, and rests for one after it told something."""
@@ -114,7 +116,8 @@ class Telling:
             before = self._arrived.get(key)
             # What was in hand when another one arrived may have been claimed before its member stood still.
             known = before is not None and before.noted and delivery.began >= before.arrived > simulation.promoted_at
-            known = known and not self._is_its_own(delivery.member, key)
+            if known and before is not None and before.member is not delivery.member:
+                known = not self._is_its_own(delivery.member, key)
             self._hold("once", not known, f"{delivery.member.name} sends {_words(key)}, which arrived before")
             self._arrived[key] = delivery
         simulation.later(2 * self.slowness + NOTED_SECONDS, lambda: self._note(delivery))
@@ -141,13 +144,18 @@ class Telling:
         all the same, and sent by another member; or that one made a rotation for the same start, which ended within the
         same second in the same words.
         """
-        simulation, (_, server, at, _) = self._simulation, key
+        simulation, (event, server, at, _) = self._simulation, key
         since = (member.clock.now() - datetime.fromisoformat(at)).total_seconds()
         dated = simulation.clock.monotonic() - since
-        return simulation.roads[member.name].failed_at >= dated and any(
-            one.began <= dated + 1 and (one.ended is None or one.ended >= dated - DATED_SECONDS)
-            for one in simulation.recorder.rotations
-            if (one.process, one.server) == (member.name, server)
+        heard = max(dated, member.went_on_at) + DATED_SECONDS
+        return (
+            event in OF_ROTATIONS
+            and simulation.roads[member.name].failed_at >= dated
+            and any(
+                one.ended is not None and dated <= one.ended < heard
+                for one in simulation.recorder.rotations
+                if (one.process, one.server) == (member.name, server)
+            )
         )
 
     def look_at_the_end(self) -> None:

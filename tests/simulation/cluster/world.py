@@ -102,7 +102,7 @@ class Cluster(Simulation):
         super().__init__(scenario, folder)
         self.shape = shape
         self.database_ahead = 0.0
-        self.database_set_at = self.promoted_at = float("-inf")
+        self.database_set_at = self.promoted_at = self.lost_since = float("-inf")
         self.standbys = 0
         self.evicted_at: dict[int, float] = {}
         """When an operator ended an epoch."""
@@ -135,7 +135,7 @@ class Cluster(Simulation):
         self.panel.cut_off = lambda process: process in self.roads and self.roads[process].off_panel
         self.checker.stood = lambda name: (self.processes[name].stood_at, self.processes[name].went_on_at)
         self.checker.elsewhere = self._is_elsewhere
-        self.checker.lost = lambda rotation: rotation.left and self.promoted_at >= rotation.began
+        self.checker.lost = self._is_lost
         self.checker.clocks_are_off_by = lambda: max(
             abs(machine.clock.ahead.total_seconds()) for machine in self.machines
         )
@@ -202,6 +202,12 @@ class Cluster(Simulation):
         """Whether the database was promoted, and no member has connected to it since: the first one ends all leases."""
         return self.tables.quiet_since == float("inf")
 
+    def _is_lost(self, create: Exchange) -> bool:
+        """Whether a promotion lost what announced a create, and its member has joined anew since."""
+        rotation = create.rotation
+        lost = rotation is not None and self.lost_since <= create.sent and self.promoted_at >= rotation.began
+        return lost and rotation is not None and rotation.left
+
     def _is_elsewhere(self, rotation: Rotation) -> bool:
         """Whether the server was on a node that the process did not hold when the rotation began: it had moved there,
         and the first rotation to see it there lets the others know. That every server is backed up is held at the end.
@@ -252,6 +258,7 @@ class Cluster(Simulation):
         if self.calm or self.stop.is_set():
             return
         now = self.promoted_at = self.clock.monotonic()
+        self.lost_since = standby.since
         standby.take_the_place_of(self.tables)
         self.recorder.tell(f"the database is PROMOTED, and lacks what came after {now - standby.since:.0f} s ago")
         self.checker.journal_failed()
