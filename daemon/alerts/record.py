@@ -63,11 +63,15 @@ class Record:
         self.receivers.follow(config, scope.servers.values())
         waiting = {one.server for _, one in self.receivers.waiting}
         change = HandOver.between(self.scope, scope, self.states.keys() | waiting)
-        self.scope = scope
+        before, self.scope = self.scope, scope
         self._leave(change.given)
         self.states |= {name: AlertState() for name in change.taken}
         gone = change.gone | (set(filter(is_common, self.states)) - scope.common)
-        new = {name: AlertState() for name in scope.servers if name not in self.states}
+        new = {
+            name: AlertState()
+            for name, server in scope.servers.items()
+            if name not in self.states or not server.is_same_server(before.servers.get(name, server))
+        }
         self._writing.later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
         if change.taken:
             self._writing.later(self._take_over(change.taken))

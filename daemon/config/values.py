@@ -110,10 +110,10 @@ class ServerConfig:
 
     def is_same_server(self, other: "ServerConfig") -> bool:
         """Return whether both are of one server. Its id may have either form, and its panel another address or another
-        name than before: both at once is another panel.
+        name than before, but not both.
         """
         same_panel = self.panel.url == other.panel.url or self.panel.name == other.panel.name
-        return same_panel and self.identifier == other.identifier
+        return same_panel and (self.id.startswith(other.id) or other.id.startswith(self.id))
 
     @property
     def starts(self) -> Starts:

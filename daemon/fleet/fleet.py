@@ -121,8 +121,8 @@ class Fleet:
         return self._scheduler.running and not self.behind()
 
     def once_more(self, before: ServerConfig) -> bool:
-        """Make another backup of a server now, beside those of its starts: the newest one is not sound. Return whether
-        one is made: not where the name stands for another server by now.
+        """Have another backup of a server made now, beside those of its starts: the newest one is not sound. Return
+        whether it is to be made: not where the name stands for another server by now, nor while the daemon drains.
         """
         server = self._in_force(before.name)
         if server is None or not server.is_same_server(before) or self._draining:

@@ -76,7 +76,7 @@ class Placement:
         return self._places
 
     def sighted(self, server: ServerConfig, node: str) -> None:
-        """Take note of the node of a server that is about to be rotated, and if it is back where it was known to be."""
+        """Take note of the node of a server that is about to be rotated, if that is news; perhaps it is back."""
         key = node_key(node)
         if self._nodes.get(_key(server)) != key or server.name in self._sighted:
             self._sighted[server.name] = server, key

@@ -106,6 +106,8 @@ class StatusTracker:
         """A rotation begins."""
         name, now = order.server.name, self.clock.now()
         history = await self.history(name)
+        if not _same(order.server, self._servers.get(name)):
+            return
         merged = history.last is not None and order.start_at is not None and order.start_at < history.last.ended_at
         if order.trigger == "schedule" and order.start_at is not None and not merged:
             self.counts.lateness.add(max(0.0, (now - order.start_at).total_seconds()))
@@ -117,8 +119,8 @@ class StatusTracker:
         before = await self.history(name)
         began = before.began or Began(order.trigger, now)
         self._count(outcome, (now - began.at).total_seconds())
-        if name in self._servers and not _same(order.server, self._servers[name]):
-            return  # it says nothing of the server that has this name since a reload
+        if not _same(order.server, self._servers.get(name)):
+            return  # it says nothing of the server that has this name since a reload, or that will have it
         history = self.histories[name] = after_outcome(before, outcome, began, now)
         if history.snapshot is not None and history.snapshot is not before.snapshot:
             await self._keep(history.snapshot, order.server.panel.name)

@@ -213,6 +213,23 @@ async def test_what_became_of_the_server_that_had_a_name_before_is_told_of_no_ot
     assert stage.told.of("survival") == []
 
 
+async def test_the_trouble_of_the_server_that_had_a_name_before_hides_none_of_the_one_that_has_it(stage: Stage) -> None:
+    """What was alerted of the one says nothing of what was alerted of the other."""
+    creative = next(one for one in stage.daemons.world.servers.values() if one.name == "creative")
+    config = stage.configure()
+    other = replace(config, servers={"survival": replace(config.servers["survival"], id=creative.identifier)})
+    async with stage.running(config) as fleet:
+        await until(stage.clock, at(1, 3, 59))
+        await stage.clock.sleep(50)
+        stage.fail(2)
+        creative.coming.extend([Work(outcome=BackupEnding.FAILED)] * 9)
+        await until(stage.clock, at(1, 5))
+        fleet.reload(other)
+        stage.reload(other)
+        await until(stage.clock, at(1, 12))
+    assert [words.split()[-1] for words in stage.told.of("survival")] == ["failed", "failed"]
+
+
 async def test_a_blip_that_a_retry_mends_wakes_nobody(stage: Stage) -> None:
     """The panel restarts at four in the morning, and is back ten minutes later."""
     async with stage.running(stage.configure()):

@@ -209,15 +209,18 @@ def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Ga
     assert history_of(gallery) == ServerHistory.begun(gallery.clock.now())
 
 
+@pytest.mark.parametrize("removed", [False, True])
 def test_a_rotation_of_the_server_that_had_a_name_before_says_nothing_of_the_one_that_has_it_now(
-    tmp_path: Path, gallery: Gallery
+    tmp_path: Path, gallery: Gallery, *, removed: bool
 ) -> None:
-    """It ends after the reload, and is counted."""
+    """It begins or ends after the reload, and is counted. The name may have stood for none meanwhile."""
     text = (tmp_path / "config.toml").read_text()
     (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
-    gallery.tracker.follow(configured_again(tmp_path))
+    other = configured_again(tmp_path)
+    gallery.tracker.follow(replace(other, servers={}) if removed else other)
     rotated(gallery, good(server_of(gallery)))
-    assert history_of(gallery).last is None
+    gallery.tracker.follow(other)
+    assert (history_of(gallery).last, history_of(gallery).began) == (None, None)
     assert gallery.tracker.counts.rotations["survival", Result.DONE] == 1
 
 
