@@ -35,7 +35,7 @@ class Steps:
         self._woken.set()
 
     async def rest(self, seconds: float) -> None:
-        """Wait for so long, or until it is woken; not at all if it was woken since its step began, or last rested."""
+        """Wait for so long, or until it is woken: at once, if that was since its step began, or since the last rest."""
         waits = [asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._woken.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

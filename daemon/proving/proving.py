@@ -232,22 +232,22 @@ class Proving:
         return True
 
     async def _read(self, config: Config, server: ServerConfig, seen: ServerSeen, what: Due, most: int | None) -> None:
-        context, began = self._context, self._clock.monotonic()
-        now = self._clock.now()
-        if not await context.journal.prove_bytes(now.date(), what.bytes, after=most):
-            return  # another member has taken what was left of the day
-        self._waits.pop(what.origin, None)
-        about = described(what.server, what.name, what.store)
-        log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
-        installation = await context.engine.catalogue.installation()
-        stores = {name: slowed(store, context.fraction()) for name, store in config.stores.items()}
-        try:
-            asked = seen.reading(what, stores, installation, self._clock.now())
-            found = await self._found(config, server, *asked, what)
-        except WorkerDiedError as error:
-            found = self._died(what, error)
-        if found is None:
-            return
+        context = self._context
+        async with context.downloads:
+            if self._config is not config:  # a reload came while another download was waited for
+                return
+            began, now = self._clock.monotonic(), self._clock.now()
+            if not await context.journal.prove_bytes(now.date(), what.bytes, after=most):
+                return  # another member has taken what was left of the day
+            self._waits.pop(what.origin, None)
+            about = described(what.server, what.name, what.store)
+            log.info("proof_begun", **about, level=what.level.value, bytes=what.bytes, why=what.why.name.lower())
+            installation = await context.engine.catalogue.installation()
+            stores = {name: slowed(store, context.fraction()) for name, store in config.stores.items()}
+            try:
+                found = await self._found(server, *seen.reading(what, stores, installation, self._clock.now()), what)
+            except WorkerDiedError as error:
+                found = self._died(what, error)
         if found.failure is not None:
             self._failed(what, found.failure)
             return
@@ -257,16 +257,10 @@ class Proving:
         self._look_soon(server.name)
         context.on_proof(done.record, done.bytes, done.seconds)
 
-    async def _found(
-        self, config: Config, server: ServerConfig, job: Job, asked: ToProve, what: Due
-    ) -> ProofFound | None:
-        """Return what was found; None if a reload came while other downloads were waited for."""
+    async def _found(self, server: ServerConfig, job: Job, asked: ToProve, what: Due) -> ProofFound:
         told = Logged(moved="proof_moved", said="proof_transfer", server=server.name, backup=what.name)
         with self._clients.lent(server.panel) as client:
-            async with self._context.downloads:
-                if self._config is not config:
-                    return None
-                return await self._worker.prove(job, asked, lambda: client.download_link(server.id, what.backup), told)
+            return await self._worker.prove(job, asked, lambda: client.download_link(server.id, what.backup), told)
 
     def _died(self, what: Due, error: WorkerDiedError) -> ProofFound:
         """Return what it means that the process which read this ended: nothing yet, or that the archive is bad."""

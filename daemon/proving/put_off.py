@@ -28,7 +28,9 @@ class PutOff:
         self._tries: dict[Place, _Try] = {}
 
     def later(self, now: datetime) -> AbstractSet[Place]:
-        """Return what was put off until later than now; a clock that was set back puts nothing off for longer."""
+        """Return what was put off until later than now. No clock that was set back makes that longer than the longest
+        pause.
+        """
         return {place for place, one in self._tries.items() if now < one.until <= now + PAUSES.most}
 
     def for_node(self, place: Place, now: datetime) -> None:
