@@ -39,10 +39,12 @@ class View:
     """Those that were compared with the panel's checksum: they alone count."""
     whole: tuple[Row, ...] = ()
     """All of them: by its own rules a store takes none in the place of one that is unverified."""
+    others: tuple[Row, ...] = ()
+    """Those of other installations that were compared: each counts for the backup that it is of."""
 
     def has(self, backup: str) -> bool:
-        """Whether a whole copy of it was there."""
-        return any(backup_of(row) == backup for row in self.copies)
+        """Whether a whole copy of it was there, whoever made it."""
+        return any(backup_of(row) == backup for row in (*self.copies, *self.others))
 
     def newer_is_enough(
         self, row: Row, good: Sequence[Row], table: StoreTable, policy: Policy, *, now: datetime
@@ -74,9 +76,11 @@ class CopiesFirst:
     def _listed(self, bucket: Bucket, folder: str, shown: Sequence["Entry"]) -> None:
         server = folder.rstrip("/").rpartition("/")[2]
         there = [entry for entry in shown if entry.key.startswith(folder)]
-        whole = tuple(self._simulation.stores.rules.copies(bucket, there))
-        counted = tuple(row for row in whole if self._counts(bucket, row))
-        self._views[bucket.name, server].append(View(self._now(), self._now(), counted, whole))
+        whole, others = (
+            tuple(self._simulation.stores.rules.copies(bucket, there, ours=ours)) for ours in (True, False)
+        )
+        counted, others = (tuple(row for row in rows if self._counts(bucket, row)) for rows in (whole, others))
+        self._views[bucket.name, server].append(View(self._now(), self._now(), counted, whole, others))
 
     def _counts(self, bucket: Bucket, row: Row) -> bool:
         """Whether a copy was compared with the panel's checksum."""
@@ -92,7 +96,7 @@ class CopiesFirst:
         before = views[-1] if views else View(self._now(), self._now(), ())
         row = Row(key.removesuffix(MANIFEST), told.name, True, False, told.size, told.created, told.created)
         counted = before.copies if told.unverified else (*before.copies, row)
-        views.append(View(self._now(), before.listed_at, counted, (*before.whole, row)))
+        views.append(View(self._now(), before.listed_at, counted, (*before.whole, row), before.others))
 
     @staticmethod
     def named(policy: Policy) -> bool:

@@ -308,13 +308,13 @@ class StoreRules:
         late = [Entry(key, len(one.data), one.modified) for key in named if (one := bucket.objects.get(key))]
         return [self.copies(bucket, shown), *([self.copies(bucket, [*shown, *late])] if late else [])]
 
-    def copies(self, bucket: Bucket, shown: Sequence[Entry]) -> Sequence[Row]:
-        """The whole copies of our own in what was shown."""
+    def copies(self, bucket: Bucket, shown: Sequence[Entry], *, ours: bool = True) -> Sequence[Row]:
+        """The whole copies of our own in what was shown, or those of other installations."""
         entries = {entry.key: entry for entry in shown}
         rows = []
         for key, entry in entries.items():
             told = self.told(bucket, key) if key + MANIFEST in entries else None
-            if told is not None and told.stored == entry.size and told.installation == self._ours:
+            if told is not None and told.stored == entry.size and (told.installation == self._ours) is ours:
                 made = told.created.astimezone(UTC).replace(microsecond=0)
                 rows.append(Row(key, told.name, True, False, told.size, made, made))
         return rows
