@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from daemon.config.values import ServerConfig
+from daemon.core.clocks import TRUSTED
 from daemon.errors import StateError
 from daemon.log import get_logger
 from daemon.proving.look import ServerSeen
@@ -51,9 +52,9 @@ class FurtherBackups:
             earlier = await self._context.journal.recent(server.name)
         except StateError:
             return False
-        now = self._context.clock.now()
+        latest = self._context.clock.now() + TRUSTED  # another member's clock may be so far ahead
         return any(
-            one.start_at is not None and start < one.start_at <= now
+            one.start_at is not None and start < one.start_at <= latest
             for one in earlier
             if server.stands_for(one.panel, one.server_uuid)
         )

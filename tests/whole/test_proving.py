@@ -559,6 +559,18 @@ async def test_a_start_that_has_a_second_backup_already_gets_no_third(proofs: Pr
     assert made(proofs.daemons)[1:] == ["01 05:00", "01 06:00"]
 
 
+async def test_a_second_backup_that_another_member_began_by_a_clock_that_is_ahead_is_one(proofs: Proofs) -> None:
+    """Cluster seed 1082646: it was to be tried again, and was, after this member had made one as well."""
+    async with proofs.running(proofs.configure()):
+        await proofs.until(1, 7)
+        found_bad(proofs)
+        with SqliteJournal.open(proofs.daemons.folder / "state") as journal:
+            ahead, about = at(1, 11, 50), {"server": "survival", "panel": "main", "policy": "standard"}
+            journal.begin(server_uuid=proofs.survival.uuid, **about, trigger="retry", start_at=ahead, at=ahead)
+        await proofs.until(1, 11, 40)
+    assert made(proofs.daemons)[1:] == ["01 05:00"]
+
+
 async def test_a_second_backup_whose_answer_was_lost_is_found_at_the_next_try(proofs: Proofs) -> None:
     """It turned good meanwhile: there is no third one."""
     proofs.worker.torn_from = "02"
