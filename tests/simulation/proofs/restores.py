@@ -73,7 +73,7 @@ class Restores:
             data = simulation.proofs.served.get((process, entry.backup))
             true = simulation.stores.rules.true(entry.server, entry.backup)
             read = data is not None and is_sound(data)
-            read &= data == true or simulation.stores.rules.was_not_told(entry.server)
+            read &= data == true or simulation.stores.rules.was_not_told(entry.server, simulation.recorder.now())
             read |= simulation.proofs.rules.was_right(entry.server, entry.backup, asked.at)
             self._hold(
                 "19", read, f"the server is emptied for {entry.name}, which was not read and right", entry.server

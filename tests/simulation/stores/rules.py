@@ -132,15 +132,17 @@ class StoreRules:
         true = self.true(server, backup)
         if true is not None:
             same = hashlib.sha256(data.sent).digest() == hashlib.sha256(true).digest()
-            alike = told.unverified and len(data.sent) == len(true) and self.was_not_told(server)
+            _, stored_at = self._put.get((bucket.name, key), ("", self._simulation.clock.monotonic()))
+            alike = told.unverified and len(data.sent) == len(true) and self.was_not_told(server, stored_at)
             self._hold("13", same or alike, f"the copy of {backup[:6]} is not what the panel says", server)
 
-    def was_not_told(self, server: str) -> bool:
-        """Whether a list lacked checksums since the copying may have begun: then size and archive have to do."""
-        recorder = self._simulation.recorder
-        lists = (e for e in reversed(recorder.exchanges) if (e.call, e.server) == ("list", server))
-        lately = takewhile(lambda exchange: exchange.sent >= recorder.now() - 7200, lists)
-        return any(exchange.fault == "optional fields missing" for exchange in lately)
+    def was_not_told(self, server: str, stored_at: float) -> bool:
+        """Whether a list lacked checksums since the copying may have begun of what was stored at that moment: then size
+        and archive have to do. A manifest may be written back long after that.
+        """
+        lists = (e for e in reversed(self._simulation.recorder.exchanges) if (e.call, e.server) == ("list", server))
+        since = takewhile(lambda exchange: exchange.sent >= stored_at - 7200, lists)
+        return any(exchange.fault == "optional fields missing" for exchange in since if exchange.sent <= stored_at)
 
     def true(self, server: str, backup: str) -> bytes | None:
         """The backup's very bytes; None where the panel no longer has it."""
