@@ -50,8 +50,10 @@ class Deletions:
         self._hold("1", not entry.locked or self._under_way(exchange), f"{entry.name} was locked", server)
         self._hold("2", entry.state is not State.PENDING, f"{entry.name} was pending", server)
         now = self._recorder.world.now()
-        # A DELETE that is under way knows nothing of a clock that is set back.
-        ahead = row.created > now + oracle.TOO_FAR_AHEAD and not self._checker.a_clock_was_set_since(exchange.sent)
+        # A DELETE knows nothing of a clock that was set back after the panel gave the last answer before it.
+        answered = (one.sent for one in rotation.exchanges if one.received is not None and one.received < exchange.sent)
+        heard = max(answered, default=exchange.sent)
+        ahead = row.created > now + oracle.TOO_FAR_AHEAD and not self._checker.a_clock_was_set_since(heard)
         self._hold("2", not ahead, f"{entry.name} was dated in the future", server)
         mine = any(
             policy["scope"] == "all" or oracle.owns(policy, rotation.server, row.name)

@@ -111,11 +111,11 @@ class CopiesFirst:
             self._written[place].append((self._now(), len(self._views[place]) - 1))
 
     def loses(self, since: float) -> None:
-        """The catalogue is again what it was at that moment."""
+        """The catalogue is again what it was at that moment. What was written right then may be there or not."""
         self._lost.append((since, self._now()))
         self._simulation.stores.rules.known.forget()
         for written in self._written.values():
-            before = [number for at, number in written if at <= since]
+            before = [number for at, number in written if at < since]
             written.append((self._now(), before[-1] if before else -1))
 
     def _known(self, place: Place, moment: float) -> tuple[View, ...]:
