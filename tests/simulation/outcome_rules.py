@@ -292,10 +292,12 @@ class Endings:
 
     def _needless(self, rotation: Rotation) -> bool:
         """Whether a backup of the policy was tried since the start that was to be caught up, or others are at work, or
-        are to be.
+        are to be, or the server is restored, which somebody asked for right before the calm days.
         """
         others = any(other.uuid == rotation.uuid for other in self._recorder.running.values())
-        if others or self._checker.elsewhere(rotation):
+        there = self._recorder.world.servers.get(rotation.uuid)
+        restored = there is not None and there.status == "restoring_backup"
+        if others or restored or self._checker.elsewhere(rotation):
             return True
         if rotation.trigger != "catch-up" or rotation.start_at is None or rotation.named is None:
             return False
