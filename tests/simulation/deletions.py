@@ -322,13 +322,14 @@ class Deletions:
         """The backup is one that the naive rules delete, from what was read and from what was true."""
         assert exchange.rotation is not None
         server, rows, now = exchange.server or "", merged(listing), self._now_of(listing[0])
-        asked, _ = self._recorder.half_deleted(server, listing[0].sent)
+        half_deleted = self._recorder.half_deleted(server, listing[0].sent)  # what was written down may not have left
 
         def deletes(there: Mapping[str, Row], complete: bool) -> bool:
             return any(
                 row.uuid in self._to_go(there, policy, exchange, now=now, complete=complete, asked=asked, proven=proven)
                 for policy in policies
                 for proven in self._proven_sets(exchange, listing, policy)
+                for asked in half_deleted
             )
 
         why = "to make room" if makes_room(exchange) else "by the rules"
