@@ -88,8 +88,7 @@ class Alerts:
         """A rotation ended."""
         server, now = order.server, self._clock.now()
         await self._record.agree()
-        current = self._record.scope.servers.get(server.name)
-        if current is None or not current.is_same_server(server):
+        if not server.is_same_server(self._record.scope.servers.get(server.name)):
             return
         report, before = report_of(order, outcome), self._record.states[server.name]
         state, news = reported(before, report)

@@ -108,10 +108,12 @@ class ServerConfig:
         """
         return panel == self.panel.name and uuid.startswith(self.identifier)
 
-    def is_same_server(self, other: "ServerConfig") -> bool:
-        """Return whether both are of one server. Its id may have either form, and its panel another address or another
-        name than before, but not both.
+    def is_same_server(self, other: "ServerConfig | None") -> bool:
+        """Return whether both are of one server; None is of none. Its id may have either form, and its panel another
+        address or another name than before, but not both.
         """
+        if other is None:
+            return False
         same_panel = self.panel.url == other.panel.url or self.panel.name == other.panel.name
         return same_panel and (self.id.startswith(other.id) or other.id.startswith(self.id))
 

@@ -278,8 +278,7 @@ class Fleet:
         """Refuse two names for one uuid before anything is done: a server is configured once. What a reload has given
         another name since was not.
         """
-        now = self._in_force(config.name)
-        if now is None or not now.is_same_server(config):
+        if not config.is_same_server(self._in_force(config.name)):
             return
         other = self._names_by_uuid.setdefault(server.uuid, config.name)
         if other == config.name or other not in self._servers:

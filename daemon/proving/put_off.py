@@ -39,8 +39,9 @@ class PutOff:
 
     def failed(self, place: Place, now: datetime) -> None:
         """It could not be read: it is tried again less and less often."""
-        tries = self._of(place, now).tries + 1
-        self._tries[place] = replace(self._of(place, now), until=now + PAUSES.pause(tries), tries=tries)
+        before = self._of(place, now)
+        tries = before.tries + 1
+        self._tries[place] = replace(before, until=now + PAUSES.pause(tries), tries=tries)
 
     def died(self, place: Place, now: datetime) -> int:
         """It ended the process that read it; return how often it did."""

@@ -210,8 +210,7 @@ async def _take_slot(run: Run) -> None:
         hold=run.config.policy.node_hold.total_seconds(),
         patient=run.order.trigger != "manual",
     )
-    now = run.context.current_config(run.config.name)
-    if now is None or not now.is_same_server(run.config):
+    if not run.config.is_same_server(run.context.current_config(run.config.name)):
         text = "the server is gone from the configuration while it queued for its node"
         raise Halt(Result.SKIPPED, Problem(ProblemCode.GONE, text))
     await _see(run)

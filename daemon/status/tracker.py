@@ -81,7 +81,7 @@ class StatusTracker:
         self.proofs.follow(config)
         self.drills.follow(config)
         before, self._servers = self._servers, config.servers
-        for name in [name for name, server in before.items() if not _same(server, config.servers.get(name))]:
+        for name in [name for name, server in before.items() if not server.is_same_server(config.servers.get(name))]:
             self.histories.pop(name, None)
             self._timetable.forget(name)
             self._looked.pop(name, None)
@@ -106,7 +106,7 @@ class StatusTracker:
         """A rotation begins."""
         name, now = order.server.name, self.clock.now()
         history = await self.history(name)
-        if not _same(order.server, self._servers.get(name)):
+        if not order.server.is_same_server(self._servers.get(name)):
             return
         merged = history.last is not None and order.start_at is not None and order.start_at < history.last.ended_at
         if order.trigger == "schedule" and order.start_at is not None and not merged:
@@ -119,7 +119,7 @@ class StatusTracker:
         before = await self.history(name)
         began = before.began or Began(order.trigger, now)
         self._count(outcome, (now - began.at).total_seconds())
-        if not _same(order.server, self._servers.get(name)):
+        if not order.server.is_same_server(self._servers.get(name)):
             return  # it says nothing of the server that has this name since a reload, or that will have it
         history = self.histories[name] = after_outcome(before, outcome, began, now)
         if history.snapshot is not None and history.snapshot is not before.snapshot:
@@ -266,8 +266,3 @@ class StatusTracker:
             await stored.keep_snapshot(self.context.journal, snapshot, panel)
         except StateError as error:
             log.warning("snapshot_lost", text=error.text)
-
-
-def _same(before: ServerConfig, now: ServerConfig | None) -> bool:
-    """Return whether a name still means the same server."""
-    return now is not None and before.is_same_server(now)

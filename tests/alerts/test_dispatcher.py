@@ -111,6 +111,17 @@ class Stage:
         """The first server."""
         return next(iter(self.daemons.world.servers.values()))
 
+    @property
+    def creative(self) -> Server:
+        """The other one."""
+        _, creative = self.daemons.world.servers.values()
+        return creative
+
+    def rename(self, config: Config) -> Config:
+        """The name of the first one stands for the other one."""
+        renamed = replace(config.servers["survival"], id=self.creative.identifier)
+        return replace(config, servers={"survival": renamed})
+
     def configure(self, *receivers: AlertConfig, **policy: Any) -> Config:
         """Both servers, with those who are told."""
         config = self.daemons.configure(**policy)
@@ -198,16 +209,15 @@ async def test_a_failure_is_told_once_and_then_its_end(stage: Stage) -> None:
 
 async def test_what_became_of_the_server_that_had_a_name_before_is_told_of_no_other(stage: Stage) -> None:
     """Its rotation ends after the reload."""
-    creative = next(one for one in stage.daemons.world.servers.values() if one.name == "creative")
     stage.survival.work = Work(seconds=3600)
     config = stage.configure()
-    other = replace(config, servers={"survival": replace(config.servers["survival"], id=creative.identifier)})
+    other = stage.rename(config)
     async with stage.running(config) as fleet:
         await until(stage.clock, at(1, 4, 30))
         fleet.reload(other)
         stage.reload(other)
         await until(stage.clock, at(1, 4, 55))
-        creative.work = Work(seconds=7200)
+        stage.creative.work = Work(seconds=7200)
         await until(stage.clock, at(1, 5, 30))
     assert stage.survival.backups
     assert stage.told.of("survival") == []
@@ -215,14 +225,13 @@ async def test_what_became_of_the_server_that_had_a_name_before_is_told_of_no_ot
 
 async def test_the_trouble_of_the_server_that_had_a_name_before_hides_none_of_the_one_that_has_it(stage: Stage) -> None:
     """What was alerted of the one says nothing of what was alerted of the other."""
-    creative = next(one for one in stage.daemons.world.servers.values() if one.name == "creative")
     config = stage.configure()
-    other = replace(config, servers={"survival": replace(config.servers["survival"], id=creative.identifier)})
+    other = stage.rename(config)
     async with stage.running(config) as fleet:
         await until(stage.clock, at(1, 3, 59))
         await stage.clock.sleep(50)
         stage.fail(2)
-        creative.coming.extend([Work(outcome=BackupEnding.FAILED)] * 9)
+        stage.creative.coming.extend([Work(outcome=BackupEnding.FAILED)] * 9)
         await until(stage.clock, at(1, 5))
         fleet.reload(other)
         stage.reload(other)

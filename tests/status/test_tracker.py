@@ -202,10 +202,7 @@ def test_a_restarted_daemon_has_watched_a_server_since_its_first_rotation(galler
 def test_another_server_of_the_same_name_begins_anew(tmp_path: Path, gallery: Gallery) -> None:
     """A name that a reload gives to another server keeps nothing of the one before."""
     rotated(gallery, good(server_of(gallery)))
-    text = (tmp_path / "config.toml").read_text()
-    (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
-    moved = configured_again(tmp_path)
-    gallery.tracker.follow(moved)
+    gallery.tracker.follow(of_another_server(tmp_path))
     assert history_of(gallery) == ServerHistory.begun(gallery.clock.now())
 
 
@@ -214,14 +211,19 @@ def test_a_rotation_of_the_server_that_had_a_name_before_says_nothing_of_the_one
     tmp_path: Path, gallery: Gallery, *, removed: bool
 ) -> None:
     """It begins or ends after the reload, and is counted. The name may have stood for none meanwhile."""
-    text = (tmp_path / "config.toml").read_text()
-    (tmp_path / "config.toml").write_text(text.replace("00000001", "0000000f"))
-    other = configured_again(tmp_path)
+    other = of_another_server(tmp_path)
     gallery.tracker.follow(replace(other, servers={}) if removed else other)
     rotated(gallery, good(server_of(gallery)))
     gallery.tracker.follow(other)
     assert (history_of(gallery).last, history_of(gallery).began) == (None, None)
     assert gallery.tracker.counts.rotations["survival", Result.DONE] == 1
+
+
+def of_another_server(folder: Path) -> Config:
+    """The configuration, whose name stands for another server now."""
+    text = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(text.replace("00000001", "0000000f"))
+    return configured_again(folder)
 
 
 def configured_again(folder: Path) -> Config:

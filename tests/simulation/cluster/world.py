@@ -205,8 +205,9 @@ class Cluster(Simulation):
     def _is_lost(self, create: Exchange) -> bool:
         """Whether a promotion lost what announced a create, and its member has joined anew since."""
         rotation = create.rotation
-        lost = rotation is not None and self.lost_since <= create.sent and self.promoted_at >= rotation.began
-        return lost and rotation is not None and rotation.left
+        if rotation is None or not rotation.left:
+            return False
+        return self.lost_since <= create.sent and rotation.began <= self.promoted_at
 
     def _is_elsewhere(self, rotation: Rotation) -> bool:
         """Whether the server was on a node that the process did not hold when the rotation began: it had moved there,

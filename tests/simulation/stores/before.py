@@ -76,16 +76,14 @@ class CopiesFirst:
     def _listed(self, bucket: Bucket, folder: str, shown: Sequence["Entry"]) -> None:
         server = folder.rstrip("/").rpartition("/")[2]
         there = [entry for entry in shown if entry.key.startswith(folder)]
-        whole, others = (
-            tuple(self._simulation.stores.rules.copies(bucket, there, ours=ours)) for ours in (True, False)
-        )
-        counted, others = (tuple(row for row in rows if self._counts(bucket, row)) for rows in (whole, others))
-        self._views[bucket.name, server].append(View(self._now(), self._now(), counted, whole, others))
+        ours, others = (self._simulation.stores.rules.copies(bucket, there, ours=ours) for ours in (True, False))
+        counted, foreign = self._compared(bucket, ours), self._compared(bucket, others)
+        self._views[bucket.name, server].append(View(self._now(), self._now(), counted, tuple(ours), foreign))
 
-    def _counts(self, bucket: Bucket, row: Row) -> bool:
-        """Whether a copy was compared with the panel's checksum."""
-        told = self._simulation.stores.rules.told(bucket, row.uuid)
-        return told is not None and not told.unverified
+    def _compared(self, bucket: Bucket, rows: Sequence[Row]) -> tuple[Row, ...]:
+        """Those copies that were compared with the panel's checksum."""
+        told = ((row, self._simulation.stores.rules.told(bucket, row.uuid)) for row in rows)
+        return tuple(row for row, manifest in told if manifest is not None and not manifest.unverified)
 
     def _changed(self, bucket: Bucket, call: Call, key: str, data: bytes) -> None:
         """A manifest is written: its store takes the copy."""
