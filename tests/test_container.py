@@ -22,6 +22,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from daemon.config.load import load
+from daemon.config.values import Config
 from daemon.service.life import DRAIN_SECONDS, FLUSH_SECONDS
 from tests.process.support import Panel, running, serving
 
@@ -218,6 +219,15 @@ def compose() -> dict[str, Any]:
     return dict(services["ptero-backupd"])
 
 
+def fragment_of_a_cluster() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the guide to a cluster puts into the daemon's service of the compose file, and the secrets beneath it."""
+    text = (ROOT / "docs/cluster.md").read_text()
+    block = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "hostname:" in block)
+    whole = yaml.safe_load(f"services:\n  ptero-backupd:\n{block}")
+    assert whole.keys() == {"services", "secrets"}
+    return dict(whole["services"]["ptero-backupd"]), dict(whole["secrets"])
+
+
 def sidecar() -> tuple[dict[str, Any], dict[str, Any]]:
     """The pod of the Kubernetes example, and the daemon's container in it."""
     pod = documents("docs/kubernetes.example.yaml")[1]["spec"]["template"]["spec"]
@@ -232,8 +242,8 @@ def docker_run() -> dict[str, str]:
     return dict(value.split("=", 1) for option, value in pairwise(words) if option == "--env")
 
 
-def warnings(environment: Mapping[str, str], folder: Path) -> tuple[str, ...]:
-    """The warnings of what a container of ours is told; ConfigError where it is wrong. Secrets lie in the folder."""
+def configured(environment: Mapping[str, str], folder: Path) -> Config:
+    """What a container of ours is told; ConfigError where it is wrong. Secrets lie in the folder."""
     for name, text in {**KEYS, "panel_key": "ptlc_EXAMPLE"}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
@@ -241,13 +251,35 @@ def warnings(environment: Mapping[str, str], folder: Path) -> tuple[str, ...]:
         name: re.sub(r"/run/secrets(/ptero-backupd)?", str(folder), value)
         for name, value in {**image_environment(), **environment}.items()
     }
-    return load(None, moved).warnings
+    return load(None, moved)
+
+
+def warnings(environment: Mapping[str, str], folder: Path) -> tuple[str, ...]:
+    """What is unwise in it."""
+    return configured(environment, folder).warnings
 
 
 def test_the_compose_example_is_a_configuration(tmp_path: Path) -> None:
     """Whole, from the environment alone, and unwise in nothing but what its comment says."""
     said = warnings(compose()["environment"], tmp_path)
     assert all("allow_http" in warning or "http:" in warning for warning in said), said
+
+
+def test_the_compose_example_with_the_lines_of_a_cluster_is_the_configuration_of_a_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is the container's; each secret that it reads is mounted, and has a file that the guide says to make."""
+    service, secrets = fragment_of_a_cluster()
+    whole = {**compose(), **service, "environment": {**compose()["environment"], **service["environment"]}}
+    secrets |= documents("compose.example.yaml")[0]["secrets"]
+    assert set(whole["secrets"]) == secrets.keys()
+    assert whole["environment"]["PTERO_BACKUPD_CLUSTER__URL_FILE"].removeprefix("/run/secrets/") in secrets
+    (tmp_path / "postgres_url").write_text(url := "postgresql://backupd:EXAMPLE@db.example.com/backupd")
+    (tmp_path / "postgres_url").chmod(0o600)
+    monkeypatch.setattr("socket.gethostname", lambda: whole["hostname"])
+    cluster = configured(whole["environment"], tmp_path).cluster
+    assert cluster is not None
+    assert (cluster.url.get_secret_value(), cluster.member) == (url, "backup-1")
 
 
 def test_the_kubernetes_example_is_a_configuration(tmp_path: Path) -> None:
