@@ -31,6 +31,9 @@ from daemon.state.values import (
 
 KEPT_FOR = timedelta(days=400)
 TREND_KEPT_FOR = timedelta(days=90)
+PROVEN_KEPT_FOR = timedelta(days=7)
+"""A day is over for one member of a cluster before it is for another whose clock is behind."""
+
 MOST_ROTATIONS = 100_000
 MOST_DRILLS = 1000
 
@@ -233,7 +236,7 @@ class Journal(Rotations, Protocol):
         ...
 
     async def prove_bytes(self, day: date, size: int, *, after: int | None = None) -> bool:
-        """Record that so many more bytes are about to be read on that day, and forget the days before.
+        """Record that so many more bytes are about to be read on that day, and forget those that are long over.
 
         If more than `after` bytes are recorded for that day already, record nothing: another member of the cluster has
         taken what was left. If `after` is None, record it in any case. Return whether it was recorded.

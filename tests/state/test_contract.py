@@ -30,6 +30,7 @@ from daemon.state import (
     ShelfRecord,
     Snapshot,
 )
+from daemon.state.journal import PROVEN_KEPT_FOR
 from daemon.state.values import CopyEvent, CopyRecord
 from tests.postgres import Postgres
 from tests.state.engines import ENGINES, KINDS, SERVERS, Place, Shared
@@ -596,15 +597,27 @@ async def test_since_when_proofs_are_asked_for_is_forgotten_with_a_server_that_i
 
 
 async def test_what_was_read_is_summed_up_by_day(place: Place) -> None:
-    """The days before are forgotten."""
+    """Days that are long over are forgotten."""
     async with place.opened() as (_, journal):
-        today, tomorrow = AT.date(), AT.date() + timedelta(days=1)
+        today = AT.date()
+        long_after = today + PROVEN_KEPT_FOR + timedelta(days=1)
         assert await journal.bytes_proven(today) == 0
         assert await journal.prove_bytes(today, 700)
         assert await journal.prove_bytes(today, 50)
         assert await journal.bytes_proven(today) == 750
-        await journal.prove_bytes(tomorrow, 1)
-        assert (await journal.bytes_proven(today), await journal.bytes_proven(tomorrow)) == (0, 1)
+        await journal.prove_bytes(long_after, 1)
+        assert (await journal.bytes_proven(today), await journal.bytes_proven(long_after)) == (0, 1)
+
+
+async def test_what_was_read_on_a_day_is_known_to_a_clock_that_is_behind(place: Place) -> None:
+    """Where it is still that day, no more is read because another member's clock has passed midnight."""
+    async with place.opened() as (_, journal):
+        today, last = AT.date(), AT.date() + PROVEN_KEPT_FOR
+        assert await journal.prove_bytes(today, 700)
+        for day in (today + timedelta(days=1), last):
+            assert await journal.prove_bytes(day, 1)
+            assert await journal.bytes_proven(today) == 700
+            assert not await journal.prove_bytes(today, 50, after=0)
 
 
 async def test_two_members_do_not_both_take_what_is_left_of_a_day(place: Place) -> None:

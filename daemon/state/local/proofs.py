@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import date, datetime
 
 from daemon.core.proof import Proof
+from daemon.state.journal import PROVEN_KEPT_FOR
 from daemon.state.local.store import Store
 from daemon.state.rows import read_asked, read_proof, written, written_asked, written_proof
 from daemon.state.values import ProofAsked, ProofRecord
@@ -75,7 +76,7 @@ class ProofRecords(Store):
         whether it was.
         """
         with self._writing("reading of a proof") as connection:
-            connection.execute("DELETE FROM proof_day WHERE day < ?", (day.isoformat(),))
+            connection.execute("DELETE FROM proof_day WHERE day < ?", ((day - PROVEN_KEPT_FOR).isoformat(),))
             recorded = connection.execute(
                 "INSERT INTO proof_day (day, bytes) VALUES (:day, :size) ON CONFLICT (day)"
                 " DO UPDATE SET bytes = bytes + excluded.bytes WHERE :after IS NULL OR bytes <= :after",

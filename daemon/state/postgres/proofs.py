@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import date, datetime
 
 from daemon.core.proof import Proof
+from daemon.state.journal import PROVEN_KEPT_FOR
 from daemon.state.postgres.store import Store
 from daemon.state.rows import read_asked, read_proof, written, written_asked, written_proof
 from daemon.state.values import ProofAsked, ProofRecord
@@ -85,7 +86,8 @@ class ProofRecords(Store):
             size,
             after,
         )
-        await self._write("reading of a proof", "DELETE FROM proof_day WHERE day < $1", day.isoformat())
+        oldest = (day - PROVEN_KEPT_FOR).isoformat()
+        await self._write("reading of a proof", "DELETE FROM proof_day WHERE day < $1", oldest)
         return bool(recorded)
 
     async def proofs_asked(self) -> list[ProofAsked]:

@@ -21,6 +21,8 @@ from tests.simulation.proofs.known import Reading, Way, accepting, after, freezi
 from tests.simulation.proofs.scenario import HOUR, LEVELS
 from tests.simulation.recorder import Rotation
 
+YESTERDAY = timedelta(days=1)
+
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
 
@@ -155,8 +157,8 @@ class ProofRules:
     def spends(self, process: str, day: date, size: int) -> None:
         """So many bytes are about to be read: the day has room, and no quiet hours are."""
         most = self._simulation.scenario.proofs.table.get("per_day", "off")
-        # As the journal does: a clock that was set back comes to a day of which nothing is known any more.
-        self._spent = Counter({one: spent for one, spent in self._spent.items() if one >= day})
+        # A clock that is behind, or set back a little, comes to the day before, of which all is known still.
+        self._spent = Counter({one: spent for one, spent in self._spent.items() if one >= day - YESTERDAY})
         self._spent_at[process], spent = self._now(), self._spent[day]
         self._spent[day] += size
         text = f"{size} bytes are read on a day with {spent} already, of {most}"
