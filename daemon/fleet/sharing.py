@@ -71,8 +71,9 @@ class Everything:
 
 class Sharing:
     """Keeps this member's share. `obey` is called with the whole configuration and the share whenever either changes;
-    `ended` with the names of servers whose rotations ended anywhere. `at_work` returns the servers for which anything
-    is under way, and `at_work_for_all` whether anything is that one member does for the whole fleet.
+    `ended` with the names of servers whose rotations ended anywhere, at two looks: what a rotation saw is written a
+    moment after its end, and somebody may have asked for it in between. `at_work` returns the servers for which
+    anything is under way, and `at_work_for_all` whether anything is that one member does for the whole fleet.
     """
 
     def __init__(
@@ -108,6 +109,9 @@ class Sharing:
         self.notes, self.view, self.holders = self._standing.notes, self._standing.view, self._standing.holders
         self._shared: tuple[object, Mapping[str, Member]] | None = None
         """Which member is to hold each part, and by what that was computed."""
+
+        self._ended_before: AbstractSet[str] = frozenset()
+        """The servers whose rotations had ended at the look before."""
 
         self._looking: asyncio.Task[None] | None = None
         self._trouble: StateError | None = None
@@ -169,8 +173,9 @@ class Sharing:
         self._standing.heard(seen)
         self._agreeing.heard(seen)
         self._placement.learn(seen.placed)
-        if seen.ended:
-            self._ended(seen.ended)
+        if told := seen.ended | self._ended_before:
+            self._ended(told)
+        self._ended_before = seen.ended
         parts = self._placement.of(self._config).parts if self._config else frozenset({FLEET})
         wanted = self._shared_out(parts, seen)
         mine = {part for part, one in seen.held.items() if one == seen.me}

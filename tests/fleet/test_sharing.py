@@ -52,6 +52,9 @@ class Table:
     nodes: dict[tuple[str, str], str] = field(default_factory=dict)
     opinions: dict[Member, Opinion] = field(default_factory=dict)
     trouble: StateError | None = None
+    ended: dict[Member, list[str]] = field(default_factory=dict)
+    """The servers whose rotations ended, as far as that was not told to the member yet."""
+
     refused: set[str] = field(default_factory=set)
     """Parts that cannot be taken, and servers that cannot be placed."""
 
@@ -84,7 +87,7 @@ class Shares:
             members - out,
             dict(self.table.held),
             dict(self.table.nodes),
-            frozenset(),
+            frozenset(self.table.ended.pop(self.me, ())),
             members & out,
             dict(self.table.opinions),
         )
@@ -157,6 +160,7 @@ class Daemon:
     sharing: Sharing
     context: RotationContext
     told: list[Share]
+    ended: list[set[str]]
     busy: set[str]
     population: Population
 
@@ -186,6 +190,7 @@ class Fleet:
     def join(self, name: str) -> Daemon:
         """Let one more begin."""
         told: list[Share] = []
+        ended: list[set[str]] = []
         busy: set[str] = set()
         population = Population()
         context = cast(
@@ -198,12 +203,12 @@ class Fleet:
             Clients(lambda _: cast("PanelClient", self.panel)),
             population=population,
             obey=lambda _, share: told.append(share),
-            ended=lambda _: None,
+            ended=lambda names: ended.append(set(names)),
             at_work=lambda: busy,
         )
         member.follow(self.config)
         member.start()
-        self.daemons.append(Daemon(member, context, told, busy, population))
+        self.daemons.append(Daemon(member, context, told, ended, busy, population))
         return self.daemons[-1]
 
     async def later(self, seconds: float) -> None:
@@ -256,6 +261,15 @@ async def test_while_nothing_changes_the_servers_are_not_gone_through(
     assert node_part("main", "n9") in fleet.table.held
     assert one.servers == set("abcd")
     assert set(gone_through) == {"_gone_through", "_found", "_computed"}
+
+
+async def test_a_rotation_that_ended_is_told_once_more_when_what_it_saw_is_written_too(fleet: Fleet) -> None:
+    """A page that was asked for in between would show the backups of before until the next rotation."""
+    one = fleet.join("one")
+    await fleet.later(5)
+    fleet.table.ended[member_of(fleet, one)] = ["a"]
+    await fleet.later(5)
+    assert one.ended == [{"a"}, {"a"}]
 
 
 async def test_while_servers_are_looked_for_nobody_acts_for_them(fleet: Fleet) -> None:

@@ -17,7 +17,7 @@ from daemon.rotation.outcome import Outcome, Problem, Result
 from daemon.state import Rotation, Step
 from daemon.state.local.journal import SqliteJournal
 from daemon.status.history import Good, ServerHistory
-from daemon.status.stored import from_stored, to_stored
+from daemon.status.stored import from_stored, to_stored, to_watch
 from tests.at_once import at_once, awaited, sqlite
 from tests.closed import closed_in_the_end
 from tests.web.gallery import DAY, NOW, Gallery, backup, configured, empty, judged, nightly, open_client, snapshot
@@ -400,6 +400,40 @@ def test_a_server_that_was_rotated_by_hand_is_not_overdue(gallery: Gallery) -> N
     assert status
     assert not status.overdue
     assert (status.good_at, status.history.failures) == (at, 0)
+
+
+def test_what_other_members_of_a_cluster_rotated_is_known_once_that_ended(gallery: Gallery) -> None:
+    """The journal is not asked before."""
+    other = empty(gallery.config, journal=sqlite(gallery.context.journal))
+    before = history_of(other)
+    rotated(gallery, good(server_of(gallery)))
+    assert history_of(other) is before
+    other.clock.elapsed = gallery.clock.elapsed
+    other.tracker.ended_elsewhere({"survival"})
+    assert told_of(other) == told_of(gallery)
+    rotated(gallery, bad())
+    other.tracker.ended_elsewhere({"survival"})
+    assert told_of(other) == told_of(gallery)
+
+
+def told_of(gallery: Gallery) -> tuple[object, ...]:
+    """What is shown of the one server: how it stands, and by which backup."""
+    status = at_once(gallery.tracker.status("survival"))
+    assert status
+    history, last = status.history, status.history.last
+    return status.word, status.good_at, status.tally, history.failures, last and (last.result, last.ended_at)
+
+
+def test_a_member_of_a_cluster_knows_of_what_it_takes_over_when_it_was_last_fine(gallery: Gallery) -> None:
+    """Without asking the journal for each server's rotations: as the member that had it wrote that down."""
+    tracker, journal = gallery.tracker, sqlite(gallery.context.journal)
+    gallery.clock.elapsed += 2 * DAY.total_seconds()
+    at_once(tracker.history("survival"))
+    assert tracker.overdue_at("survival") < gallery.clock.now()
+    journal.watch({"survival": to_watch(ServerHistory.begun(gallery.clock.now()))}, gallery.clock.now())
+    at_once(tracker.took_over({"survival", "gone"}))
+    assert tracker.histories == {}
+    assert tracker.overdue_at("survival") > gallery.clock.now()
 
 
 def test_the_journal_takes_nothing_back(gallery: Gallery) -> None:
