@@ -120,7 +120,7 @@ class Postgres:
         """A server that follows this one, and has all that is committed here, which waits for it; it may outlive this
         one.
         """
-        with _folder(small=self.small) as folder, ExitStack() as ends:
+        with server_folder(small=self.small) as folder, ExitStack() as ends:
             words: list[str | Path] = ["-D", folder / "data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
             _as_nobody([self.programs / "pg_basebackup", *words, "-d", f"{self.url()}?sslmode=disable"])
             (port,) = free_ports(1)
@@ -279,7 +279,7 @@ def postgres(programs: Path | None = None, *, small: bool = False, movable: bool
     that is `movable`, if asked for.
     """
     programs = programs or installed()
-    with _folder(small=small) as folder:
+    with server_folder(small=small) as folder:
         (port,) = free_ports(1)
         environ = movable_clock(folder) if movable else {}
         with _begun(Postgres(folder, port, count(), programs, environ, small)) as server:
@@ -287,7 +287,7 @@ def postgres(programs: Path | None = None, *, small: bool = False, movable: bool
 
 
 @contextmanager
-def _folder(*, small: bool = False) -> Iterator[Path]:
+def server_folder(*, small: bool = False) -> Iterator[Path]:
     """A folder that the server's user can reach: not below pytest's own."""
     with TemporaryDirectory(prefix="ptero-backupd-postgres-") as name, ExitStack() as ends:
         folder = Path(name)

@@ -1,7 +1,7 @@
 """Waiting to join a cluster, while its database cannot be asked: who may act for what is not known then."""
 
 from daemon.clock import Clock
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.log import get_logger
 from daemon.state import Leadership
 
@@ -15,11 +15,15 @@ class Lost:
 
 
 async def may_act(leadership: Leadership) -> str:
-    """Try to join the daemons that act; return why we must stand by, empty if we are one of them."""
+    """Try to join the daemons that act; return why we must stand by, empty if we are one of them.
+
+    What does not pass by itself is told with what to do.
+    """
     try:
         await leadership.join()
     except StateError as error:
-        return f"the cluster's database cannot be asked: {error.text}"
+        advice = "" if isinstance(error, JournalBusyError) or not error.hint else f"; {error.hint}"
+        return f"the cluster's database cannot be asked: {error.text}{advice}"
     return ""
 
 

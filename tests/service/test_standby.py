@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.errors import StateError
+from daemon.errors import JournalBusyError, StateError
 from daemon.service.standby import may_act, stand_by
 from daemon.state import Membership, Shares
 from tests.fakes import FakeClock
@@ -46,13 +46,20 @@ async def test_who_does_not_know_the_others_does_not_act() -> None:
     assert "cannot be asked: gone" in await may_act(Answers(StateError("gone")))
 
 
+async def test_it_says_what_to_do_about_what_does_not_pass_by_itself() -> None:
+    """But not that backups go on, which is said to those that act already."""
+    assert (await may_act(Answers(StateError("wrong", hint="mend it")))).endswith(": wrong; mend it")
+    assert (await may_act(Answers(StateError("wrong", hint="")))).endswith(": wrong")
+    assert (await may_act(Answers(JournalBusyError("gone", hint="backups go on")))).endswith(": gone")
+
+
 async def test_it_waits_until_the_database_answers_and_says_why_once(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And again when the reason changes."""
     reasons: list[str] = []
     monkeypatch.setattr("daemon.service.standby.log.info", lambda _, reason: reasons.append(reason), raising=False)
-    leadership = Answers(StateError("gone"), StateError("gone"), StateError("full"), None)
+    leadership = Answers(JournalBusyError("gone"), JournalBusyError("gone"), JournalBusyError("full"), None)
     await stand_by(leadership, clock, "the cluster's database cannot be asked: gone")
     assert reasons == ["the cluster's database cannot be asked: gone", "the cluster's database cannot be asked: full"]
     assert clock.naps == [2.0] * 4

@@ -91,14 +91,18 @@ def _file(query: dict[str, str], key: str) -> str | None:
 
 
 async def _prepare(connection: Connection, title: str) -> None:
-    """Refuse a pooler, and set what bounds the session."""
+    """Set what bounds the session; refuse a pooler, and change nothing of the session that it happened to give us.
+
+    It is one statement of the simple protocol, since a session that was given to another process of ours before may
+    have its prepared statements. A pooler answers the connection with a process of its own, pgbouncer in every mode.
+    """
     settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
-    row = await connection.fetchrow(
-        f"SELECT pg_backend_pid() AS process, {settings},"
-        " set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
-        " ELSE current_setting('synchronous_commit') END, false)"
+    answer = await connection.execute(
+        f"SELECT {settings}, set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+        " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
+        f" WHERE pg_backend_pid() = {connection.get_server_pid()}"
     )
-    if row["process"] != connection.get_server_pid():
+    if answer != "SELECT 1":
         raise StateError(
             f"{title} is behind a connection pooler, such as pgbouncer",
             hint="name the database itself in cluster.url: a pooler in transaction mode mixes up the daemons' sessions",
