@@ -13,8 +13,11 @@ from daemon.config.load import load
 from daemon.config.opinion import opinion_of
 from daemon.config.values import ClusterConfig
 from daemon.core.agreement import DECISIONS, Opinion
-from daemon.state import Engine, engine_for
+from daemon.state import Engine, Journal, engine_for
+from daemon.state import Snapshot as StoredSnapshot
+from daemon.status.packed import write_detail
 from tests.cli.conftest import Cli, Panel
+from tests.fakes import FakeClock
 from tests.postgres import PASSWORD, Postgres
 from tests.state.engines import membership
 
@@ -56,17 +59,63 @@ def test_the_members_are_shown_with_what_they_do(cli: Cli, panel: Panel, cluster
     asyncio.run(look())
 
 
+def test_the_status_shows_which_member_acts_for_each_server(
+    cli: Cli, panel: Panel, cluster: ClusterConfig, clock: FakeClock, postgres_server: Postgres
+) -> None:
+    """By the node on which it was seen last; of one that was never seen it is not known. One that is dead acts no more,
+    though nobody has replaced it yet.
+    """
+    survival, node = panel.survival, panel.survival.node.name
+
+    def rows(out: str) -> list[list[str]]:
+        return [line.split() for line in out.splitlines()[:3]]
+
+    async def look() -> None:
+        status = ("--config", panel.config, "status")
+        async with opened(cluster) as journal:
+            await journal.snapshot(StoredSnapshot(survival.uuid, "main", clock.now(), write_detail(node, 9, ())), 0)
+        head, first, second = rows((await asyncio.to_thread(cli, *status)).out)
+        assert (head[-1], first[-1], second[-1]) == ("member", "nobody", "-")
+        async with acting(cluster, OTHER, node), acting(cluster, "backup-3"):
+            _, first, second = rows((await asyncio.to_thread(cli, *status)).out)
+            assert (first[-1], second[-1]) == (OTHER, "-")
+            told = (await asyncio.to_thread(cli, *status, "--json")).json
+            assert [one["member"] for one in told["servers"]] == [OTHER, None]
+            assert told["members"] == [
+                {"member": OTHER, "nodes": [{"panel": "main", "node": node}]},
+                {"member": "backup-3", "nodes": [{"panel": "main", "node": "of-backup-3"}]},
+            ]
+            over = f"UPDATE member SET until = clock_timestamp() WHERE name = '{OTHER}'"  # noqa: S608 — a name of ours
+            await asyncio.to_thread(postgres_server.sql, cluster, over)
+            _, first, second = rows((await asyncio.to_thread(cli, *status)).out)
+            assert (first[-1], second[-1]) == ("nobody", "-")
+
+    asyncio.run(look())
+
+
+@asynccontextmanager
+async def opened(cluster: ClusterConfig) -> AsyncIterator[Journal]:
+    """The journal of a cluster."""
+    engine = engine_for(cluster)
+    journal = await engine.open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
+        engine.close()
+
+
 OTHER = "backup-2"
 
 
 @asynccontextmanager
-async def acting(cluster: ClusterConfig, name: str) -> AsyncIterator[Engine]:
+async def acting(cluster: ClusterConfig, name: str, node: str | None = None) -> AsyncIterator[Engine]:
     """A daemon of that name, which holds a node."""
     engine = engine_for(replace(cluster, member=name))
     await engine.leadership.join()
     assert engine.leadership.shares is not None
     try:
-        assert await engine.leadership.shares.take(f"node main/of-{name}")
+        assert await engine.leadership.shares.take(f"node main/{node or f'of-{name}'}")
         yield engine
     finally:
         await engine.leadership.give_up()

@@ -632,12 +632,13 @@ def test_status_shows_the_last_rotation_and_the_next_start(cli: Cli, panel: Pane
     assert row.endswith("2026-04-02 04:00")
     document = cli("--config", panel.config, "status", "--json").json
     survival, lobby = document["servers"]
-    assert list(document) == ["now", "daemon", "servers"]
+    assert list(document) == ["now", "daemon", "servers", "members"]
     assert document["daemon"] is None
     assert list(survival) == [
         *("server", "panel", "policy", "last", "newest_good", "under_way", "next_start"),
-        *("overdue", "overdue_at", "held", "troubles", "copies", "proof", "drill"),
+        *("overdue", "overdue_at", "held", "troubles", "copies", "proof", "drill", "member"),
     ]
+    assert (document["members"], survival["member"]) == ([], None)  # it is no cluster
     assert survival["newest_good"]["backup"]["name"] == survival["last"]["created"]["name"]
     assert (lobby["last"], lobby["newest_good"], lobby["under_way"]) == (None, None, None)
     panel.lobby.status = "suspended"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from daemon.cli.commands.members import Members, look_at_members
 from daemon.cli.commands.record import how_far, opened_journal, step_of
 from daemon.cli.commands.standing import LOOKED_AT, CopiesKnown, Shown, configured, journalled
 from daemon.cli.context import begin
@@ -78,7 +79,9 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
                 for one in stores_of(config.stores.values(), seen)
                 if one.trouble
             ]
-    _show(shown, place, await engine.presence.daemon(), now, lines, as_json=as_json)
+    _show(
+        shown, place, await engine.presence.daemon(), now, lines, members=await look_at_members(engine), as_json=as_json
+    )
     return Exit.DONE
 
 
@@ -89,17 +92,22 @@ def _show(
     now: datetime,
     stores: Sequence[str],
     *,
+    members: Members | None,
     as_json: bool,
 ) -> None:
     if as_json:
-        running = None if process is None else {"process": process}
-        write_json({"now": moment(now), "daemon": running, "servers": [_document(one) for one in servers]})
+        running, members = None if process is None else {"process": process}, members or Members()
+        told = [{**_document(one), "member": members.member_of(one)} for one in servers]
+        write_json({"now": moment(now), "daemon": running, "servers": told, "members": members.documents()})
     else:
         columns = ["server", "last", "result", "newest good", "under way", "next start"]
         proven = any(one.status and one.status.proof for one in servers)
         if proven:
             columns.insert(4, "proven")
-        rows = (_row(one, now, proven=proven) for one in servers)
+        rows = [_row(one, now, proven=proven) for one in servers]
+        if members is not None:
+            columns.append("member")
+            rows = [(*row, members.in_words(one)) for row, one in zip(rows, servers, strict=True)]
         lines: list[Text | Table] = list(_zones(servers))
         lines += [_daemon(place, process)] if place else []
         lines += [cell(text, "yellow") for text in stores]
