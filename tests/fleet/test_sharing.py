@@ -1,7 +1,7 @@
 """Which servers each member acts for: what it takes, when it lets go, and what of servers whose node is not known."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from daemon.config.load import load
 from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
-from daemon.core.agreement import DECISIONS, UNCOMPARED, Opinion
+from daemon.core.agreement import DECISIONS, UNCOMPARED
 from daemon.core.model import Server
 from daemon.core.shares import NODE, Member, node_key, node_part
 from daemon.errors import JournalBusyError, StateError
@@ -28,7 +28,7 @@ from daemon.log import configure
 from daemon.panel.client import PanelClient
 from daemon.panel.errors import NotFoundError, PanelUnreachableError
 from daemon.rotation.run import RotationContext
-from daemon.state import SharesSeen
+from tests.fleet.table import Shares, Table
 from tests.virtual import BACKEND, VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -40,89 +40,6 @@ NODES = {"0000000a": "n1", "0000000b": "n1", "0000000c": "n2", "0000000d": "n3"}
 def anyio_backend() -> object:
     """An event loop that jumps over every wait."""
     return BACKEND
-
-
-@dataclass
-class Table:
-    """The leases and the nodes, as one database would hold them for all."""
-
-    held: dict[str, Member] = field(default_factory=dict)
-    members: set[Member] = field(default_factory=set)
-    out: set[Member] = field(default_factory=set)
-    nodes: dict[tuple[str, str], str] = field(default_factory=dict)
-    opinions: dict[Member, Opinion] = field(default_factory=dict)
-    trouble: StateError | None = None
-    ended: dict[Member, list[str]] = field(default_factory=dict)
-    """The servers whose rotations ended, as far as that was not told to the member yet."""
-
-    refused: set[str] = field(default_factory=set)
-    """Parts that cannot be taken, and servers that cannot be placed."""
-
-    refusal: StateError = field(default_factory=lambda: StateError("no row can hold this"))
-
-    taken: int = 0
-    placed: int = 0
-
-    def of(self, me: Member) -> "Shares":
-        """What a member sees of it."""
-        self.members.add(me)
-        return Shares(self, me)
-
-
-@dataclass
-class Shares:
-    """One member's view of the table."""
-
-    table: Table
-    me: Member
-    locked: set[str] = field(default_factory=set)
-
-    async def look(self) -> SharesSeen:
-        """All there is."""
-        if self.table.trouble is not None:
-            raise self.table.trouble
-        members, out = frozenset(self.table.members), frozenset(self.table.out)
-        return SharesSeen(
-            self.me,
-            members - out,
-            dict(self.table.held),
-            dict(self.table.nodes),
-            frozenset(self.table.ended.pop(self.me, ())),
-            members & out,
-            dict(self.table.opinions),
-        )
-
-    async def publish(self, opinion: Opinion) -> None:
-        """Everybody learns of it."""
-        self.table.opinions[self.me] = opinion
-
-    async def at_work(self, part: str) -> bool:
-        """Nobody holds a lock."""
-        return not part
-
-    def in_use(self) -> set[str]:
-        """Where this member has locks."""
-        return self.locked
-
-    async def take(self, part: str) -> bool:
-        """The first one has it."""
-        self.table.taken += 1
-        self._must_fit(part)
-        return self.table.held.setdefault(part, self.me) == self.me
-
-    async def give(self, part: str) -> None:
-        """Nobody has it."""
-        del self.table.held[part]
-
-    async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
-        """Everybody learns of it."""
-        self.table.placed += 1
-        self._must_fit(*nodes)
-        self.table.nodes.update({(panel, server): node for server, node in nodes.items()})
-
-    def _must_fit(self, *values: str) -> None:
-        if self.table.refused.intersection(values):
-            raise self.table.refusal
 
 
 class Panel:

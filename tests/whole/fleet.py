@@ -54,7 +54,7 @@ class Daemons:
             await fleet.close()
             await context.close()
 
-    def open_client(self, panel: PanelConfig) -> PanelClient:
+    def open_client(self, panel: PanelConfig, **how: Any) -> PanelClient:
         """A client that talks to the world in this process."""
         return PanelClient(
             panel.name,
@@ -65,6 +65,7 @@ class Daemons:
             all_servers=panel.all_servers,
             transport=InProcess(self.app),
             randomness=random.Random(1),
+            **how,
         )
 
 
