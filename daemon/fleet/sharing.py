@@ -169,7 +169,7 @@ class Sharing:
 
     async def _agree(self, seen: SharesSeen) -> None:
         """Take what is ours to take, and let go what another one is to hold."""
-        self._population.saw(len(seen.members | seen.out), self._clock.monotonic())
+        self._population.saw(seen.members | seen.out, self._clock.monotonic())
         self._standing.heard(seen)
         self._agreeing.heard(seen)
         self._placement.learn(seen.placed)

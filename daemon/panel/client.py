@@ -31,7 +31,7 @@ from daemon.panel.errors import (
 )
 from daemon.panel.hindrance import Hindrance, unhindered
 from daemon.panel.pages import backup_pages
-from daemon.panel.rate_limiter import Budget, RateLimiter, undivided
+from daemon.panel.rate_limiter import Budget, Portion, RateLimiter, undivided
 from daemon.panel.reader import PanelReader
 from daemon.panel.reconcile import (
     DELETE_SECONDS,
@@ -56,7 +56,7 @@ class PanelClient(PanelReader):
 
     `all_servers` asks for every server of the panel instead of those of the key's user, which only an administrator's
     key may see. `files` has the calls for a server's files and its process. No write leaves for which `hindrance` has a
-    reason. `fraction` returns which fraction of the API limit is this process's, at a moment of the monotonic clock.
+    reason. `portion` returns what of the API limit is this process's, at a moment of the monotonic clock.
     `key_from` says in words where the key comes from.
     """
 
@@ -75,9 +75,9 @@ class PanelClient(PanelReader):
         randomness: Random | None = None,
         tell: Callable[[str], None] = lambda _: None,
         hindrance: Hindrance = unhindered,
-        fraction: Callable[[float], float] = undivided,
+        portion: Callable[[float], Portion] = undivided,
     ) -> None:
-        self._limiter = RateLimiter(reserve, fraction=fraction)
+        self._limiter = RateLimiter(reserve, portion=portion)
         requests = Transport(
             url,
             api_key,

@@ -7,11 +7,12 @@ the limit:
 1. Our own share: at most `limit` less the reserve within any 62 s. So no fixed window of 60 s can hold more requests of
 ours, wherever it begins; the 2 s are for requests that travel at different speeds. A quarter of the share may go at
 once, for a person at the terminal. Beyond it ten go at a time, evenly, for the panel's sake. The members of a cluster
-have an equal fraction of the share each, and no quarter of it goes at once: the others' last window may hold more.
+have an equal portion of the share each, and no quarter of it goes at once: the others' last window may hold more.
 
 2. The others: `remaining`, less what we sent since, must stay above the reserve, or above what others took in the last
 window if that was more. This bound falls to a tenth by the end of the window. So others who take more than their
-reserve, a second process of ours included, slow us down and get through.
+reserve, a second process of ours included, slow us down and get through. While the portions of a cluster may be more
+than the whole, it falls to the reserve and no further: rule 1 does not keep the reserve free then.
 
 After a 429 everybody waits until the time that it names. Before the first answer nothing is known, and the number of
 connections bounds the burst; for a panel or proxy that sends no such headers, it is the only bound.
@@ -49,15 +50,26 @@ class Budget:
     remaining: int
 
 
-def undivided(_now: float) -> float:
-    """Return the whole of our share: no other process has a part of it."""
-    return 1.0
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Which fraction of our share is this process's. `certain` says that the fractions of all are no more than 1."""
+
+    fraction: float = 1.0
+    certain: bool = True
+
+
+ALL = Portion()
+
+
+def undivided(_now: float) -> Portion:
+    """Return all of our share: no other process has a portion of it."""
+    return ALL
 
 
 @dataclass(slots=True)
 class RateLimiter:
-    """When the next request may go. `reserve` is the part of the limit that is left to others, `fraction` returns which
-    fraction of our share is this process's at a moment.
+    """When the next request may go. `reserve` is the part of the limit that is left to others, `portion` returns what
+    of our share is this process's at a moment.
 
     `window_begins` is when an answer first showed the panel's window, which began no later. `known_at` is when the
     request left whose answer gave the budget. `demand` is an estimate of what others take in a window.
@@ -70,7 +82,7 @@ class RateLimiter:
     known_at: float = float("-inf")
     demand: float = 0.0
     blocked_until: float = float("-inf")
-    fraction: Callable[[float], float] = undivided
+    portion: Callable[[float], Portion] = undivided
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next request may go; 0 means now. An answer meanwhile can shorten them."""
@@ -78,13 +90,16 @@ class RateLimiter:
             self.sent.popleft()
         waits = [self.blocked_until - now]
         if self.budget is not None:
-            waits += self._own_share(now, self.budget), self._left_to_others(now, self.budget)
+            portion = self.portion(now)
+            waits += [
+                self._own_share(now, self.budget, portion.fraction),
+                self._left_to_others(now, self.budget, melts=portion.certain),
+            ]
         longest = max(waits)
         return longest if longest > TICK else 0.0
 
-    def _own_share(self, now: float, budget: Budget) -> float:
+    def _own_share(self, now: float, budget: Budget, fraction: float) -> float:
         """Return the wait by rule 1: at most our share within any 62 s, beyond the first quarter ten at a time."""
-        fraction = self.fraction(now)
         share = max(1, int(budget.limit * (1 - self.reserve) * fraction))
         used = len(self.sent)
         if used >= share:
@@ -93,14 +108,15 @@ class RateLimiter:
             return 0.0
         return self.sent[used - HANDFUL] + OWN_WINDOW * HANDFUL / share - now
 
-    def _left_to_others(self, now: float, budget: Budget) -> float:
+    def _left_to_others(self, now: float, budget: Budget, *, melts: bool) -> float:
         """Return the wait by rule 2: until the falling bound is below what remains, at most until the window ends."""
         until_end = self.window_begins + WINDOW - now
         if until_end <= 0:
             return 0.0
         left = budget.remaining - self._sent_since(self.known_at) - 1
-        demand = max(self.demand, budget.limit * self.reserve)
-        kept_to_the_end = demand * UNMELTED
+        reserve = budget.limit * self.reserve
+        demand = max(self.demand, reserve)
+        kept_to_the_end = demand * UNMELTED if melts else max(demand * UNMELTED, reserve)
         if left >= kept_to_the_end + (demand - kept_to_the_end) * until_end / WINDOW:
             return 0.0
         if left < kept_to_the_end or not demand:

@@ -10,7 +10,7 @@ from daemon.errors import DiskFullError, JournalBusyError, StateError
 from daemon.log import get_logger
 from daemon.panel.client import PanelClient
 from daemon.panel.hindrance import Hindrance, unhindered
-from daemon.panel.rate_limiter import undivided
+from daemon.panel.rate_limiter import Portion, undivided
 from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.slots import NodeSlots
 from daemon.state import Engine, Journal, MemoryEngine
@@ -135,10 +135,10 @@ def open_client(
     tell: Tell = lambda _: None,
     *,
     hindrance: Hindrance = unhindered,
-    fraction: Callable[[float], float] = undivided,
+    portion: Callable[[float], Portion] = undivided,
 ) -> PanelClient:
     """Return a client for the panel; the caller closes it. `tell` is called with a text when it waits for the API
-    limit. No write leaves for which `hindrance` has a reason; `fraction` is of the API limit.
+    limit. No write leaves for which `hindrance` has a reason; `portion` is of the API limit.
     """
     return PanelClient(
         panel.name,
@@ -150,7 +150,7 @@ def open_client(
         key_from=panel.key_from,
         tell=tell,
         hindrance=hindrance,
-        fraction=fraction,
+        portion=portion,
     )
 
 

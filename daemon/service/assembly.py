@@ -62,7 +62,7 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
     alerts = Alerts(config, tracker, share=share)
     open_and_watch = tracker.opening(
         lambda panel: open_client(
-            panel, context.clock, hindrance=leadership.hindrance, fraction=population.fraction if shares else undivided
+            panel, context.clock, hindrance=leadership.hindrance, portion=population.portion if shares else undivided
         )
     )
     fleet = Fleet(config, context, open_and_watch, listeners=[tracker, alerts], share=share.config)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.panel.http import CONNECTIONS
-from daemon.panel.rate_limiter import GLANCE, HANDFUL, OWN_WINDOW, Budget, QueuedRequest, RateLimiter
+from daemon.panel.rate_limiter import GLANCE, HANDFUL, OWN_WINDOW, Budget, Portion, QueuedRequest, RateLimiter
 from tests.fakes import FakeClock
 
 
@@ -211,6 +211,16 @@ def test_the_reserve_melts_as_the_window_ends() -> None:
     assert limiter.wait(wait + 0.1) == 0
     limiter.learn(33.0, 33.0, Budget(100, 2))
     assert limiter.wait(33.0) == pytest.approx(27)
+    assert limiter.wait(60.0) == 0
+
+
+def test_the_reserve_does_not_melt_while_all_portions_may_be_more_than_the_whole() -> None:
+    """Others keep all of it then, until the window ends."""
+    limiter = RateLimiter(0.2, portion=lambda _: Portion(1 / 2, certain=False))
+    limiter.learn(0.0, 0.0, Budget(100, 21))
+    assert limiter.wait(0.0) == 0
+    limiter.learn(59.0, 59.0, Budget(100, 20))
+    assert limiter.wait(59.0) == pytest.approx(1)
     assert limiter.wait(60.0) == 0
 
 

@@ -115,3 +115,21 @@ async def test_three_members_at_full_load_leave_the_reserve_whole_and_nobody_is_
     assert seen.answers == [HTTPStatus.OK] * 6 * LEFT_TO_OTHERS
     assert max(seen.asked(end, OWN_WINDOW) for end in range(7 * 60)) <= SHARE
     assert sum(seen.asked(minute * MINUTE) for minute in range(2, 8)) >= 0.85 * 6 * SHARE
+
+
+async def test_a_member_that_is_cut_off_from_the_database_and_the_one_that_takes_over_leave_the_reserve_whole(
+    daemons: Daemons,
+) -> None:
+    """It goes on at its half while the other one has all: what rule 1 does not hold back, rule 2 does."""
+    async with busy(daemons, "one", "two") as seen:
+        cut_off = seen.cluster.members[-1]
+        await seen.until(2)
+        cut_off.shares.cut_off()
+        await seen.until(2.5)
+        cut_off.shares.die()
+        await seen.until(4)
+        before = cut_off.requests
+        await seen.until(8)
+    assert seen.refused == 0
+    assert seen.answers == [HTTPStatus.OK] * 6 * LEFT_TO_OTHERS
+    assert cut_off.requests > before
