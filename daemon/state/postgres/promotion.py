@@ -33,6 +33,10 @@ _HERE = (
 )
 _KNOWN = "SELECT system, timeline FROM home"
 _LOCKED = f"{_KNOWN} FOR UPDATE"
+_WAITS_FOR_NONE = "SET LOCAL synchronous_commit = local"
+"""Without a synchronous standby no commit returns, and nobody could connect to be told that. A standby that has any
+later commit has this one too, since it has all before it.
+"""
 _FIRST = "INSERT INTO home (system, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _NOW_HERE = "UPDATE home SET system = $1, timeline = $2, promoted_at = clock_timestamp()"
 _VOID = "DELETE FROM member"
@@ -43,16 +47,20 @@ _RAISE = "SELECT " + ", ".join(
 
 
 async def notice(connection: Connection, title: str) -> None:
-    """Void all leases if the tables are in another server than before, and say so.
+    """Void all leases if the tables are in another server than before, and say so; the first one is remembered.
 
     Where the role may not ask for the server's identity, nothing is noticed. Raises StateError at a standby: it cannot
     be written, and its promotion would go unnoticed on a connection from before.
     """
     here = await _here(connection, title)
-    if here is None or await _is_known(connection, here, _KNOWN):
+    if here is None or await _known(connection, _KNOWN) == here:
         return
     async with connection.transaction():
-        if await _is_known(connection, here, _LOCKED):
+        await connection.execute(_WAITS_FOR_NONE)
+        before = await _known(connection, _LOCKED)
+        if before is None:
+            await connection.execute(_FIRST, *here)
+        if before in {None, here}:
             return
         await connection.execute(_VOID)
         await connection.execute(_RAISE)
@@ -73,10 +81,7 @@ async def _here(connection: Connection, title: str) -> tuple[str, str] | None:
     return system, timeline
 
 
-async def _is_known(connection: Connection, here: tuple[str, str], query: str) -> bool:
-    """Return whether the tables were in this server before; the first one is remembered."""
-    known = await connection.fetchrow(query)
-    if known is None:
-        await connection.execute(_FIRST, *here)
-        return True
-    return tuple(known) == here
+async def _known(connection: Connection, query: str) -> tuple[str, str] | None:
+    """Return in which server the tables were before; None if nobody has looked yet."""
+    row = await connection.fetchrow(query)
+    return None if row is None else (row["system"], row["timeline"])

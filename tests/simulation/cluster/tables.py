@@ -415,6 +415,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     promotion._HERE: lambda tables: [dict(zip(("system", "timeline"), tables._here(), strict=True))],
     promotion._KNOWN: Tables._known,
     promotion._LOCKED: Tables._known,
+    promotion._WAITS_FOR_NONE: lambda _: [],  # nobody waits for a standby here
     promotion._FIRST: Tables._first,
     promotion._NOW_HERE: Tables._now_here,
     promotion._VOID: Tables._void,
