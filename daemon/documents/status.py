@@ -127,6 +127,7 @@ def _under_way(progress: Progress) -> Document:
         "stage": progress.work.stage.value,
         "share": None if progress.share is None else round(progress.share, 3),
         "left": _seconds(progress.left),
+        "member": progress.work.member or None,
     }
 
 

@@ -43,6 +43,9 @@ KEEP_SECONDS = 300.0
 class Everything:
     """The share of a daemon that is alone: all there is."""
 
+    under_way = None
+    """There are no others who could have anything under way."""
+
     def __init__(self, obey: Callable[[Config, Share], None]) -> None:
         self._obey = obey
 
@@ -89,6 +92,7 @@ class Sharing:
         at_work_for_all: Callable[[], bool] = lambda: False,
     ) -> None:
         self._shares = shares
+        self.under_way = shares.under_way
         self._context = context
         self._clock = context.clock
         self._clients = clients

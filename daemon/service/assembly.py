@@ -97,5 +97,5 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
     )
     alerts.watch_cluster(sharing.view)
     discovery = Discovery(context.clock, fleet.clients, sharing.follow)
-    http = Http(FleetStatus(fleet, tracker, sharing.notes, sharing.holders))
+    http = Http(FleetStatus(fleet, tracker, sharing.notes, sharing.holders, sharing.under_way))
     return Assembly(tracker, alerts, fleet, drills, beside, http, sharing, discovery)

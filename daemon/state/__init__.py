@@ -36,6 +36,7 @@ from daemon.state.values import (
     Step,
     StepName,
     Trigger,
+    UnderWay,
 )
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Step",
     "StepName",
     "Trigger",
+    "UnderWay",
     "Worker",
     "engine_for",
     "looked_into",

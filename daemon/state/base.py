@@ -22,6 +22,7 @@ from daemon.state.values import (
     SharesSeen,
     ShelfRecord,
     StateNote,
+    UnderWay,
 )
 
 
@@ -68,6 +69,10 @@ class Shares(Protocol):
         """Return whether a live member holds the lock of a server within a part: it is rotated, or copied. Raises
         StateError.
         """
+        ...
+
+    async def under_way(self) -> Sequence[UnderWay]:
+        """Return the rotations that other live processes have under way. Raises StateError."""
         ...
 
     def in_use(self) -> Collection[str]:

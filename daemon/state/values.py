@@ -189,6 +189,23 @@ class SharesSeen:
     promoted_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A rotation that another process of the cluster has under way: the `member` on whose machine that runs, the server
+    as it is configured and at its panel, and the `step` that was journalled last, besides reading a list (None if there
+    is none yet), at `step_at`.
+    """
+
+    member: str
+    server: str
+    panel: str
+    server_uuid: str
+    trigger: Trigger
+    began_at: datetime
+    step: str | None = None
+    step_at: datetime | None = None
+
+
 class CopyEvent(StrEnum):
     """What became of a copy, as the journal spells it."""
 

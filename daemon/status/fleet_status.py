@@ -1,15 +1,16 @@
 """The whole fleet as it stands, put together from what is tracked whenever somebody asks."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from daemon.config.values import Config, ServerConfig
 from daemon.errors import JournalBusyError, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.fleet.standing import Holders
-from daemon.state import CopyRecord, Rotation
+from daemon.state import CopyRecord, Rotation, UnderWay
 from daemon.status.copies import StoreStatus, stores_with
+from daemon.status.elsewhere import with_work_elsewhere
 from daemon.status.server_status import ServerStatus
 from daemon.status.tracker import StatusTracker
 
@@ -22,7 +23,7 @@ LOOK_SECONDS = 1.0
 
 class FleetStatus:
     """Where the page, the status and the metrics find what they show. `holders` returns which nodes each member of a
-    cluster holds.
+    cluster holds, and `elsewhere` what others than this one have under way, or raises StateError.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class FleetStatus:
         tracker: StatusTracker,
         of_cluster: Callable[[], Sequence[str]] = tuple,
         holders: Callable[[], Holders] = dict,
+        elsewhere: Callable[[], Awaitable[Sequence[UnderWay]]] | None = None,
     ) -> None:
         self.fleet = fleet
         self.tracker = tracker
         self.holders = holders
+        self.elsewhere = elsewhere
         self._of_cluster = of_cluster
 
     @property
@@ -45,16 +48,27 @@ class FleetStatus:
     async def servers(self) -> list[ServerStatus]:
         """Every configured server as it stands now."""
         statuses: list[ServerStatus] = []
+        elsewhere = await self._look_elsewhere()
         for number, name in enumerate(self.config.servers):
             if number % SLICE == 0:
                 await self.tracker.clock.sleep(0)
-            if (one := await self.server(name)) is not None:  # a reload may have taken it away meanwhile
-                statuses.append(one)
+            if (one := await self.tracker.status(name)) is not None:  # a reload may have taken it away meanwhile
+                statuses.append(with_work_elsewhere(one, elsewhere.get(name)))
         return statuses
 
     async def server(self, name: str) -> ServerStatus | None:
         """One server as it stands now; None where there is none of that name."""
-        return await self.tracker.status(name)
+        status = await self.tracker.status(name)
+        return status and with_work_elsewhere(status, (await self._look_elsewhere()).get(name))
+
+    async def _look_elsewhere(self) -> dict[str, UnderWay]:
+        """Return what others have under way, by the server's name; nothing if the state does not tell it in time."""
+        if self.elsewhere is None:
+            return {}
+        with suppress(StateError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                return {one.server: one for one in await self.elsewhere()}
+        return {}
 
     async def stores(self) -> tuple[StoreStatus, ...]:
         """Every configured store as it stands now."""

@@ -87,8 +87,8 @@ class _Fleet(Collector):
         yield single("servers", "How many servers are configured.", len(self.statuses))
         yield single(
             "rotations_under_way",
-            "How many rotations are under way.",
-            sum(one.progress is not None for one in self.statuses),
+            "How many rotations this daemon has under way.",
+            sum(one.progress is not None and not one.progress.work.member for one in self.statuses),
         )
 
     def _servers(self) -> Iterator[Metric]:

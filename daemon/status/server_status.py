@@ -23,12 +23,15 @@ _RANKS = {kind: rank for rank, kind in enumerate(Kind)}
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How far a rotation is. `waited` is how long its backup has been made by now, None before it is asked for."""
+    """How far a rotation is. `waited` is how long its backup has been made by now, None before it is asked for.
+    `member` is the member of a cluster that has it under way, empty if this one has.
+    """
 
     trigger: Trigger
     began_at: datetime
     stage: Stage
     waited: timedelta | None = None
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)

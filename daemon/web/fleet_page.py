@@ -239,7 +239,9 @@ def _good(status: ServerStatus) -> Html:
 
 def _now(status: ServerStatus) -> Html:
     if status.progress is not None:
-        return tag("td", *progress_parts(status.progress), data_th="now")
+        member = status.progress.work.member
+        by = tag("small", f"by {member}") if member else None
+        return tag("td", *progress_parts(status.progress), by, data_th="now")
     start = status.times.next_start
     zone = status.server.policy.zone
     return tag(

@@ -1,6 +1,7 @@
 """A server's own page: how it stands, what its backups cover, every backup with its verdict, the last rotations."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from daemon.core.model import Action, State, Verdict
@@ -72,8 +73,9 @@ def _at_work(status: ServerStatus) -> Html | None:
     if status.progress is None:
         return None
     work = status.progress.work
-    since = f", {TRIGGERS[work.trigger]}, for {span(status.now - work.began_at)}"
-    return tag("div", *progress_parts(status.progress), tag("small", f"Under way{since}"), class_="work")
+    by = f" by {work.member}" if work.member else ""
+    since = f", {TRIGGERS[work.trigger]}, for {span(max(status.now - work.began_at, timedelta(0)))}"
+    return tag("div", *progress_parts(status.progress), tag("small", f"Under way{by}{since}"), class_="work")
 
 
 def _facts(status: ServerStatus, samples: Sequence[Sample]) -> Html:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from daemon.core.agreement import Opinion
 from daemon.core.shares import Member
 from daemon.errors import StateError
-from daemon.state import SharesSeen
+from daemon.state import SharesSeen, UnderWay
 
 
 @dataclass
@@ -67,6 +67,10 @@ class Shares:
     async def at_work(self, part: str) -> bool:
         """Nobody holds a lock."""
         return not part
+
+    async def under_way(self) -> list[UnderWay]:
+        """Nothing."""
+        return []
 
     def in_use(self) -> set[str]:
         """Where this member has locks."""

@@ -106,6 +106,7 @@ async def test_what_one_member_did_is_shown_by_the_other_and_by_every_command(
         two = await made.join("two")
         view = await View.of(two)
         assert [shown["last"] for shown in (await view.servers()).values()] == [None, None]
+        await is_under_way(view)
         ends = await gather(rotated(panel, survival, "finish"), rotated(panel, lobby, "fail"))
         came = dict(zip(("survival", "lobby"), ends, strict=True))
         shown = await view.until(lambda shown: all(one["last"] for one in shown.values()), "the other shows both")
@@ -145,6 +146,19 @@ async def shows(view: View, shown: Shown, came: dict[str, Rotated]) -> None:
         for text in (rotation.made.name, f'datetime="{last["began_at"]}"', f">{rotation.result}</span>"):
             assert text in page
         assert ("The last rotation failed" in page) == failed
+
+
+async def is_under_way(view: View) -> None:
+    """What the other member does is shown while it does it: on every page, and with who it is."""
+
+    def waits(shown: Shown) -> list[str]:
+        return [name for name, one in shown.items() if (one["under_way"] or {}).get("stage") == "waiting"]
+
+    shown = await view.until(lambda shown: bool(waits(shown)), "the other shows what is under way")
+    (name,) = waits(shown)
+    assert shown[name]["under_way"]["member"] == "one"
+    assert "backing up</b><small>by one</small>" in await view.get("/")
+    assert "Under way by one, catching up a missed start" in await view.get(f"/servers/{name}")
 
 
 async def by_command(panel: Panel, database: ClusterConfig, what: str) -> dict[str, Any]:

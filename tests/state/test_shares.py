@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from daemon.copies.alone import alone
 from daemon.core.agreement import Opinion
 from daemon.errors import ElsewhereError, StateError, TakenOverError
-from daemon.state import Engine, Shares, SharesSeen
+from daemon.state import Engine, Shares, SharesSeen, Trigger, UnderWay
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from tests.postgres import Postgres
@@ -71,6 +72,36 @@ async def test_a_part_has_one_holder_and_another_when_that_gives_it(cluster: Clu
         assert names(await shares(one).look()) == {NODE: "two"}
         assert [member.holds for member in (await membership(one).seen()).members] == [(), (NODE,)]
         command.close()
+
+
+async def test_what_another_process_has_under_way_is_told_with_its_last_step_and_nothing_that_was_broken_off(
+    cluster: Clustered,
+) -> None:
+    """A lock tells that somebody is at it; of several that were broken off, the newest is gone on with."""
+    async with daemon(cluster, "one") as one, daemon(cluster, "two") as two:
+        journal = await one.open()
+
+        async def begun(trigger: Trigger) -> int:
+            names = {"server_uuid": SERVER, "server": "survival", "panel": "main", "policy": "standard"}
+            return await journal.begin(**names, trigger=trigger, start_at=AT, at=AT)
+
+        first = await begun("schedule")
+        await journal.step(first, "create", AT)
+        assert await shares(two).under_way() == []
+        async with one.locks.held(SERVER):
+            now = UnderWay("one", "survival", "main", SERVER, "schedule", AT, "create", AT)
+            assert await shares(two).under_way() == [now]
+            assert await shares(one).under_way() == []
+            second = await begun("resume")
+            await journal.step(second, "gathered", AT)
+            assert await shares(two).under_way() == [replace(now, trigger="resume", step=None, step_at=None)]
+            for number in (first, second):
+                await journal.end(number, at=AT, result="done", summary={})
+            assert await shares(two).under_way() == []
+            await begun("manual")
+            cluster.expire("one")
+            assert await shares(two).under_way() == []
+        await journal.close()
 
 
 async def test_what_a_dead_member_held_is_free_and_it_is_no_member_any_more(cluster: Clustered) -> None:

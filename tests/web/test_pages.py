@@ -3,20 +3,23 @@
 import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from daemon.config.values import HttpConfig
 from daemon.core.model import Action, State
+from daemon.core.units import rfc3339
 from daemon.errors import JournalBusyError, ProblemCode, StateError
 from daemon.fleet.fleet import Fleet
 from daemon.rotation.order import Stage
 from daemon.rotation.outcome import Problem, Result
-from daemon.state import Step
+from daemon.state import Step, UnderWay
 from daemon.status.snapshot import Snapshot
 from daemon.status.tracker import StatusTracker
 from daemon.web.app import make_app
@@ -280,6 +283,36 @@ async def test_what_runs_is_shown_with_how_far_it_should_be(gallery: Gallery) ->
     assert "Under way, on schedule, for 8 min" in seen_text(page)
 
 
+async def test_what_another_member_of_a_cluster_has_under_way_is_shown_with_who_it_is(gallery: Gallery) -> None:
+    """Nothing where the name stands for another server here, or while the database does not tell; what this daemon does
+    is known better.
+    """
+    at = gallery.clock.now() - timedelta(minutes=3)
+
+    def rotation(name: str, **other: Any) -> UnderWay:
+        server = gallery.config.servers[name]
+        made = UnderWay("backup-2", name, "main", server.id, "schedule", at, "created", at + timedelta(minutes=1))
+        return replace(made, **other)
+
+    async def elsewhere() -> Sequence[UnderWay]:
+        return [rotation("lobby"), rotation("survival", server_uuid="0" * 36), rotation("creative")]
+
+    async def nothing_known() -> Sequence[UnderWay]:
+        raise StateError("the database is out of reach")
+
+    gallery.fleet_status.elsewhere = elsewhere
+    assert "3 under way" in seen_text(await got(gallery, "/"))
+    assert "backing up 18 %, about 9 min left by backup-2" in seen_text(await got(gallery, "/"))
+    assert "Under way by backup-2, on schedule, for 3 min" in seen_text(await got(gallery, "/servers/lobby"))
+    told = {one["server"]: one["under_way"] for one in json.loads(await got(gallery, "/api/status"))["servers"]}
+    whole = {"trigger": "schedule", "began_at": rfc3339(at), "stage": "waiting", "share": 0.179, "left": 551}
+    assert told["lobby"] == {**whole, "member": "backup-2"}
+    assert (told["creative"]["member"], told["survival"]) == (None, None)
+    assert "ptero_backupd_rotations_under_way 2.0\n" in await got(gallery, "/metrics")
+    gallery.fleet_status.elsewhere = nothing_known
+    assert "2 under way" in seen_text(await got(gallery, "/"))
+
+
 async def test_a_backup_that_takes_longer_than_usual_says_so(gallery: Gallery) -> None:
     """Instead of a time that has passed."""
     gallery.clock.elapsed += 3600
@@ -436,7 +469,7 @@ async def test_the_status_has_these_keys_and_no_others(gallery: Gallery) -> None
         "newest_good_at": "2026-04-16T02:09:30Z", "interval": 86400, "overdue": False,
         "overdue_at": "2026-04-17T08:51:30Z", "next_start": "2026-04-17T02:09:30Z",
         "under_way": {"trigger": "schedule", "began_at": "2026-04-16T09:32:00Z", "stage": "waiting", "share": 0.623,
-                      "left": 254},
+                      "left": 254, "member": None},
         "last": {"trigger": "schedule", "began_at": "2026-04-16T02:09:30Z", "ended_at": "2026-04-16T02:21:30Z",
                  "result": "done", "good": True, "created": servers["creative"]["last"]["created"], "deleted": 1,
                  "retry_at": None, "problems": []},

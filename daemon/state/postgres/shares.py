@@ -6,13 +6,15 @@ from typing import Any
 
 from daemon.core.agreement import Opinion
 from daemon.core.shares import Member
+from daemon.core.units import read_rfc3339
+from daemon.errors import StateError
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.database import Database
 from daemon.state.postgres.ended import Ended
 from daemon.state.postgres.fence import SERVER
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import opinion_in
-from daemon.state.values import SharesSeen
+from daemon.state.values import SharesSeen, StepName, UnderWay
 
 _LIVE = (  # one statement for nearly all that is asked every second: each member asks, however little there is to do
     "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest,"
@@ -30,6 +32,15 @@ _OPINIONS = "SELECT epoch, decisions, digest, rules FROM opinion WHERE epoch = A
 _AT_WORK = (
     "SELECT EXISTS (SELECT FROM lease JOIN member USING (epoch)"
     " WHERE part = $1 AND starts_with(what, $2) AND until > clock_timestamp())"
+)
+_UNDER_WAY = (  # one that was broken off is left out: nobody holds the server's lock, or a newer one goes on with it
+    "SELECT DISTINCT ON (server_uuid) server, server_uuid, panel, trigger, began_at, member.name AS member,"  # noqa: S608
+    " last.name AS step, last.at AS step_at"
+    f" FROM rotation JOIN lease ON what = '{SERVER}' || server_uuid JOIN member USING (epoch) LEFT JOIN LATERAL"
+    f" (SELECT name, at FROM step WHERE rotation = rotation.id AND name <> '{StepName.GATHERED}'"
+    " ORDER BY id DESC LIMIT 1) AS last ON TRUE"
+    " WHERE ended_at IS NULL AND member.epoch <> $1 AND until > clock_timestamp()"
+    " ORDER BY server_uuid, rotation.id DESC"
 )
 _PLACED = "SELECT panel, server, node, change FROM placement WHERE change > $1"
 _LOCK = "LOCK TABLE placement IN SHARE ROW EXCLUSIVE MODE"
@@ -62,6 +73,15 @@ class PostgresShares:
     async def at_work(self, part: str) -> bool:
         """Return whether a live member holds the lock of a server within a part."""
         return bool(await self._database.run(lambda connection: connection.fetchval(_AT_WORK, part, SERVER)))
+
+    async def under_way(self) -> list[UnderWay]:
+        """Return the rotations that other live processes have under way."""
+        own = self._members.epoch or 0
+        rows = await self._database.run(lambda connection: connection.fetch(_UNDER_WAY, own))
+        try:
+            return [_under_way(row) for row in rows]
+        except ValueError as error:
+            raise StateError(f"{self._database.title} holds what cannot be read: {error}", hint="") from error
 
     def in_use(self) -> Collection[str]:
         """Return the parts within which this process holds the lock of a server."""
@@ -130,6 +150,19 @@ class PostgresShares:
             said[new[row["epoch"]]] = opinion_in(row)
         self._opinions = {one.digest: one for one in said.values()}
         return said
+
+
+def _under_way(row: Any) -> UnderWay:  # noqa: ANN401 — as below
+    return UnderWay(
+        member=row["member"],
+        server=row["server"],
+        panel=row["panel"],
+        server_uuid=row["server_uuid"],
+        trigger=row["trigger"],
+        began_at=read_rfc3339(row["began_at"]),
+        step=row["step"],
+        step_at=None if row["step_at"] is None else read_rfc3339(row["step_at"]),
+    )
 
 
 def _member(row: Any) -> Member:  # noqa: ANN401 — a row of asyncpg's

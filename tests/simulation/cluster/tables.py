@@ -14,6 +14,7 @@ from json import dumps, loads
 from random import Random
 from typing import Any, ClassVar
 
+from daemon.state import StepName
 from daemon.state.local.journal import SqliteJournal
 from daemon.state.postgres import ended, fence, members, membership, promotion, schema, shares
 from tests.simulation.cluster import catalogue, outbox
@@ -316,6 +317,22 @@ class Tables:
     def _at_work(self, part: str, _: str) -> Rows:
         return [{"?": any(row.part == part and self._alive(row.epoch) for row in self.leases.values())}]
 
+    def _under_way(self, own: int) -> Rows:
+        """Return the newest open rotation of each server whose lock another live process holds."""
+        rows = self._query(
+            "SELECT server, server_uuid, panel, trigger, began_at, step.name AS step, step.at AS step_at FROM rotation"
+            " LEFT JOIN step ON step.id = (SELECT max(id) FROM step WHERE rotation = rotation.id AND name <> ?)"
+            " WHERE ended_at IS NULL ORDER BY rotation.id",
+            StepName.GATHERED,
+        )
+        holders = {
+            what.removeprefix(fence.SERVER): self.members[row.epoch].name
+            for what, row in self.leases.items()
+            if row.epoch != own and self._alive(row.epoch)
+        }
+        newest = {row["server_uuid"]: row for row in rows if row["server_uuid"] in holders}
+        return [row | {"member": holders[server]} for server, row in newest.items()]
+
     def _place(self, panel: str, server: str, node: str) -> Rows:
         if self._placed.get((panel, server), ("", 0))[0] != node:
             self._changes += 1
@@ -407,6 +424,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     shares._PUBLISH: Tables._publish,
     shares._OPINIONS: lambda tables, epochs: [tables._opinions[one] for one in epochs if one in tables._opinions],
     shares._AT_WORK: Tables._at_work,
+    shares._UNDER_WAY: Tables._under_way,
     shares._PLACE: Tables._place,
     shares._PLACED: Tables._placed_since,
     ended.SINCE: Tables._since,
