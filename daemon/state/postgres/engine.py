@@ -16,7 +16,7 @@ from daemon.state.postgres.journal import PostgresJournal
 from daemon.state.postgres.members import Members
 from daemon.state.postgres.membership import PostgresMembership, members_of
 from daemon.state.postgres.notes import notes_of
-from daemon.state.postgres.schema import version_of
+from daemon.state.postgres.schema import is_there, version_of
 from daemon.state.postgres.shares import PostgresShares
 from daemon.state.values import ClusterSeen, StateNote
 
@@ -120,8 +120,11 @@ class PostgresEngine:
         self.leadership: Leadership = PostgresLeadership(self._database, self._members, cluster.member)
 
     async def open(self) -> Journal:
-        """Open the journal, making the tables if they are missing."""
-        await self._database.run(self._version)
+        """Open the journal, making the tables if they are missing.
+
+        A member that has lost its lease opens it again, and goes on though a newer one has migrated the tables since.
+        """
+        await self._database.run(lambda connection: is_there(connection, "schema_version"))
         return PostgresJournal(self._database, self._members)
 
     async def look(self) -> Journal | None:
