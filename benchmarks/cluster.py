@@ -8,24 +8,34 @@ then one member is killed, and its nodes are taken over after its lease of 30 s.
 and database, so it is not seconds that are compared but processor time: that of the one member, and that of the busiest
 of three, which would bound three machines.
 
+`budget`: a fleet that is due at once, at a panel that allows 240 requests a minute, of which 48 are left to others;
+somebody asks ten times in a row, every half minute. A member is killed meanwhile: how many requests the panel answers
+429, and how many the members send at most in any minute from then on, beside what one daemon would send.
+
     python -m benchmarks.cluster fleet [--servers N] [--seconds N]
     python -m benchmarks.cluster throughput [--servers N]
+    python -m benchmarks.cluster budget [--servers N]
 """
 
 import argparse
 import json
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from statistics import quantiles
+
+import httpx
 
 from benchmarks.measure import CLOCK, Figure, Spread, processor_seconds, report, resident, say
 from benchmarks.members import Database, Member, database, let_be_due, members, wait_for, wait_until
 from benchmarks.scheduler import SPLAY_SECONDS
+from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Work
-from daemon.sandbox.scenes import empty, history
+from daemon.sandbox.scenes import KEY, empty, history
 from daemon.sandbox.serve import SandboxServer, in_background
 from daemon.sandbox.settings import Settings
 from daemon.sandbox.world import World
@@ -35,23 +45,28 @@ BACKUPS = 20
 NAMES = ("one", "two", "three")
 LEASE_SECONDS = 30
 AROUND_SECONDS = 10
+NO_LIMIT = 10**9
+LIMIT, RESERVE = 240, 0.2
+MINUTE = timedelta(minutes=1)
+IN_A_ROW = 10
 
 
 def main() -> None:
     """Measure, and print what came of it."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("what", choices=("fleet", "throughput"))
-    options.add_argument("--servers", type=int, metavar="N", help="10,000 of a fleet, 900 for the throughput")
+    options.add_argument("what", choices=("fleet", "throughput", "budget"))
+    options.add_argument("--servers", type=int, metavar="N", help="10,000 of a fleet, 900 of the others")
     options.add_argument("--seconds", type=int, default=60, metavar="N", help="how long starts are watched")
     given = options.parse_args()
-    fleet_wanted = given.what == "fleet"
-    servers = given.servers or (10_000 if fleet_wanted else 900)
-    report(fleet(servers, given.seconds) if fleet_wanted else throughput(servers))
+    if given.what == "fleet":
+        report(fleet(given.servers or 10_000, given.seconds))
+    else:
+        report({"throughput": throughput, "budget": budget}[given.what](given.servers or 900))
 
 
-def populated(servers: int) -> World:
-    """A panel without a limit, and servers with backups of the nights before on so many nodes."""
-    world, owner, _ = empty(CLOCK, settings=Settings(api_limit=10**9, creation_limit=0))
+def populated(servers: int, limit: int) -> World:
+    """A panel of that limit, and servers with backups of the nights before on so many nodes."""
+    world, owner, _ = empty(CLOCK, settings=Settings(api_limit=limit, creation_limit=0))
     nodes = [world.add_node(f"node-{number}") for number in range(NODES)]
     now = CLOCK.now().replace(microsecond=0)
     for number in range(servers):
@@ -62,14 +77,16 @@ def populated(servers: int) -> World:
 
 
 @contextmanager
-def staged(servers: int, names: Sequence[str]) -> Iterator[tuple[Database, Sequence[Member], SandboxServer]]:
+def staged(
+    servers: int, names: Sequence[str], *, limit: int = NO_LIMIT, reserve: float = 0.0
+) -> Iterator[tuple[Database, Sequence[Member], SandboxServer]]:
     """Members of these names, ready, with their database and their panel of so many servers."""
-    world = populated(servers)
+    world = populated(servers, limit)
     with (
         tempfile.TemporaryDirectory() as folder,
         database(Path(folder), world) as base,
         in_background(world) as sandbox,
-        members(Path(folder), base, sandbox.url, world, names) as started,
+        members(Path(folder), base, sandbox.url, world, names, reserve=reserve) as started,
     ):
         yield base, started, sandbox
 
@@ -200,6 +217,72 @@ def at_once(servers: int, names: Sequence[str]) -> tuple[list[float], float]:
             lambda: int(base.ask("SELECT count(ended_at) FROM rotation")) - began >= servers, "all are rotated", 180
         )
         return [processor_seconds(one.process.pid) - used for one, used in zip(started, before, strict=True)], took
+
+
+# One API budget ------------------------------------------------------------------------------------------------------
+
+
+def budget(servers: int) -> list[Figure]:
+    """Three members at full load until two of them have gone on without the third for three minutes."""
+    with staged(servers, NAMES, limit=LIMIT, reserve=RESERVE) as (base, started, sandbox), somebody(sandbox) as answers:
+        wait_until(lambda: is_even(base, len(NAMES)), "the nodes are shared out")
+        due = let_be_due(started, 0)
+        wait_for(due + 3 * MINUTE)
+        killed_at = CLOCK.now()
+        started[-1].kill()
+        killed = started[-1].name
+        took = wait_until(lambda: sum(base.nodes(without=killed)) == NODES, "the killed member's nodes are taken")
+        wait_for(killed_at + 4 * MINUTE)
+        calls = list(sandbox.app.calls)
+    share = LIMIT * (1 - RESERVE)
+    ours = [call.at for call in calls if call.call is not Call.RESOURCES]
+    refused = [call.at for call in calls if call.status == HTTPStatus.TOO_MANY_REQUESTS]
+    minutes = [_within_a_minute(ours, due + number * MINUTE) for number in range(1, 8)]
+    say(f"the members' requests in each minute: {minutes}; killed after the third, taken over {took:.1f} s later")
+    most = max(_within_a_minute(ours, at) for at in ours if at > killed_at)
+    each = {
+        "before": sum(due + MINUTE < at <= killed_at for at in refused),
+        "after": sum(at > killed_at for at in refused),
+    }
+    return [
+        *(Figure(f"429 {when} the kill", "answers", Spread((number,)), 0) for when, number in each.items()),
+        Figure(f"refused, of {len(answers)} of somebody's", "requests", Spread((_refused(answers),)), 0),
+        Figure("used of the share, in the last minute before the kill", "%", Spread((100 * minutes[2] / share,))),
+        Figure("used of it in the fullest minute from then on", "%", Spread((100 * most / share,)), 100),
+        Figure("used of it in the last minute", "%", Spread((100 * minutes[-1] / share,))),
+        Figure("taken over from a killed member", "s", Spread((took,)), LEASE_SECONDS + 5),
+    ]
+
+
+def _within_a_minute(moments: Sequence[datetime], end: datetime) -> int:
+    """How many of them are in the minute until then."""
+    return sum(end - MINUTE < at <= end for at in moments)
+
+
+def _refused(answers: Sequence[int]) -> int:
+    return sum(status == HTTPStatus.TOO_MANY_REQUESTS for status in answers)
+
+
+@contextmanager
+def somebody(sandbox: SandboxServer) -> Iterator[list[int]]:
+    """Somebody who looks at a server ten times in a row, every half minute; the statuses of the answers."""
+    server = next(iter(sandbox.world.servers.values()))
+    path = f"{sandbox.url}/api/client/servers/{server.identifier}/resources"
+    over, answers = threading.Event(), list[int]()
+
+    def use() -> None:
+        headers = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
+        with httpx.Client(headers=headers, timeout=30) as web:
+            while not over.wait(MINUTE.total_seconds() / 2):
+                answers.extend(web.get(path).status_code for _ in range(IN_A_ROW))
+
+    thread = threading.Thread(target=use, name="somebody")
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
 
 
 if __name__ == "__main__":

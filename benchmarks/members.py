@@ -118,9 +118,11 @@ class Member:
 
 
 @contextmanager
-def members(folder: Path, within: Database, url: str, world: World, names: Sequence[str]) -> Iterator[list[Member]]:
+def members(
+    folder: Path, within: Database, url: str, world: World, names: Sequence[str], *, reserve: float
+) -> Iterator[list[Member]]:
     """Daemons that were started together and are ready, and for which nothing is due; all but the last with a probe in
-    them. They are killed at the end, if they still run.
+    them. They leave that part of the panel's limit to others, and are killed at the end, if they still run.
     """
     ids = [server.identifier for server in world.servers.values()]
     where = {"PTERO_BACKUPD_CLUSTER__URL": within.cluster.url.get_secret_value()}
@@ -130,7 +132,8 @@ def members(folder: Path, within: Database, url: str, world: World, names: Seque
         for name in names:
             (place := folder / name).mkdir()
             files.append(write_config(place, url, ids, [_at(far)], splay="0s"))
-            files[-1].write_text(f'{files[-1].read_text()}\n[cluster]\nmember = "{name}"\n')
+            text = re.sub("api_reserve = .*", f"api_reserve = {reserve}", files[-1].read_text())
+            files[-1].write_text(f'{text}\n[cluster]\nmember = "{name}"\n')
             managers.append(held.enter_context(listening(place)))
         began = CLOCK.monotonic()
         processes = []
