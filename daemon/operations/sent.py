@@ -1,6 +1,7 @@
 """The ways by which an archive is sent from this machine onto a server's node, or left to the operator."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from daemon.operations.target import TargetFiles, archive_name
 from daemon.operations.ways import ByHandError, PullWay, Way, WayClosedError, WayName
 from daemon.panel.download import HostError
 from daemon.panel.errors import PanelError
+from daemon.panel.hindrance import must_be_let
 from daemon.panel.upload import UploadRefusedError, upload
 from daemon.transfer.split import SplitError
 from daemon.transfer.threads import in_thread
@@ -80,13 +82,35 @@ class UploadWay:
             listener.said(f"sending {format_size(size)} to the node")
             send = partial(upload, link, part, target.folder, name, clear=config.panel.clear_links)
             try:
-                await in_thread(lambda: send(moved=listener.moved))
+                await self._post(send, listener.moved)
             except HostError:
                 if not await has_come(target, name, size):  # only the answer may have been lost
                     raise
                 return
         if not await has_come(target, name, size):
             raise WayClosedError("the node took the file, and does not list it in its full size")
+
+    async def _post(self, send: Callable[..., None], moved: Callable[[int], None]) -> None:
+        """Send a part for as long as a write may leave, which no call of the panel's client looks at here.
+
+        A cancel does not wait for the thread. What comes to the node without its end is no file there.
+        """
+        cancelled = False
+        hindrance = self._operation.run.context.engine.leadership.hindrance
+        let = partial(must_be_let, hindrance, f"sending a part to {self._operation.config.name}", creates=False)
+
+        def moves(size: int) -> None:
+            if cancelled:
+                raise asyncio.CancelledError
+            let(so_far="not all of it was sent")
+            moved(size)
+
+        let()
+        try:
+            await in_thread(lambda: send(moved=moves))
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
 
 
 class HandWay:

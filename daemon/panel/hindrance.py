@@ -2,6 +2,10 @@
 
 from typing import Protocol
 
+from daemon.panel.errors import HeldBackError
+
+LOOKED_AT_BY_OTHERS = "the next rotation goes on with it, here or at another member: see `ptero-backupd cluster status`"
+
 
 class Hindrance(Protocol):
     """Says why no write may leave now; empty if one may."""
@@ -14,3 +18,9 @@ class Hindrance(Protocol):
 def unhindered(*, creates: bool) -> str:  # noqa: ARG001 — the same for all
     """Return that nothing hinders."""
     return ""
+
+
+def must_be_let(hindrance: Hindrance, action: str, *, creates: bool, so_far: str = "nothing was sent") -> None:
+    """Raise HeldBackError if there is a hindrance; `so_far` says what was sent of the write."""
+    if reason := hindrance(creates=creates):
+        raise HeldBackError(f"{action}: {reason}; {so_far}", hint=LOOKED_AT_BY_OTHERS)

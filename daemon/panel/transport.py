@@ -27,7 +27,7 @@ from daemon.panel.errors import (
     PanelTroubleError,
     PanelUnreachableError,
 )
-from daemon.panel.hindrance import Hindrance, unhindered
+from daemon.panel.hindrance import Hindrance, must_be_let, unhindered
 from daemon.panel.http import CONNECTIONS, URGENT_CONNECTIONS, HttpSession
 from daemon.panel.outage import Outage, is_down
 from daemon.panel.rate_limiter import Budget, QueuedRequest, RateLimiter
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 DELAYS = Backoff(1.0, 60.0)
 """Seconds between attempts: a dropped connection is back at once, and the API limit counts by the minute."""
-
-LOOKED_AT_BY_OTHERS = "the next rotation goes on with it, here or at another member: see `ptero-backupd cluster status`"
 
 NOTICEABLE, SAY_SECONDS = 2.0, 15.0  # waits for the API limit that are reported, and how often
 
@@ -191,8 +189,8 @@ class Transport:
 
     def _must_be_let(self, call: ApiCall) -> None:
         """Raise HeldBackError for a write that may not leave at this moment."""
-        if not call.reads and (hindrance := self._hindrance(creates=call.creates)):
-            raise HeldBackError(f"{call.action}: {hindrance}; nothing was sent", hint=LOOKED_AT_BY_OTHERS)
+        if not call.reads:
+            must_be_let(self._hindrance, call.action, creates=call.creates)
 
     def _learn(self, answer: Answer, call: ApiCall) -> None:
         """Take note of what an answer says of the panel's clock and of the API limit."""

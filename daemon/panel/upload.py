@@ -59,7 +59,8 @@ def upload(
 ) -> None:
     """Send a file into a folder of the server that the link is for, under that name; raises HostError.
 
-    With `clear`, the link may be plain http beyond this machine. After an error the file may be there all the same.
+    With `clear`, the link may be plain http beyond this machine. After an error the file may be there all the same; if
+    `moved` raises, which hears of each piece before that is sent, the node has no file.
     """
     url = address_of(link.get_secret_value())
     if not clear and is_clear(str(url)):

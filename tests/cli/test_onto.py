@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -15,10 +16,12 @@ from daemon.core.proof import Level, Proof
 from daemon.core.units import format_size
 from daemon.errors import StateError
 from daemon.operations import console, sent
+from daemon.panel.upload import upload
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.sandbox.records import Backup, Change, Power, Pulls
 from daemon.state import ProofRecord
+from daemon.state.alone import Alone
 from daemon.state.local.journal import SqliteJournal
 from tests.cli.conftest import Cli, Panel, Terminal, interrupt
 from tests.cli.test_copies import STORES
@@ -67,17 +70,23 @@ def test_where_the_node_may_not_fetch_it_is_uploaded(cli: Cli, panel: Panel, mad
         assert f"not by pull: {said}" in ran.err or said in ran.err
 
 
-def upload_a_large_one(cli: Cli, panel: Panel) -> tuple[str, ...]:
-    """Bring some 700 kB that no gzip makes smaller onto the other server, and see them there; return the command."""
+def a_large_one(panel: Panel) -> tuple[str, ...]:
+    """Make a backup of some 700 kB that no gzip makes smaller; return the command that brings it onto the other one."""
     noise = Random(1)
     for number in range(7):
         panel.survival.files.write(f"world/region/{number}.bin", noise.randbytes(100_000))
     panel.world.add_backup(panel.survival, "large")
     words = ("backups", "restore", "survival", "large", "--onto", "lobby", "--via", "upload", "--yes")
-    ran = cli("--config", panel.config, *words)
+    return ("--config", str(panel.config), *words)
+
+
+def upload_a_large_one(cli: Cli, panel: Panel) -> tuple[str, ...]:
+    """Bring such a backup onto the other server, and see it there; return the command."""
+    command = a_large_one(panel)
+    ran = cli(*command)
     assert (ran.code, ran.out) == (0, "restored large onto lobby by upload, 11 files are there as in the archive\n")
     assert tree(panel.lobby) == tree(panel.survival)
-    return ("--config", str(panel.config), *words)
+    return command
 
 
 def test_a_large_archive_is_uploaded_in_parts(
@@ -89,6 +98,46 @@ def test_a_large_archive_is_uploaded_in_parts(
     upload_a_large_one(cli, panel)
     changes = [entry.change for entry in panel.world.ledger if entry.server == panel.lobby.uuid]
     assert changes == [Change.UPLOADED, Change.UNPACKED, Change.FILES_DELETED] * 4
+
+
+TAKEN_OVER = "another member has taken over"
+
+
+def test_no_part_is_sent_after_another_member_may_have_taken_over(
+    cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link to send it to is read, which is let; the upload itself is held to the lease as any other write."""
+    monkeypatch.setattr(sent, "PART_BYTES", 256 * 2**10)
+    first = [Change.UPLOADED, Change.UNPACKED, Change.FILES_DELETED]
+
+    def changes() -> list[str]:
+        return [entry.change for entry in panel.world.ledger if entry.server == panel.lobby.uuid]
+
+    monkeypatch.setattr(Alone, "hindrance", lambda _, *, creates: TAKEN_OVER if changes() == first else "")
+    words = a_large_one(panel)
+    ran = cli(*words)
+    assert (ran.code, changes()) == (3, first)
+    assert f"sending a part to lobby: {TAKEN_OVER}; nothing was sent" in ran.err
+
+
+def test_a_part_under_way_ends_once_another_member_may_have_taken_over(
+    cli: Cli, panel: Panel, made: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may stand still in the middle of it: what the node has by then is no file."""
+    lost = [""]
+
+    def stand_still(*link_and_file: Any, moved: Callable[[int], None], **options: Any) -> None:
+        def after_a_piece(size: int) -> None:
+            lost[0] = TAKEN_OVER
+            moved(size)
+
+        upload(*link_and_file, moved=after_a_piece, **options)
+
+    monkeypatch.setattr(sent, "upload", stand_still)
+    monkeypatch.setattr(Alone, "hindrance", lambda _, *, creates: "" if creates else lost[0])
+    ran = cli(*a_large_one(panel))
+    assert (ran.code, tree(panel.lobby)) == (4, {})
+    assert f"upload: sending a part to lobby: {TAKEN_OVER}; not all of it was sent" in ran.err
 
 
 def test_where_the_node_takes_less_the_parts_are_made_smaller(
