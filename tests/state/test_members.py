@@ -1,8 +1,10 @@
 """What a member of a cluster may do, until another one has taken over: in a real database, and in the model of one."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -11,6 +13,7 @@ from daemon.core.applied import AppliedRetention
 from daemon.core.proof import Level, Proof
 from daemon.errors import JournalBusyError, ServerBusyError, StateError
 from daemon.state import Alert, Engine, ProofRecord
+from daemon.state.postgres.database import Work
 from daemon.state.postgres.engine import PostgresEngine
 from tests.state.engines import Clustered, membership
 from tests.state.test_postgres import AT, SERVER, begin, leaving
@@ -85,6 +88,86 @@ async def test_a_member_whose_time_is_over_goes_on_if_nobody_took_over(cluster: 
             await journal.announce(await begin(journal), "create", AT)
         assert [each.left > 0 for each in (await membership(one).seen()).members] == [True]
         await journal.close()
+
+
+@asynccontextmanager
+async def answers_lost(one: Engine, *, late: bool = False) -> AsyncIterator[None]:
+    """The way to the database is cut after the next thing that is asked of it has left. With `late`, that arrives once
+    the block is over.
+    """
+    assert isinstance(one, PostgresEngine)
+    run, asked = one._database.run, list[Work[Any]]()
+
+    async def lost(work: Work[Any]) -> None:
+        asked.append(work)
+        if len(asked) == 1 and not late:
+            await run(work)
+        raise JournalBusyError("it is out of reach", hint="")
+
+    with mock.patch.object(one._database, "run", lost):
+        yield
+    if late:
+        await run(asked[0])
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_member_that_joins_again_as_it_got_no_answer_is_there_once(cluster: Clustered, late: bool) -> None:
+    """Else nodes would be given to one that nobody is. Another of its name and process, on another machine, stays."""
+    async with member(cluster, "one") as one, member(cluster, "one") as other, member(cluster, "two") as two:
+        await other.leadership.join()
+        async with one.locks.held(SERVER):  # the tables are there, and a life before is over
+            pass
+        for _ in range(2):
+            async with answers_lost(one, late=late):
+                with pytest.raises(StateError, match="out of reach"):
+                    await one.leadership.join()
+        assert [each.role for each in (await membership(two).seen()).members] == ["acts", "acts"]
+        await one.leadership.join()
+        seen = (await membership(two).seen()).members
+        assert len(seen) == 2
+        assert isinstance(one, PostgresEngine)
+        assert seen[1].epoch == one._members.epoch
+        async with one.locks.held(SERVER):
+            assert await two.locks.is_held(SERVER)
+        await one.leadership.give_up()
+        assert [each.epoch for each in (await membership(two).seen()).members] == [seen[0].epoch]
+
+
+async def test_what_was_held_in_one_life_is_not_held_in_the_next(cluster: Clustered) -> None:
+    """Even if the database could not be told of the end of the first: nobody would ever give it back."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        assert isinstance(one, PostgresEngine)
+        held = one.locks.held(SERVER)
+        await held.__aenter__()
+        with mock.patch.object(one._database, "run", side_effect=JournalBusyError("it is out of reach", hint="")):
+            await held.__aexit__(None, None, None)
+        before = (await membership(two).seen()).members
+        await one.leadership.join()
+        assert len({each.epoch for each in (*before, *(await membership(two).seen()).members)}) == 2
+
+
+async def test_a_member_that_is_told_to_stop_while_it_joins_is_none(cluster: Clustered) -> None:
+    """What was asked of the database is done all the same."""
+    async with member(cluster, "one") as one, member(cluster, "two") as two:
+        assert isinstance(one, PostgresEngine)
+        await (await one.open()).close()
+        async with one._database._turn:
+            joining = asyncio.create_task(one.leadership.join())
+            await turn_is_waited_for(one)
+            joining.cancel()
+            await turn_is_waited_for(one, by=2)
+        with pytest.raises(asyncio.CancelledError):
+            await joining
+        assert (await membership(two).seen()).members == ()
+
+
+async def turn_is_waited_for(one: PostgresEngine, by: int = 1) -> None:
+    """Wait until so many calls wait for their turn at the database."""
+    for _ in range(100):
+        if len(one._database._turn._waiters or ()) >= by:
+            return
+        await asyncio.sleep(0)  # noqa: TID251 — nothing but the loop is waited for
+    pytest.fail(f"not {by} are waiting")
 
 
 async def test_what_a_dead_member_held_is_free_for_the_next(cluster: Clustered) -> None:

@@ -12,7 +12,7 @@ from daemon.config.values import ClusterConfig
 from daemon.errors import StateError
 from daemon.service.standby import may_act
 from daemon.state import ShelfRecord
-from daemon.state.postgres import fence, members, schema
+from daemon.state.postgres import fence, schema
 from daemon.state.postgres.engine import PostgresEngine
 from tests.postgres import Postgres
 from tests.state.test_postgres import AT, HOLDING, SERVER, begin, member, until
@@ -21,10 +21,11 @@ pytestmark = pytest.mark.anyio
 
 PART = "node main/first"
 JOIN = (
-    "INSERT INTO member (name, process, until, role) VALUES ($1, $2, clock_timestamp() + $3, $4) RETURNING epoch,"
+    "INSERT INTO member (name, process, until, role)"
+    " SELECT $1, $2::bigint, clock_timestamp() + $3::interval, $4 WHERE $5::text IS NOT NULL RETURNING epoch,"
     " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
 )
-"""What members joined by before the last migration."""
+"""What members joined by before the last two migrations: without their lease, and without what marks a life ($5)."""
 
 CUT = "SELECT $1::bigint"
 """They cut no leases."""
@@ -49,7 +50,7 @@ def older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ol
     def older() -> Iterator[None]:
         with monkeypatch.context() as patch:
             patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[: -request.param])
-            patch.setattr(members, "_JOIN", JOIN)
+            patch.setattr(fence, "JOIN", JOIN)
             patch.setattr(fence, "CUT", CUT)
             yield
 

@@ -8,6 +8,12 @@ rotation makes it: each costs the database a turn.
 SERVER = "server "
 """Before a server's uuid, what its lock is called."""
 
+JOIN = (  # the one before it, to which no answer came, may have been done, or be under way: it is waited for then
+    "INSERT INTO member (name, process, until, lease, role, life)"
+    " VALUES ($1, $2, clock_timestamp() + $3, $3, $4, $5) ON CONFLICT (life)"
+    " DO UPDATE SET until = excluded.until, lease = excluded.lease, role = excluded.role RETURNING epoch,"
+    " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
+)
 RENEW = "UPDATE member SET until = clock_timestamp() + $2 WHERE epoch = $1 RETURNING epoch"
 EVICT = (  # a row that is locked is being renewed, or taken away: two that waited for each other would do so for ever
     "DELETE FROM member WHERE epoch IN"
@@ -17,7 +23,7 @@ CUT = (  # no lease lasts longer than from now on, unless the clock was set back
     "UPDATE member SET until = clock_timestamp() + lease WHERE epoch IN"
     " (SELECT epoch FROM member WHERE until > clock_timestamp() + lease AND epoch <> $1 FOR UPDATE SKIP LOCKED)"
 )
-LEAVE = "DELETE FROM member WHERE epoch = $1"
+LEAVE = "DELETE FROM member WHERE life = $1"
 
 # What a member holds -------------------------------------------------------------------------------------------------
 

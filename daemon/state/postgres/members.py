@@ -37,12 +37,6 @@ TOO_LATE = (
     " was evicted, which `ptero-backupd cluster status` shows"
 )
 
-_JOIN = (
-    "INSERT INTO member (name, process, until, lease, role) VALUES ($1, $2, clock_timestamp() + $3, $3, $4)"
-    " RETURNING epoch,"
-    " (SELECT extract(epoch FROM clock_timestamp() - promoted_at)::float8 FROM home) AS promoted"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -70,6 +64,12 @@ class Members:
         self._joining = asyncio.Lock()
         self._users = 0
         self._epoch: int | None = None
+        self._life = uuid4().hex
+        """What our row is marked with, before we know its epoch. It is another one after each that we knew."""
+
+        self._asked = False
+        """Whether that row may be there."""
+
         self._until = float("-inf")
         self._failed_at = float("-inf")
         self._quiet_until = float("-inf")
@@ -222,8 +222,9 @@ class Members:
         if self._epoch is not None:
             return self._epoch
         sent_at = self.now()
-        values = (self._cluster.member, os.getpid(), self._cluster.lease, role)
-        joined = await self._database.run(lambda connection: connection.fetchrow(_JOIN, *values))
+        values = (self._cluster.member, os.getpid(), self._cluster.lease, role, self._life)
+        self._asked = True
+        joined = await self._database.run(lambda connection: connection.fetchrow(fence.JOIN, *values))
         self._epoch = int(joined["epoch"])
         self._until, self._failed_at = sent_at + self._lease, float("-inf")
         if joined["promoted"] is not None:
@@ -233,16 +234,19 @@ class Members:
         return self._epoch
 
     async def _leave(self) -> None:
-        """Let others take over at once."""
-        epoch, renewing = self._epoch, self._renewing
+        """Let others take over at once; also if nobody heard whether we have joined."""
+        life, asked, renewing = self._life, self._asked, self._renewing
+        if self._epoch is not None:
+            self._life = uuid4().hex
         self._epoch = self._renewing = None
+        self._asked = False
         self._left.clear()
         if renewing is not None:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-        if epoch is not None:
+        if asked:
             with suppress(StateError):
-                await self._database.run(lambda connection: connection.execute(fence.LEAVE, epoch))
+                await self._database.run(lambda connection: connection.execute(fence.LEAVE, life))
         if not self._users:
             self._lost.clear()
 

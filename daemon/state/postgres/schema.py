@@ -258,6 +258,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (f"ALTER TABLE proof ADD COLUMN archive {_TEXT} NOT NULL DEFAULT ''",),
     # How long each member may act unheard of; of one of an earlier version that is not known.
     ("ALTER TABLE member ADD COLUMN lease INTERVAL",),
+    # Drawn by who joins, so that it is there once though it may have to join again for want of an answer.
+    (f"ALTER TABLE member ADD COLUMN life {_TEXT} UNIQUE",),
 )
 
 COPIED = (

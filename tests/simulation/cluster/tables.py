@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from daemon.state import StepName
 from daemon.state.local.journal import SqliteJournal
-from daemon.state.postgres import ended, fence, members, membership, promotion, schema, shares
+from daemon.state.postgres import ended, fence, membership, promotion, schema, shares
 from tests.simulation.cluster import catalogue, outbox
 from tests.simulation.cluster.catalogue import Shelf
 from tests.simulation.cluster.outbox import AlertRow, Key, Rows
@@ -36,6 +36,7 @@ class MemberRow:
     since: float
     until: float
     lease: float
+    life: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +169,17 @@ class Tables:
     def _evict(self, own: int) -> None:
         self._remove([epoch for epoch in self.members if epoch != own and not self._alive(epoch)])
 
-    def _join(self, name: str, process: int, lease: timedelta, role: str) -> Rows:
-        self._epoch += 1
-        self.given(self._epoch)
-        now = self.now()
-        self.members[self._epoch] = MemberRow(
-            self._epoch, name, process, role, now, now + lease.total_seconds(), lease.total_seconds()
-        )
+    def _join(self, name: str, process: int, lease: timedelta, role: str, life: str) -> Rows:
+        now, seconds = self.now(), lease.total_seconds()
+        row = next((row for row in self.members.values() if row.life == life), None)
+        if row is None:
+            self._epoch += 1
+            self.given(self._epoch)
+            row = MemberRow(self._epoch, name, process, role, now, now + seconds, seconds, life)
+            self.members[self._epoch] = row
+        row.until, row.lease, row.role = now + seconds, seconds, role
         ago = None if self._promoted_at is None else now - self._promoted_at
-        return [{"epoch": self._epoch, "promoted": ago}]
+        return [{"epoch": row.epoch, "promoted": ago}]
 
     def _renew(self, epoch: int, lease: timedelta) -> Rows:
         if epoch not in self.members:
@@ -190,8 +193,8 @@ class Tables:
                 row.until = min(row.until, self.now() + row.lease)
         return []
 
-    def _leave(self, epoch: int) -> Rows:
-        self._remove([epoch])
+    def _leave(self, life: str) -> Rows:
+        self._remove([row.epoch for row in self.members.values() if row.life == life])
         return []
 
     def _take(self, what: str, epoch: int, part: str | None) -> Rows:
@@ -406,7 +409,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     membership._PROMOTED: Tables._promoted,
     membership._OUT: lambda tables: [tables._out[name] for name in sorted(tables._out)],
     membership._OPINIONS: lambda tables: list(tables._opinions.values()),
-    members._JOIN: Tables._join,
+    fence.JOIN: Tables._join,
     fence.RENEW: Tables._renew,
     fence.CUT: Tables._cut,
     fence.TAKE_AT_ONCE: Tables._take_at_once,
