@@ -59,13 +59,27 @@ async def move(source: Side, target: Side, installation: str) -> dict[str, int]:
         return copied
 
 
+async def must_be_ready(source: Side, target: Side) -> None:
+    """Raise StateError unless there is a journal to move, and an empty place for it."""
+    async with source.opened(), target.opened():
+        await _must_be_empty(target, await source.columns())
+
+
 async def _must_be_empty(target: Side, tables: dict[str, list[str]]) -> None:
     for table, columns in tables.items():
         async for _ in target.rows(table, columns):
-            raise StateError(
-                f"{target.title} is not empty: there are rows in {table}",
-                hint="choose another one, or remove what is there if you are sure that it is of no use",
-            )
+            raise not_empty(target.title, table)
+
+
+def not_empty(title: str, table: str) -> StateError:
+    """Return what says that there are rows already."""
+    hint = "choose another one, or remove what is there if you are sure that it is of no use"
+    return StateError(f"{title} is not empty: there are rows in {table}", hint=hint)
+
+
+def not_the_same(title: str, table: str) -> StateError:
+    """Return what says that a table was read back, and was another one."""
+    return StateError(f"{table} in {title} is not what was written there", hint="please report it")
 
 
 async def _compared(source: Side, target: Side, table: str, columns: Sequence[str]) -> int:
@@ -76,7 +90,7 @@ async def _compared(source: Side, target: Side, table: str, columns: Sequence[st
         one: list[Row] = await anext(ours, [])
         other: list[Row] = await anext(theirs, [])
         if one != other:
-            raise StateError(f"{table} in {target.title} is not what was written there", hint="please report it")
+            raise not_the_same(target.title, table)
         number += len(one)
         if not one:
             return number

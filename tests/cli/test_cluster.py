@@ -15,11 +15,15 @@ from daemon.config.values import ClusterConfig
 from daemon.core.agreement import DECISIONS, Opinion
 from daemon.state import Engine, Journal, engine_for
 from daemon.state import Snapshot as StoredSnapshot
+from daemon.state.local.catalogue import FILE_NAME as CATALOGUE
+from daemon.state.local.installation import FILE_NAME as INSTALLATION
+from daemon.state.local.store import FILE_NAME as JOURNAL
 from daemon.status.packed import write_detail
 from tests.cli.conftest import Cli, Panel
 from tests.fakes import FakeClock
 from tests.postgres import PASSWORD, Postgres
 from tests.state.engines import membership
+from tests.state.test_move import dump
 
 
 @pytest.fixture
@@ -296,6 +300,33 @@ def test_a_rotation_by_hand_is_remembered_in_the_database_and_moves_to_a_folder(
     assert "is not empty" in ran.err
     ran = cli("--config", panel.config, "check", "--offline")
     assert "the cluster's database can be used" in ran.out
+
+
+def test_what_a_daemon_alone_has_kept_moves_to_the_cluster_and_back(
+    cli: Cli, panel: Panel, cluster: ClusterConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what was seen in its stores, to the letter; in between commands find it in the database."""
+    (tmp_path / "nas").mkdir()
+    monkeypatch.setenv("PTERO_BACKUPD_STORES__NAS__URL", f"file://{tmp_path / 'nas'}")
+    panel.configure(extra='copies = ["nas"]')
+    words = ("--config", panel.config)
+    alone, back = tmp_path / "alone", tmp_path / "back"
+    with monkeypatch.context() as before:
+        for name in ("URL", "MEMBER"):
+            before.delenv(f"PTERO_BACKUPD_CLUSTER__{name}")
+        before.setenv("PTERO_BACKUPD_STATE_DIR", str(alone))
+        for command in ("rotate", "survival"), ("copies", "run", "survival"):
+            assert cli(*words, *command).code == 0
+        shown = cli(*words, "history", "--json").json
+    there = cli(*words, "state", "copy", "--from", str(alone), "--to", "cluster", "--json")
+    assert there.code == 0
+    assert min(there.json["tables"][table] for table in ("rotation", "step", "copy_record", "shelf")) > 0
+    assert cli(*words, "history", "--json").json == shown
+    returned = cli(*words, "state", "copy", "--from", "cluster", "--to", str(back))
+    assert (returned.code, "as it was in cluster" in returned.out) == (0, True)
+    for file in (JOURNAL, CATALOGUE):
+        assert dump(back, file) == dump(alone, file)
+    assert (back / INSTALLATION).read_text() == (alone / INSTALLATION).read_text()
 
 
 def test_status_tells_what_daemons_do_whose_file_was_broken_meanwhile(

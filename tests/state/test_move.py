@@ -1,8 +1,11 @@
 """The whole state moves to a cluster's database and back, or not at all."""
 
 import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +17,15 @@ from daemon.core.names import Altered
 from daemon.core.proof import Level
 from daemon.errors import StateError
 from daemon.state import Alert, CopyEvent, CopyRecord, Holding, ProofAsked, ShelfRecord, Snapshot, engine_for
+from daemon.state.local.catalogue import LocalCatalogue
 from daemon.state.local.store import FILE_NAME
 from daemon.state.move import move_state
+from daemon.state.postgres.catalogue import PostgresCatalogue
 from tests.postgres import Postgres
 
 AT = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 UUID = "1a7ce997-259b-452e-8b4e-cecc464142ca"
+OTHER = "2b9e6e2c-259b-452e-8b4e-cecc464142ca"
 ROTATIONS = 2100
 """More than a batch."""
 
@@ -66,9 +72,9 @@ async def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def dump(folder: Path) -> list[str]:
-    """All that is in a folder's journal, as statements; but for how SQLite counts."""
-    with sqlite3.connect(folder / FILE_NAME) as connection:
+def dump(folder: Path, name: str = FILE_NAME) -> list[str]:
+    """All that is in a folder's journal or catalogue, as statements; but for how SQLite counts."""
+    with sqlite3.connect(folder / name) as connection:
         lines = [line for line in connection.iterdump() if "INSERT" in line and "sqlite_sequence" not in line]
     connection.close()
     return sorted(lines)
@@ -141,3 +147,74 @@ async def test_what_cannot_be_moved_leaves_nothing_behind(
         with pytest.raises(StateError, match="is not what was written there"):
             await move_state(folder, cluster)
     await move_state(folder, cluster)
+
+
+LOSES: dict[str, Callable[[list[ShelfRecord]], list[ShelfRecord]]] = {
+    "none of them": lambda records: records,
+    "one of them": lambda records: records[1:],
+    "a detail": lambda records: [replace(records[0], detail=""), *records[1:]],
+    "a number": lambda records: [*records[:1], replace(records[1], holding=replace(records[1].holding, copies=1))],
+}
+
+
+@pytest.mark.parametrize("kept", LOSES)
+@pytest.mark.parametrize("back", [False, True], ids=["to a cluster", "to a folder"])
+async def test_what_was_seen_in_stores_is_read_again_and_moves_with_the_rest_or_not_at_all(
+    folder: Path, cluster: ClusterConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, *, back: bool
+) -> None:
+    """By either engine; what fails leaves a place that is as empty as before, for another try."""
+    engine = engine_for(folder)
+    await engine.catalogue.remember(ShelfRecord(Holding("nas", "main", OTHER, AT, 3, 900, AT), "other"))
+    await engine.catalogue.remember(ShelfRecord(Holding("usb", "main", UUID, AT, 1, 100, AT), "usb"))
+    engine.close()
+    if back:
+        await move_state(folder, cluster)
+    source, target = (cluster, tmp_path / "back") if back else (folder, cluster)
+    catalogue = LocalCatalogue if back else PostgresCatalogue
+    write = catalogue.replace
+
+    async def lose(self: Any, store: str, records: Iterable[ShelfRecord]) -> None:
+        found = list(records)
+        await write(self, store, LOSES[kept](found) if store == "nas" and found else found)
+
+    monkeypatch.setattr(catalogue, "replace", lose)
+    if kept != "none of them":
+        with pytest.raises(StateError, match=r"shelf in .* is not what was written there"):
+            await move_state(source, target)
+        assert await seen(target) == []
+        monkeypatch.undo()
+    moved = await move_state(source, target)
+    assert (moved["shelf"], moved["rotation"]) == (3, ROTATIONS + 1)
+    assert await seen(target) == await seen(source)
+
+
+async def seen(place: Path | ClusterConfig) -> list[ShelfRecord | None]:
+    """All that is recorded there of what was seen in stores."""
+    engine = engine_for(place)
+    try:
+        found = await engine.catalogue.holdings()
+        return [await engine.catalogue.shelf(one.store, one.panel, one.server_uuid) for one in found]
+    finally:
+        engine.close()
+
+
+async def test_what_was_seen_in_stores_is_taken_back_where_the_journal_cannot_be_moved(
+    folder: Path, cluster: ClusterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If that is impossible too, what is left is found by the next move, and by nobody taken for the whole."""
+
+    async def fail(*_: object) -> None:
+        raise StateError("the connection is lost", hint="")
+
+    monkeypatch.setattr("daemon.state.postgres.moving.ClusterSide.fill", fail)
+    with pytest.raises(StateError, match="the connection is lost"):
+        await move_state(folder, cluster)
+    assert await seen(cluster) == []
+    with monkeypatch.context() as patched:
+        patched.setattr("daemon.state.move._take_back", fail)
+        with pytest.raises(StateError):
+            await move_state(folder, cluster)
+    monkeypatch.undo()
+    with pytest.raises(StateError, match="is not empty: there are rows in shelf"):
+        await move_state(folder, cluster)
+    assert len(await seen(cluster)) == 1, "nobody has removed what was there before"
