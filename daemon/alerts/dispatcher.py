@@ -6,6 +6,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.alerts import message
@@ -26,6 +27,7 @@ from daemon.fleet.standing import ClusterView
 from daemon.log import get_logger
 from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
+from daemon.status.history import ServerHistory
 from daemon.status.tracker import StatusTracker
 
 log = get_logger()
@@ -33,6 +35,16 @@ log = get_logger()
 LOOK_SECONDS = 60.0
 SLICE = 25
 """After how many servers other tasks have their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A rotation of a server that ended: what came of it, what that means, and when it was."""
+
+    server: ServerConfig
+    outcome: Outcome
+    report: RotationReport
+    at: datetime
 
 
 class Alerts:
@@ -52,6 +64,10 @@ class Alerts:
         self._sender = sender or Sender()
         self._record = Record(tracker, self._sender, Scope(self._share.fleet))
         self._runs: dict[str, str] = {}
+        self._unjudged: list[_Ended] = []
+        """Rotations that ended before it was known what their servers were alerted of, oldest first."""
+
+        self._judging = asyncio.Lock()
         self._cluster: Callable[[], ClusterView] = ClusterView
         self._looking: asyncio.Task[None] | None = None
 
@@ -88,19 +104,36 @@ class Alerts:
         """A rotation ended."""
         server, now = order.server, self._clock.now()
         await self._record.agree()
-        if not server.is_same_server(self._record.scope.servers.get(server.name)):
+        if not self._is_ours(server):
             return
-        report, before = report_of(order, outcome), self._record.states[server.name]
-        state, news = reported(before, report)
-        history = self._tracker.at_hand(server.name)
-        messages = [message.of_outcome(piece, server, outcome, history, now) for piece in news]
-        fine = report.good or report.excused
-        changes = {server.name: state} if fine or state != before else {}
-        await self._send(changes, self._record.receivers.of(server), messages)
+        report = report_of(order, outcome)
+        self._unjudged.append(_Ended(server, outcome, report, now))
+        await self._judge_what_can_be()
         if report.trouble is not None and outcome.result is not Result.DONE:
             self._ping(server, "fail", message.in_short(outcome))
-        elif fine:
+        elif report.good or report.excused:
             self._ping(server, "success", message.in_short(outcome))
+
+    async def _judge_what_can_be(self) -> None:
+        """Alert on each rotation that ended, once it is known what was alerted of its server before.
+
+        One of a server that went on to another member meanwhile says nothing here any more.
+        """
+        async with self._judging:
+            while ended := next((one for one in self._unjudged if self._record.knows(one.server.name)), None):
+                self._unjudged.remove(ended)
+                history = await self._tracker.history(ended.server.name)  # what is at hand went with a take-over
+                if not self._record.knows(ended.server.name):  # it was given away and taken again meanwhile
+                    self._unjudged.insert(0, ended)
+                elif self._is_ours(ended.server):
+                    await self._judge(ended, history)
+
+    async def _judge(self, ended: _Ended, history: ServerHistory) -> None:
+        server, report, before = ended.server, ended.report, self._record.states[ended.server.name]
+        state, news = reported(before, report)
+        messages = [message.of_outcome(piece, server, ended.outcome, history, ended.at) for piece in news]
+        changes = {server.name: state} if report.good or report.excused or state != before else {}
+        await self._send(changes, self._record.receivers.of(server), messages)
 
     async def _look_now_and_then(self) -> None:
         while True:
@@ -108,6 +141,7 @@ class Alerts:
             try:
                 await self._record.agree()
                 await self._record.recall_left()
+                await self._judge_what_can_be()
                 await self._tracker.proofs.agree()
                 for number, server in enumerate(list(self._record.scope.servers.values()), 1):
                     await self._look_at(server, self._clock.now())
@@ -171,21 +205,28 @@ class Alerts:
         for store in stores if copies.is_known else ():
             known = record.states.get(key_of(store.name), AlertState())
             state, messages = about_store(known, store, self._clock.now())
-            if state != known and record.scope.fleet:
+            if state != known and record.scope.fleet and record.knows(key_of(store.name)):
                 await self._send({key_of(store.name): state}, record.receivers.of_store(store.name), messages)
 
     async def _look_at_cluster(self) -> None:
         """Alert if members differ for long, or the database was promoted."""
         record = self._record
-        if CLUSTER in record.scope.common and record.receivers.by_name and record.scope.fleet:
+        may_tell = record.receivers.by_name and record.scope.fleet and record.knows(CLUSTER)
+        if may_tell and CLUSTER in record.scope.common:
             known = record.states.get(CLUSTER, AlertState())
             state, messages = about_cluster(known, self._cluster(), self._clock.now())
             if state != known:
                 await self._send({CLUSTER: state}, [*record.receivers.by_name.values()], messages)
 
+    def _is_ours(self, server: ServerConfig) -> bool:
+        """Return whether this member alerts on the server, and not on another one that has its name by now."""
+        return server.is_same_server(self._record.scope.servers.get(server.name))
+
     def _is_current(self, server: ServerConfig) -> bool:
-        """Return whether this member still alerts on the server, by this configuration of it."""
-        return self._record.scope.servers.get(server.name) is server
+        """Return whether this member still alerts on the server, by this configuration of it, and knows of what it was
+        alerted before.
+        """
+        return self._record.scope.servers.get(server.name) is server and self._record.knows(server.name)
 
     async def _found(self, server: ServerConfig, state: AlertState, messages: Sequence[Message]) -> None:
         """Remember and send what a look found, if it is news."""

@@ -22,12 +22,15 @@ Known = tuple[AlertState, ServerHistory]
 
 
 async def recalled(journal: Journal) -> dict[str, AlertState]:
-    """Return what is remembered, by the server's name; raises StateError."""
-    written = await journal.watches()
-    try:
-        return {server: _read(watch) for server, watch in written.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StateError(f"what alerts remembered cannot be read: {error!r}") from error
+    """Return what is remembered, by the server's name, without what makes no sense; raises StateError."""
+    found = {}
+    for server, watch in (await journal.watches()).items():
+        try:
+            found[server] = _read(watch)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # it was not written here
+            text = f"what alerts remembered cannot be read: {error!r}"
+            log.warning("alerts_not_recalled", server=server, text=text)
+    return found
 
 
 async def remember(

@@ -51,12 +51,22 @@ class Record:
         self._read: Journal | None = None
         """The journal whose waiting messages we have read."""
 
+        self._unrecalled: AbstractSet[str] = frozenset()
+        """What was taken over from another member, and not recalled yet."""
+
         self._agreeing = asyncio.Lock()
 
     async def start(self) -> None:
         """Recall what was sent before."""
         await self._tracker.read_journal()
         self.states = await self._recalled()
+
+    def knows(self, name: str) -> bool:
+        """Return whether it is known what was alerted of a server, or of what is common: without that nothing is news.
+
+        What another member alerted of is not known before the journal was read since.
+        """
+        return name not in self._unrecalled
 
     def follow(self, config: Config, scope: Scope) -> None:
         """Obey a configuration and a scope; keep what is known of servers that stay, and what waits to be sent."""
@@ -72,9 +82,11 @@ class Record:
             for name, server in scope.servers.items()
             if name not in self.states or not server.is_same_server(before.servers.get(name, server))
         }
+        ours = scope.servers.keys() | (scope.common if scope.fleet else frozenset())
+        self._unrecalled = ((self._unrecalled | change.taken) & ours) - new.keys()
         self._writing.later(self._write(self._take_in({**dict.fromkeys(gone), **new})))
         if change.taken:
-            self._writing.later(self._take_over(change.taken))
+            self._writing.later(self._take_over())
 
     async def agree(self) -> None:
         """Bring the journal up to date: recall what waits in a new one, and write what a failed one lacks."""
@@ -84,6 +96,7 @@ class Record:
             if journal is not self._read:
                 try:
                     waiting = await memory.waiting(journal, alone=self._writing.is_alone)
+                    recalled = await memory.recalled(journal) if self._read is not None else {}
                 except StateError as error:
                     log.warning("alerts_not_recalled", text=error.text)
                     return
@@ -91,10 +104,10 @@ class Record:
                     self._writing.behind = True
                     if not self._read.persistent:
                         self._claims.unwritten.update(self.receivers.waiting)
-                    recalled = await self._recalled()
                     self._know_again(self.states.keys(), recalled)
                 self._read = journal
                 self._recall(waiting)
+            await self._recall_taken()
             if self._writing.behind:
                 await self._write_all(journal)
 
@@ -128,13 +141,26 @@ class Record:
                 self.states.pop(name, None)
         self.receivers.leave(names)
 
-    async def _take_over(self, names: AbstractSet[str]) -> None:
-        """Recall what another member remembered of these, and queue what waits that is ours to send by now."""
+    async def _take_over(self) -> None:
         async with self._agreeing:
-            with self._writing.noticing():
+            await self._recall_taken()
+
+    async def _recall_taken(self) -> None:
+        """Recall what another member remembered of what was taken, and queue what waits that is ours to send by now.
+
+        If the journal cannot be read, all of that is to be done again.
+        """
+        while names := self._unrecalled:
+            scope = self.scope
+            try:
                 await self._tracker.took_over(names)
                 recalled = await memory.recalled(self._writing.journal)
                 waiting = await memory.waiting(self._writing.journal, alone=self._writing.is_alone)
+            except StateError as error:
+                log.warning("alerts_not_recalled", text=error.text)
+                return
+            if self.scope is scope:  # what was given away and taken again meanwhile may be another by now
+                self._unrecalled = frozenset()
                 self._know_again(names, recalled)
                 self._recall(waiting)
 
@@ -176,7 +202,8 @@ class Record:
         """Write everything again; the failure itself was logged when it happened."""
         async with self._writing.one_at_a_time:
             common = self.states.keys() & self.scope.common
-            known = {name: (self.states[name], self._standing(name)) for name in (*self.scope.servers, *common)}
+            ours = filter(self.knows, (*self.scope.servers, *common))
+            known = {name: (self.states[name], self._standing(name)) for name in ours}
             alone, unwritten = self._writing.is_alone, self._claims.unwritten
             waiting = [one for one in self.receivers.waiting if alone or one in unwritten]
             with suppress(StateError):
@@ -205,7 +232,7 @@ class Record:
                 known = {
                     name: (self.states[name], self._standing(name)) if name in self.states else None
                     for name, state in changes.items()
-                    if name in self.states or state is None
+                    if (name in self.states and self.knows(name)) or state is None
                 }
                 # The journal lacks what a stand-in is given, and may be open again before the next claim.
                 is_kept = not self._writing.is_stand_in

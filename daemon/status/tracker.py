@@ -201,13 +201,21 @@ class StatusTracker:
             self.histories.pop(name, None)
 
     async def took_over(self, names: AbstractSet[str]) -> None:
-        """Learn how these servers stand, which another member of the cluster has looked after; raises StateError."""
+        """Learn how these servers stand, which another member of the cluster has looked after; raises StateError.
+
+        Rotations of them may have begun and ended here meanwhile.
+        """
         watched = await stored.watched(self.context.journal)
         for name in names & self._begun.keys():
             self._begun[name] = watched.get(name, self._begun[name])
         self.proofs.forget()  # that member may have alerted on newer ones
         self.drills.forget()
+        under_way = {name: self.histories[name].began for name in names & self.histories.keys()}
         self.ended_elsewhere(names)
+        for name, began in under_way.items():
+            history = await self.history(name) if began is not None else None
+            if history is not None and name in self.histories:
+                self.histories[name] = replace(history, began=began)
 
     async def history(self, name: str) -> ServerHistory:
         """What is remembered of a server; what is not at hand is recalled from the journal."""

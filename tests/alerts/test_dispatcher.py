@@ -703,8 +703,17 @@ async def test_what_a_failing_journal_could_not_forget_is_not_told_twice(
     assert stage.told.of("survival") == ["01 04:10 failed"]
 
 
-async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> None:
-    """The state could not be used at the start: what waits in it is told once it can, and what was told is known."""
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_journal_that_is_opened_later_is_recalled_then(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    """The state could not be used at the start: what waits in it is told once it can, and what was told is known; also
+    if it cannot be read the first time.
+    """
+
+    async def broken() -> None:
+        raise StateError("the journal cannot be read: disk I/O error")
+
     config = stage.configure()
     right = as_json(message(config.servers["survival"]))
     known = {"fine_at": at(1, 3).isoformat(), "good_at": at(1, 3).isoformat(), "told": ["failed"]}
@@ -717,6 +726,10 @@ async def test_a_journal_that_is_opened_later_is_recalled_then(stage: Stage) -> 
     assert stage.told.of("survival") == []
     journals.pop(0)
     tracker.context.journal = awaited(journals[0])
+    with monkeypatch.context() as patched:
+        if not readable:
+            patched.setattr(tracker.context.journal, "watches", broken)
+        await stage.clock.sleep(70)
     await stage.clock.sleep(70)
     await alerts.ended(order(config.servers["survival"], attempt=1), outcome(Result.FAILED))
     await stage.clock.sleep(70)

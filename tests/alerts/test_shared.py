@@ -1,6 +1,8 @@
 """Alerts of a cluster: each server has one member that tells of it, and another one goes on where that one left off."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +12,10 @@ from structlog.testing import capture_logs
 
 from daemon.alerts import Alerts, memory
 from daemon.config.values import Config
+from daemon.core.alerting import Event
 from daemon.core.copies_queue import CopyQueue
+from daemon.core.units import rfc3339
+from daemon.errors import StateError
 from daemon.fleet.share import Share
 from daemon.rotation.outcome import Outcome, Result
 from daemon.state import Alert
@@ -73,6 +78,17 @@ class Members:
             await listener.ended(order(survival), found)
         await self.clock.sleep(seconds)
 
+    @contextmanager
+    def unreadable(self, name: str, read: str = "watches") -> Iterator[None]:
+        """Let that member's journal fail whenever it reads that."""
+
+        async def broken(*_: object, **__: object) -> None:
+            raise StateError("the connection was lost")
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(self.alerts[name]._record._writing.journal, read, broken)
+            yield
+
     async def close(self) -> None:
         """End both."""
         await asyncio.gather(*(one.close(1) for one in self.alerts.values()))
@@ -93,6 +109,134 @@ async def test_the_next_member_knows_what_was_told(tmp_path: Path) -> None:
     await members.hand_over("one")
     await members.rotated("one", FAILED)
     assert [words.split()[-1] for words in members.told.of("survival")] == ["failed", "recovered", "failed"]
+    await members.close()
+
+
+@pytest.mark.parametrize("read", ["watches", "alerts"])
+@pytest.mark.parametrize("seconds", [1, 200])
+async def test_a_memory_that_could_not_be_read_at_a_take_over_is_read_later(
+    tmp_path: Path, read: str, seconds: float
+) -> None:
+    """Nothing is written over it meanwhile, so that trouble is told once, and its end too."""
+    members = Members(tmp_path)
+    await members.start()
+    await members.rotated("one", GOOD, 3600)
+    await members.rotated("one", FAILED)
+    before = members.journal.watches()["survival"]
+    await members.clock.sleep(3600)
+    with members.unreadable("two", read):
+        await members.hand_over("two")
+        members.alerts["two"]._record._writing.behind = True
+        await members.clock.sleep(seconds)
+        assert members.journal.watches()["survival"] == before
+    await members.clock.sleep(70)
+    two = members.alerts["two"]
+    assert rfc3339(two._tracker.at_hand("survival").fine_at, "auto") == before["fine_at"]
+    await members.rotated("two", FAILED)
+    assert len(members.told.of("survival")) == 1
+    await members.rotated("two", GOOD)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed", "recovered"]
+    await members.close()
+
+
+async def test_what_ends_before_the_memory_of_a_take_over_could_be_read_is_judged_then(tmp_path: Path) -> None:
+    """In its order, by what the member before alerted of, and with the moment at which it was."""
+    members = Members(tmp_path)
+    await members.start()
+    await members.rotated("one", FAILED)
+    with members.unreadable("two"):
+        await members.hand_over("two")
+        await members.rotated("two", FAILED)
+        await members.rotated("two", GOOD)
+        ended_at = members.clock.now()
+        await members.rotated("two", outcome(Result.FAILED, "limit"))
+        assert len(members.told.of("survival")) == 1
+    await members.clock.sleep(70)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed", "recovered", "limit"]
+    recovered = next(one for one in members.told.messages if one["event"] == "recovered")
+    assert recovered["at"] <= ended_at.isoformat()
+    assert members.journal.watches()["survival"]["told"] == ["limit"]
+    await members.close()
+
+
+async def test_what_ended_unjudged_says_nothing_of_a_server_that_went_on_to_another_member(tmp_path: Path) -> None:
+    """That one tells how it fares."""
+    members = Members(tmp_path)
+    await members.start()
+    with members.unreadable("two"):
+        await members.hand_over("two")
+        await members.rotated("two", FAILED)
+        await members.hand_over("one")
+    await members.clock.sleep(200)
+    assert members.told.of("survival") == []
+    await members.rotated("one", FAILED)
+    assert len(members.told.of("survival")) == 1
+    await members.close()
+
+
+async def test_no_look_judges_what_was_taken_over_before_its_memory_could_be_read(tmp_path: Path) -> None:
+    """The member before told of the store, and that the server is overdue; this one began days ago."""
+    members = Members(tmp_path)
+    await members.start()
+    queue = CopyQueue().asked("survival", ["nas"], members.clock.now(), fresh=True)
+    for _ in range(4 * 24):
+        failed = queue.store_failed("nas", members.clock.now(), "it is full")
+        members.journal.requeue_copies(queue, failed)
+        queue = failed
+        await members.clock.sleep(3600)
+    told = {name: members.told.of(name) for name in ("survival", "stores.nas")}
+    assert all(told.values())
+    with members.unreadable("two"):
+        await members.hand_over("two")
+        await members.clock.sleep(1000)
+    await members.clock.sleep(1000)
+    assert {name: members.told.of(name) for name in told} == told
+    await members.close()
+
+
+async def test_a_write_of_all_that_was_held_up_writes_no_blank_of_what_was_taken_meanwhile(tmp_path: Path) -> None:
+    """It failed before, and waits for its turn while the share changes."""
+    members = Members(tmp_path)
+    await members.start()
+    await members.rotated("one", FAILED)
+    two = members.alerts["two"]._record
+    two._writing.behind = True
+    async with two._writing.one_at_a_time:
+        held_up = asyncio.create_task(two.agree())
+        await members.clock.sleep(1)
+        await members.hand_over("two")
+    await held_up
+    await members.clock.sleep(70)
+    assert two.states["survival"].alerted == {Event.FAILED}
+    assert members.journal.watches()["survival"]["told"] == ["failed"]
+    await members.close()
+
+
+async def test_a_rotation_that_runs_while_its_server_is_recalled_goes_on(tmp_path: Path) -> None:
+    """The page shows it, and its time is counted from its begin."""
+    members = Members(tmp_path)
+    await members.start()
+    tracker, survival = members.alerts["two"]._tracker, members.config.servers["survival"]
+    with members.unreadable("two"):
+        await members.hand_over("two")
+        await tracker.began(order(survival))
+        began = tracker.at_hand("survival").began
+        await members.clock.sleep(100)
+    await members.clock.sleep(100)
+    assert members.alerts["two"]._record.knows("survival")
+    assert began is not None
+    assert tracker.at_hand("survival").began == began
+    await members.close()
+
+
+async def test_a_memory_that_makes_no_sense_hides_none_of_another_server(tmp_path: Path) -> None:
+    """Somebody else wrote into the journal: of that server alerts begin anew."""
+    members = Members(tmp_path)
+    await members.start()
+    await members.rotated("one", FAILED)
+    members.journal.watch({"another": {"told": 1}}, members.clock.now())
+    await members.hand_over("two")
+    assert members.alerts["two"]._record.states["survival"].alerted == {Event.FAILED}
     await members.close()
 
 
