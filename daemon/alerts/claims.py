@@ -58,6 +58,14 @@ class Claims:
         kinds = set(map(_kind, letters))
         self._unforgotten = {one: claimed for one, claimed in self._unforgotten.items() if _kind(one) not in kinds}
 
+    async def hold(self, letters: Collection[Letter]) -> None:
+        """Claim those of these letters, which were written only now, that may be on their way without a claim. Raises
+        StateError.
+        """
+        for receiver, sent in list(self._unclaimed.items()):
+            found = [one for to, one in letters if to == receiver and one in sent]
+            await memory.claimed(self._writing.journal, receiver, found)
+
     def lose(self, receiver: str, messages: Sequence[Message]) -> None:
         """Drop what waits for a receiver that is not configured any more."""
         if messages:

@@ -92,7 +92,11 @@ class Alerts:
         """Send what waits, within that many seconds; the rest waits for the next start."""
         if self._looking is not None:
             self._looking.cancel()
+        catching_up = asyncio.create_task(self._catch_up(), name="the last alerts")
+        await asyncio.wait({catching_up}, timeout=bound / 3)
         await self._record.close(bound)
+        catching_up.cancel()
+        await asyncio.wait({catching_up})
         await self._sender.aclose()
 
     async def began(self, order: Order) -> None:
@@ -113,6 +117,14 @@ class Alerts:
             self._ping(server, "fail", message.in_short(outcome))
         elif report.good or report.excused:
             self._ping(server, "success", message.in_short(outcome))
+
+    async def _catch_up(self) -> None:
+        """Write what the journal lacks: what waits in this process alone ends with it."""
+        try:
+            await self._record.agree()
+            await self._judge_what_can_be()
+        except Exception:
+            log.exception("overdue_bug")
 
     async def _judge_what_can_be(self) -> None:
         """Alert on each rotation that ended, once it is known what was alerted of its server before.

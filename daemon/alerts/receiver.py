@@ -1,7 +1,7 @@
 """A receiver with its outboxes: which events it asks for, and how messages reach it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from daemon.alerts import by_apprise
@@ -103,10 +103,10 @@ class Receiver:
         newer = {_Letter(message).key for message in self.waiting}
         self.tell(*(message for message in messages if _Letter(message).key not in newer))
 
-    def leave(self, servers: Collection[str]) -> None:
-        """Leave it to others to send what waits of these servers."""
+    def leave(self, servers: Collection[str], *, besides: Container[Message]) -> None:
+        """Leave it to others to send what waits of these servers, besides those messages."""
         for message in self.waiting:
-            if message.server in servers:
+            if message.server in servers and message not in besides:
                 self._messages.drop(_Letter(message).key)
 
     def ping(self, ping: Ping) -> None:

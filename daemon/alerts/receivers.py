@@ -82,10 +82,10 @@ class Receivers:
             else:
                 self._lost(name, messages)
 
-    def leave(self, names: Collection[str]) -> None:
-        """Leave it to others to send what waits of these servers and stores."""
-        for receiver in self.by_name.values():
-            receiver.leave(names)
+    def leave(self, names: Collection[str], *, besides: Collection[Letter]) -> None:
+        """Leave it to others to send what waits of these servers and stores, besides those letters."""
+        for name, receiver in self.by_name.items():
+            receiver.leave(names, besides={one for to, one in besides if to == name})
 
     def tell(self, letters: Sequence[Letter]) -> None:
         """Send each message to its receiver."""

@@ -135,11 +135,14 @@ class Record:
     # Over to another member, and back -------------------------------------------------------------------------------
 
     def _leave(self, names: AbstractSet[str]) -> None:
-        """Leave to another member what is remembered of these servers and what waits to be sent: the journal has it."""
+        """Leave to another member what is remembered of these servers and what waits to be sent: the journal has it.
+
+        What the journal lacks waits here alone, and stays.
+        """
         for name in names:
             if name in self.scope.elsewhere or is_common(name):
                 self.states.pop(name, None)
-        self.receivers.leave(names)
+        self.receivers.leave(names, besides=self._claims.unwritten)
 
     async def _take_over(self) -> None:
         async with self._agreeing:
@@ -199,10 +202,14 @@ class Record:
         return self.scope.has(one.server) and (known or old)
 
     async def _write_all(self, journal: Journal) -> None:
-        """Write everything again; the failure itself was logged when it happened."""
+        """Write everything again; the failure itself was logged when it happened.
+
+        While another member may act in the place of this one, how servers stand is that one's to write.
+        """
         async with self._writing.one_at_a_time:
             common = self.states.keys() & self.scope.common
-            ours = filter(self.knows, (*self.scope.servers, *common))
+            acts = self._writing.may_act
+            ours = filter(self.knows, (*self.scope.servers, *common) if acts else ())
             known = {name: (self.states[name], self._standing(name)) for name in ours}
             alone, unwritten = self._writing.is_alone, self._claims.unwritten
             waiting = [one for one in self.receivers.waiting if alone or one in unwritten]
@@ -210,7 +217,8 @@ class Record:
                 await self._claims.catch_up()
                 await memory.remember(journal, known, waiting, self._clock.now(), whole=alone)
                 unwritten.clear()
-                self._writing.behind = False
+                self._writing.behind = not acts
+                await self._claims.hold(waiting)
 
     def _take_in(self, changes: Changes) -> Changes:
         """Take in the new states of some servers, None for one that is gone; return the same."""

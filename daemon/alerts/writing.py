@@ -36,6 +36,11 @@ class Writing:
         return self._context.engine.leadership.shares is None
 
     @property
+    def may_act(self) -> bool:
+        """Whether it is certain that no other member of a cluster acts in the place of this one."""
+        return not self._context.engine.leadership.hindrance(creates=False)
+
+    @property
     def is_stand_in(self) -> bool:
         """Whether the journal is one in memory, in the place of one that cannot be opened now."""
         return self._context.opening_trouble is not None

@@ -278,6 +278,34 @@ async def test_what_is_in_hand_while_its_node_goes_to_another_member_is_sent_onc
         assert len(receiver.requests) == 1
 
 
+async def test_what_the_database_could_not_take_is_sent_once_though_its_node_goes_to_another_member(
+    tables: Tables, tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written once that can be, and then whoever claims it sends it."""
+    async with alerting(tables, tmp_path, receiver.url, "one", "two") as (one, two):
+        answers = asyncio.Event()
+        send = one.alerts._sender.send
+
+        async def held_up(post: Post) -> Failure | None:
+            await answers.wait()
+            return await send(post)
+
+        monkeypatch.setattr(one.alerts._sender, "send", held_up)
+        tables.sql("ALTER TABLE alert RENAME TO away")
+        await one.failed()
+        one.acts(False)
+        two.acts(True)
+        await until(lambda: not two.alerts._record._writing._writes)
+        tables.sql("ALTER TABLE away RENAME TO alert")
+        await two.alerts._record.agree()
+        await one.alerts._record.agree()
+        await two.look()
+        answers.set()
+        await until(lambda: tables.sql("SELECT count(*) FROM alert") == "0")
+        await until(lambda: not any(each.alerts._record.receivers.waiting for each in (one, two)))
+        assert len(receiver.requests) == 1
+
+
 async def test_what_the_database_does_not_know_is_sent_without_it(
     tables: Tables, tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

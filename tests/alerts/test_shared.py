@@ -42,7 +42,7 @@ def anyio_backend() -> object:
 class Members:
     """Two members on one journal, and one receiver."""
 
-    def __init__(self, folder: Path, *, first: str = "one") -> None:
+    def __init__(self, folder: Path, *, first: str = "one", clustered: bool = False) -> None:
         self.clock, self.told = VirtualClock(), Told()
         self.journal = journal = closed_in_the_end(SqliteJournal.memory())
         self.config: Config = replace(with_stores(loaded(folder)), alerts={"ops": alert(HOOK)})
@@ -52,6 +52,8 @@ class Members:
             )
             for name in ("one", "two")
         }
+        for one in self.alerts.values() if clustered else ():
+            cast("Any", one._tracker.context.engine.leadership).shares = object()
 
     def share(self, mine: bool) -> Share:
         """All servers, or none."""
@@ -79,14 +81,14 @@ class Members:
         await self.clock.sleep(seconds)
 
     @contextmanager
-    def unreadable(self, name: str, read: str = "watches") -> Iterator[None]:
-        """Let that member's journal fail whenever it reads that."""
+    def unable(self, name: str, call: str) -> Iterator[None]:
+        """Let that member's journal fail at that call."""
 
         async def broken(*_: object, **__: object) -> None:
             raise StateError("the connection was lost")
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(self.alerts[name]._record._writing.journal, read, broken)
+            patched.setattr(self.alerts[name]._record._writing.journal, call, broken)
             yield
 
     async def close(self) -> None:
@@ -124,7 +126,7 @@ async def test_a_memory_that_could_not_be_read_at_a_take_over_is_read_later(
     await members.rotated("one", FAILED)
     before = members.journal.watches()["survival"]
     await members.clock.sleep(3600)
-    with members.unreadable("two", read):
+    with members.unable("two", read):
         await members.hand_over("two")
         members.alerts["two"]._record._writing.behind = True
         await members.clock.sleep(seconds)
@@ -144,7 +146,7 @@ async def test_what_ends_before_the_memory_of_a_take_over_could_be_read_is_judge
     members = Members(tmp_path)
     await members.start()
     await members.rotated("one", FAILED)
-    with members.unreadable("two"):
+    with members.unable("two", "watches"):
         await members.hand_over("two")
         await members.rotated("two", FAILED)
         await members.rotated("two", GOOD)
@@ -163,7 +165,7 @@ async def test_what_ended_unjudged_says_nothing_of_a_server_that_went_on_to_anot
     """That one tells how it fares."""
     members = Members(tmp_path)
     await members.start()
-    with members.unreadable("two"):
+    with members.unable("two", "watches"):
         await members.hand_over("two")
         await members.rotated("two", FAILED)
         await members.hand_over("one")
@@ -186,7 +188,7 @@ async def test_no_look_judges_what_was_taken_over_before_its_memory_could_be_rea
         await members.clock.sleep(3600)
     told = {name: members.told.of(name) for name in ("survival", "stores.nas")}
     assert all(told.values())
-    with members.unreadable("two"):
+    with members.unable("two", "watches"):
         await members.hand_over("two")
         await members.clock.sleep(1000)
     await members.clock.sleep(1000)
@@ -217,7 +219,7 @@ async def test_a_rotation_that_runs_while_its_server_is_recalled_goes_on(tmp_pat
     members = Members(tmp_path)
     await members.start()
     tracker, survival = members.alerts["two"]._tracker, members.config.servers["survival"]
-    with members.unreadable("two"):
+    with members.unable("two", "watches"):
         await members.hand_over("two")
         await tracker.began(order(survival))
         began = tracker.at_hand("survival").began
@@ -249,6 +251,59 @@ async def test_what_waits_is_sent_by_the_next_member_alone(tmp_path: Path) -> No
     await members.hand_over("two")
     members.told.dead = False
     await members.clock.sleep(4000)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed"]
+    await members.close()
+
+
+async def test_what_the_database_could_not_take_stays_where_it_waits(tmp_path: Path) -> None:
+    """No other member could send it. It is written as soon as it can be, and sent by whoever claims it."""
+    members = Members(tmp_path, clustered=True)
+    members.told.dead = True
+    await members.start()
+    await members.clock.sleep(1)
+    with members.unable("one", "watch"):
+        await members.rotated("one", FAILED)
+        await members.hand_over("two")
+    assert members.journal.alerts() == []
+    await members.clock.sleep(70)
+    assert [(one.server, one.event) for one in members.journal.alerts()] == [("survival", "failed")]
+    assert members.journal.watches()["survival"]["told"] == [], "how it stands is the other member's to write"
+    await members.alerts["two"].close(1)
+    members.told.dead = False
+    await members.clock.sleep(4000)
+    assert [words.split()[-1] for words in members.told.of("survival")] == ["failed"]
+    assert members.journal.alerts() == []
+    await members.close()
+
+
+@pytest.mark.parametrize(("hindrance", "told"), [("", ["failed"]), ("another one acts", [])])
+async def test_what_the_database_could_not_take_is_written_once_more_at_the_end(
+    tmp_path: Path, hindrance: str, told: list[str]
+) -> None:
+    """Another member sends it then. After the lease is lost, how servers stand is for that one to write."""
+    members = Members(tmp_path, clustered=True)
+    members.told.dead = True
+    await members.start()
+    await members.clock.sleep(1)
+    with members.unable("one", "watch"):
+        await members.rotated("one", FAILED)
+    leadership = members.alerts["one"]._tracker.context.engine.leadership
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(leadership, "hindrance", lambda *, creates: hindrance)
+        await members.alerts["one"].close(1)
+    assert [(one.server, one.event) for one in members.journal.alerts()] == [("survival", "failed")]
+    assert members.journal.watches()["survival"]["told"] == told
+    await members.close()
+
+
+async def test_what_ended_unjudged_is_judged_at_the_end_if_it_can_be(tmp_path: Path) -> None:
+    """The daemon is told to stop before the next look."""
+    members = Members(tmp_path, clustered=True)
+    await members.start()
+    with members.unable("two", "watches"):
+        await members.hand_over("two")
+        await members.rotated("two", FAILED)
+    await members.alerts["two"].close(3)
     assert [words.split()[-1] for words in members.told.of("survival")] == ["failed"]
     await members.close()
 
