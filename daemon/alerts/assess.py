@@ -19,7 +19,7 @@ def report_of(order: Order, outcome: Outcome) -> RotationReport:
 
     A failure that will be tried again in ten minutes is no trouble until that has failed too: a panel that restarts at
     four in the morning would otherwise wake somebody for each of its servers. Neither is a passing state; if it does
-    not pass, the next good backup will be overdue.
+    not pass, the next good backup will be overdue. What was another member's to make did not fail at the panel.
     """
     good = got_good(outcome)
     backup = outcome.created.uuid if outcome.created and (good or outcome.result is Result.DONE) else None
@@ -31,7 +31,7 @@ def report_of(order: Order, outcome: Outcome) -> RotationReport:
         return RotationReport(excused=not outcome.passing)
     if good and outcome.problems and outcome.problems[-1].code in _TOLD_ELSEWHERE:
         return RotationReport(good=True, shrunk=shrunk, backup=backup)
-    if outcome.retry_at is not None and order.attempt == 0:
+    if outcome.retry_at is not None and (order.attempt == 0 or outcome.handed_over):
         lasting = Event.FAILED if outcome.undeleted else None
         return RotationReport(good=good, shrunk=shrunk, backup=backup, lasting=lasting)
     codes = (_BY_CODE.get(problem.code) for problem in reversed(outcome.problems))

@@ -230,11 +230,14 @@ class Fleet:
         self._rotations.launch(Order(server, "schedule", start_at))
 
     def _retry(self, order: Order, outcome: Outcome, moment: datetime) -> None:
-        """Try again. A catch-up that made nothing must still find out whether its start was missed at all."""
+        """Try again. A catch-up that made nothing must still find out whether its start was missed at all. What was
+        another member's to make was not tried.
+        """
         catching_up = order.trigger == "catch-up" and outcome.created is None
         trigger: Trigger = "catch-up" if catching_up else "retry"
+        attempt, hand_overs = order.attempt + (not outcome.handed_over), order.hand_overs + outcome.handed_over
         failed = order.failed + outcome.made_a_failed_one
-        self._again(replace(order, trigger=trigger, attempt=order.attempt + 1, failed=failed), moment)
+        self._again(replace(order, trigger=trigger, attempt=attempt, failed=failed, hand_overs=hand_overs), moment)
 
     def _again(self, order: Order, moment: datetime) -> None:
         """Launch at that moment, by the configuration in force then."""
@@ -259,7 +262,8 @@ class Fleet:
         server = self._by_now(before)
         if found is None or server is None:
             return
-        order = Order(server, found.trigger, found.start_at, found.attempt, found.failed)
+        about = (found.trigger, found.start_at, found.attempt, found.failed)
+        order = Order(server, *about, hand_overs=found.hand_overs)
         if found.trigger == "catch-up":
             log.info("start_missed", server=server.name, start=rfc3339(found.start_at))
         if found.moment <= self._clock.now():

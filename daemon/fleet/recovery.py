@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.core.calendar import Starts, missed
-from daemon.rotation.report import made_a_failed_one
+from daemon.rotation.report import made_a_failed_one, was_handed_over
 from daemon.state import Rotation, Trigger
 
 MOST_FAILED = 2  # a backup that failed is tried again once
@@ -23,6 +23,7 @@ class Recovery:
     moment: datetime
     attempt: int = 0
     failed: int = 0
+    hand_overs: int = 0
 
 
 def recover(
@@ -36,8 +37,8 @@ def recover(
     this_start = [row for row in rows if row.start_at is not None and row.start_at >= latest]
     killed = next((row for row in this_start if row.ended_at is None and left_alone(row)), None)
     if killed is not None and killed.start_at is not None:
-        tries, failed = _tries(rows, killed)
-        return Recovery("resume", killed.start_at, now, tries, failed) if failed < MOST_FAILED else None
+        before = Recovery("resume", killed.start_at, now, *_tries(rows, killed))
+        return before if before.failed < MOST_FAILED else None
     newest = rows[0] if rows else None
     if newest is not None and newest.start_at and newest.retry_at and starts.is_since(latest, newest.began_at, now=now):
         return Recovery("retry", newest.start_at, max(now, newest.retry_at), *_tries(rows, newest))
@@ -63,7 +64,10 @@ def _last_attempt(rows: Sequence[Rotation], starts: Starts, now: datetime) -> da
     return next((row.began_at for row in rows if tells(row)), None)
 
 
-def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int]:
-    """Return how often that start was tried, and how many of the tries made a backup that failed."""
-    tries = [other for other in rows if other.start_at == row.start_at and other.ended_at is not None]
-    return len(tries), sum(made_a_failed_one(other) for other in tries)
+def _tries(rows: Sequence[Rotation], row: Rotation) -> tuple[int, int, int]:
+    """Return how often that start was tried, how many of the tries made a backup that failed, and how often it was
+    another member's to make: that was no try.
+    """
+    ended = [other for other in rows if other.start_at == row.start_at and other.ended_at is not None]
+    hand_overs = sum(map(was_handed_over, ended))
+    return len(ended) - hand_overs, sum(map(made_a_failed_one, ended)), hand_overs

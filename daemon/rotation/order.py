@@ -14,8 +14,8 @@ class Order:
     """One rotation that is asked for.
 
     `start_at` is the scheduled start that it serves, or the moment since when one more backup is wanted (None by hand);
-    `attempt` is how often that was tried before, `failed` how many of those tries made a backup that failed.
-    `max_deletions` lifts the policy's brake once.
+    `attempt` is how often that was tried before, `failed` how many of those tries made a backup that failed, and
+    `hand_overs` how often it was another member's to make. `max_deletions` lifts the policy's brake once.
     """
 
     server: ServerConfig
@@ -24,6 +24,7 @@ class Order:
     attempt: int = 0
     failed: int = 0
     max_deletions: int | None = None
+    hand_overs: int = 0
 
 
 class Stage(StrEnum):

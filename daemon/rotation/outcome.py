@@ -116,7 +116,8 @@ class Outcome:
     `seen` is the panel's server and `verdicts` its backups with the last plan's verdicts, newest first, without those
     that were deleted; None and empty where the rotation did not come that far. `good_seen_at` is when the newest good
     backup was made that the rotation saw, besides its own. `steps` are those that it took, oldest first, whether they
-    could be journalled or not.
+    could be journalled or not. `handed_over` says that it is another member's of the cluster to make, and that nothing
+    was asked for here.
     """
 
     server: str
@@ -134,6 +135,7 @@ class Outcome:
     verdicts: tuple[Verdict, ...] = ()
     good_seen_at: datetime | None = None
     steps: tuple[Step, ...] = ()
+    handed_over: bool = False
 
     @property
     def held(self) -> bool:

@@ -52,6 +52,7 @@ async def report(run: Run, halt: Halt | None) -> Outcome:
         verdicts=stays,
         good_seen_at=newest_good_at(run.verdicts, besides=run.created) or run.good_seen_at,
         steps=tuple(run.steps),
+        handed_over=halt is not None and halt.retry is Retry.ELSEWHERE,
     )
     try:
         row = run.row or await begin(run)
@@ -93,6 +94,11 @@ def made_a_failed_one(row: Rotation) -> bool:
     return any(problem.get("code") == ProblemCode.BACKUP_FAILED for problem in row.summary.get("problems", ()))
 
 
+def was_handed_over(row: Rotation) -> bool:
+    """Return whether a journalled rotation was another member's of the cluster to make, and asked for nothing."""
+    return bool(row.summary.get("handed_over"))
+
+
 def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
     """Return when the daemon tries again, unless the next start comes first; by hand nothing is tried again."""
     order = run.order
@@ -101,8 +107,9 @@ def _retry_at(run: Run, halt: Halt | None) -> datetime | None:
     if halt.retry is Retry.ONCE and order.failed > 0:
         return None
     now = run.context.clock.now()
-    own_delay = hand_over_delay if halt.retry is Retry.ELSEWHERE else retry_delay
-    delay = max(own_delay(order.attempt + 1), timedelta(seconds=halt.retry_after or 0))
+    elsewhere = halt.retry is Retry.ELSEWHERE
+    own_delay = hand_over_delay(order.hand_overs + 1) if elsewhere else retry_delay(order.attempt + 1)
+    delay = max(own_delay, timedelta(seconds=halt.retry_after or 0))
     config = run.context.current_config(run.config.name) or run.config
     return now + delay if now + delay < config.starts.after(now) else None
 
@@ -117,6 +124,7 @@ def _summary(run: Run, outcome: Outcome) -> dict[str, Any]:
         "kept": outcome.kept,
         "good_seen_at": rfc3339(outcome.good_seen_at) if outcome.good_seen_at else None,
         "problems": [_problem(problem) for problem in outcome.problems],
+        **({"handed_over": True} if outcome.handed_over else {}),
     }
 
 

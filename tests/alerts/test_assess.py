@@ -90,3 +90,11 @@ def test_a_deletion_that_failed_is_told_once_and_not_each_day_anew(tmp_path: Pat
     told = [[news.event for news in piece if news.event is not Event.DONE] for piece in (first, second, third, fourth)]
     assert told == [[], [Event.FAILED], [], []]
     assert "something needs you" in of_outcome(Alert(Event.FAILED), config, again, HISTORY, NOON).title
+
+
+def test_what_another_member_is_to_make_has_not_failed(tmp_path: Path) -> None:
+    """Another one makes it within seconds, whatever failed before; but it has failed if the next start comes first."""
+    refused = replace(outcome(FAILED, "journal"), handed_over=True)
+    again = order(server(tmp_path), attempt=1)
+    assert report_of(again, replace(refused, retry_at=NOON)) == RotationReport()
+    assert report_of(again, refused) == RotationReport(trouble=Event.FAILED)

@@ -30,6 +30,7 @@ def begun(
     began_at: datetime | None = None,
     result: str | None = None,
     retry_at: datetime | None = None,
+    **summary: object,
 ) -> list[Rotation]:
     """The journal's rows where one rotation has begun, and has not ended unless it has a result."""
     with SqliteJournal.memory() as journal:
@@ -37,7 +38,7 @@ def begun(
         began_at = began_at or start_at
         number = journal.begin(**about, trigger="schedule", start_at=start_at, at=began_at)
         if result is not None:
-            journal.end(number, at=began_at, result=result, retry_at=retry_at, summary={})
+            journal.end(number, at=began_at, result=result, retry_at=retry_at, summary=summary)
         return journal.recent()
 
 
@@ -82,3 +83,17 @@ def test_a_retry_that_was_promised_by_a_clock_that_was_set_back_since_is_not_wai
     later = START + timedelta(days=75)
     rows = begun(later, result="failed", retry_at=later + timedelta(minutes=10))
     assert recover(rows, STARTS, NOW, left_alone=lambda _: True) == Recovery("catch-up", START, NOW)
+
+
+@pytest.mark.parametrize("result", ["skipped", "failed"])
+def test_what_was_another_members_to_make_was_not_tried(result: str) -> None:
+    """So the first try of the member that takes over is the first; but each hand-over is waited for longer."""
+    retry_at = NOW + timedelta(seconds=5)
+    handed_over = begun(result=result, retry_at=retry_at, handed_over=True)
+    rows = [*handed_over, *handed_over, *begun(result="failed")]
+    found = recover(handed_over, STARTS, NOW, left_alone=lambda _: True)
+    assert found == Recovery("retry", START, retry_at, hand_overs=1)
+    found = recover(rows, STARTS, NOW, left_alone=lambda _: True)
+    assert found == Recovery("retry", START, retry_at, attempt=1, hand_overs=2)
+    found = recover([*begun(), *rows], STARTS, NOW, left_alone=lambda _: True)
+    assert found == Recovery("resume", START, NOW, attempt=1, hand_overs=2)

@@ -190,7 +190,7 @@ class Process:
 
         It is tried again like that of a start, by this process or by the next one.
         """
-        first = order.trigger == "retry" and order.attempt == 0
+        first = order.trigger == "retry" and (order.attempt, order.hand_overs) == (0, 0)
         known = self.simulation.once_more
         if first and order.start_at is not None and last is not None:
             known[uuid, order.start_at] = last
@@ -236,7 +236,7 @@ class Ends:
     async def ended(self, order: Order, outcome: Outcome) -> None:
         """A rotation ended."""
         if self._daemon.alive:
-            again = order.trigger == "retry" and order.attempt > 0
+            again = order.trigger == "retry" and order.attempt > 0 and not outcome.handed_over
             self._daemon.simulation.alert_checks.ends(order.server.name, outcome, self._daemon.clock.now(), again=again)
 
 

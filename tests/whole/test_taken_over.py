@@ -7,11 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from daemon.alerts.assess import report_of
 from daemon.errors import ElsewhereError, ProblemCode, TakenOverError
+from daemon.rotation.order import Order
 from daemon.rotation.outcome import Outcome, Result
 from daemon.sandbox import faults
 from daemon.sandbox.orders import Call
 from daemon.state.local.journal import SqliteJournal
+from tests.whole.fleet import Daemons, at, made, until
 from tests.whole.rig import Rig
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +61,44 @@ async def test_a_start_on_a_node_that_this_member_does_not_hold_is_tried_within_
     assert outcome.problems[-1].text.endswith(who)
     [row] = await rig.context.journal.attempts("survival", limit=2)
     assert row.retry_at == outcome.retry_at
+
+
+class Heard:
+    """A listener that keeps what ended."""
+
+    def __init__(self) -> None:
+        self.ended_so: list[tuple[Order, Outcome]] = []
+
+    async def began(self, order: Order) -> None:
+        """A rotation begins."""
+
+    async def ended(self, order: Order, outcome: Outcome) -> None:
+        """A rotation ended."""
+        self.ended_so.append((order, outcome))
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+async def test_a_hand_over_uses_up_no_try(daemons: Daemons, monkeypatch: pytest.MonkeyPatch, taken_over: bool) -> None:
+    """Whoever makes the backup then may fail in passing once without a word, and tries again after ten minutes."""
+
+    def refused(*_: object, **_detail: object) -> None:
+        raise TakenOverError("another member has taken over", hint="wait")
+
+    survival = next(iter(daemons.world.servers.values()))
+    config, heard = daemons.configure({"survival": survival}), Heard()
+    async with daemons.running(config, heard):
+        await until(daemons.clock, at(1, 3, 59, 50))
+        daemons.world.faults.order(faults.refused(500, "DaemonConnectionException", "no"), on=Call.CREATE)
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteJournal, "announce", refused)
+            await until(daemons.clock, at(1, 4, 0, 2))
+        if not taken_over:
+            await until(daemons.clock, at(1, 4, 30))
+    async with daemons.running(config, heard):
+        await until(daemons.clock, at(1, 4, 30))
+    assert [(order.attempt, order.hand_overs) for order, _ in heard.ended_so[1:]] == [(0, 0), (0, 1), (1, 1)]
+    assert [report_of(order, outcome).trouble for order, outcome in heard.ended_so[1:]] == [None, None, None]
+    assert made(daemons)[1:] == ["01 04:10"]
 
 
 @pytest.mark.parametrize(("ahead", "clustered", "creates"), [(0, False, 1), (80, False, 2), (80, True, 1)])
