@@ -4,7 +4,7 @@ What an earlier plan named is not to be seen from outside; where it matters, eve
 judged by the same policy.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,22 +36,37 @@ class Brake:
 
     def named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
         """What earlier plans may have named by the same policy, and might have let through."""
-        return self._named(policy, ((one, every_pass(one)) for one in self._earlier(rotation)))
+        those = ((one, read) for one in self._earlier(rotation) for read in every_pass(one))
+        return self._named(policy, those, self._judged_by)
 
     def surely_named_before(self, policy: Policy, rotation: Rotation) -> set[str]:
         """What their last plans named, without those of rotations that were refused: the brake may have held these."""
-        those = (one for one in self._earlier(rotation) if not _refused(one))
-        return self._named(policy, ((one, last_passes(one)[-1:]) for one in those))
+        those = ((one, read) for one in self._earlier(rotation) if not _refused(one) for read in last_passes(one)[-1:])
+        return self._named(policy, those, lambda one, _: [one.policy])
 
-    def _named(self, policy: Policy, earlier: Iterable[tuple[Rotation, Sequence[Sequence[Exchange]]]]) -> set[str]:
+    def _named(
+        self,
+        policy: Policy,
+        read: Iterable[tuple[Rotation, Sequence[Exchange]]],
+        judged_by: Callable[[Rotation, Sequence[Exchange]], Sequence[Policy]],
+    ) -> set[str]:
         """What the policy deletes of each of these passes, where the rotation went by the same one."""
         return {
             uuid
-            for rotation, passes in earlier
-            if oracle.same_retention(rotation.policy, policy)
-            for one in passes
+            for rotation, one in read
+            if any(oracle.same_retention(by, policy) for by in judged_by(rotation, one))
             for uuid in self._judged(one, policy, rotation).good_deletions()
         }
+
+    def _judged_by(self, rotation: Rotation, read: Sequence[Exchange]) -> list[Policy]:
+        """The policies by which a rotation may have judged a pass: in force from its last page until it went on."""
+        if rotation.trigger == "manual":
+            return [rotation.policy]
+        last = read[-1]
+        since = last.received or last.sent
+        ended = since + SLACK if rotation.ended is None else rotation.ended  # a killed one has judged it by then
+        until = next((later.sent for later in rotation.exchanges if later.number > last.number), ended)
+        return [policy for policy in self._checker.policies_between(rotation.server, since, until) if policy]
 
     def lately(self, made: Exchange | None, now: float) -> bool:
         """Whether room was made within the day before, by any clock."""
