@@ -6,6 +6,7 @@ differ, nor once a proof has failed (invariant 17). Then locks are renewed all t
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from daemon.config.values import StoreConfig
 from daemon.copies.jobs import PruneInputs
@@ -60,16 +61,13 @@ class Pruning:
             log.warning("copies_not_pruned", server=turn.server, store=store, text=error.text)
             return
         # Asked last, since a reload may come while the journal answers.
-        if not self._is_in_force(turn, store):
-            log.info("copies_not_pruned", server=turn.server, store=store, text="the configuration has changed")
-            self._pruned_at.pop((turn.server, store), None)  # whatever was copied, the next visit prunes
-            return
-        if disputed := self._context.disputed(turn.job.config, store):
-            log.warning("copies_not_pruned", server=turn.server, store=store, text=disputed)
+        if obstacle := self._obstacle(turn, store):
+            log.warning("copies_not_pruned", server=turn.server, store=store, text=obstacle)
             return
         doubt = turn.doubt()
         inputs = PruneInputs(accepted, known, doubt)
-        result = await self._worker.prune(turn.job, store, inputs, turn.hindrance, lambda seen: turn.remember([seen]))
+        leave = partial(self._leave, turn, store)
+        result = await self._worker.prune(turn.job, store, inputs, leave, lambda seen: turn.remember([seen]))
         await turn.remember(result.remembered)
         turn.warn((store, problem) for problem in result.problems)
         await turn.cleared((store, one) for one in result.cleared)
@@ -84,14 +82,14 @@ class Pruning:
         if result.failure is None:
             if not doubt:
                 self._context.on_pruned(turn.server, store, result.refused)
-            self._pruned_at[turn.server, store] = self._context.clock.monotonic()
+            if self._is_in_force(turn, store):
+                self._pruned_at[turn.server, store] = self._context.clock.monotonic()
         else:
             _not_pruned(turn, store, result.failure, trouble=result.trouble)
 
     async def _renew(self, turn: Turn, store: str, accepted: frozenset[str]) -> None:
         """Renew the locks of what a failed proof has frozen, if the store has them: it may be the last good copy."""
-        disputed = self._context.disputed(turn.job.config, store)
-        if turn.job.stores[store].object_lock is None or disputed or not self._is_in_force(turn, store):
+        if turn.job.stores[store].object_lock is None or self._obstacle(turn, store):
             return
         if self._context.opening_trouble is not None:  # nor is it known which small backups were accepted
             return
@@ -102,6 +100,19 @@ class Pruning:
             log.info("copies_locked", server=turn.server, store=store, copies=result.renewed)
         if result.failure is not None:
             _not_pruned(turn, store, result.failure, trouble=result.trouble)
+
+    async def _leave(self, turn: Turn, store: str) -> str:
+        """Return why the next copy must not go, empty if it may: a prune may take long, and its store be slow."""
+        return await turn.hindrance() or self._obstacle(turn, store)
+
+    def _obstacle(self, turn: Turn, store: str) -> str:
+        """Return why this visit may delete nothing in the store, empty if it may; whatever was copied, the next visit
+        prunes by the configuration that came in between.
+        """
+        if self._is_in_force(turn, store):
+            return self._context.disputed(turn.job.config, store)
+        self._pruned_at.pop((turn.server, store), None)
+        return "the configuration has changed"
 
     def _is_in_force(self, turn: Turn, store: str) -> bool:
         """Whether the visit's configuration still holds: members are compared by what they go by now. The server has

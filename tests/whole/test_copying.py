@@ -641,6 +641,29 @@ async def test_a_store_is_not_pruned_by_a_configuration_that_was_replaced_during
     assert does[does.index("copy") :] == ["copy", "look", "prune"]
 
 
+@pytest.mark.parametrize("why", ["the configuration has changed", "they differ"])
+async def test_what_comes_up_while_a_store_is_pruned_saves_what_is_left_there(copies: Copies, why: str) -> None:
+    """A store of many copies may take hours. The next look prunes by what is in force then."""
+    async with copies.running(copies.configure("nas")) as (fleet, copying):
+        leaves: list[str] = []
+        copies.worker.asked = leaves.append
+
+        async def comes_up() -> None:
+            copies.worker.at_prune.clear()
+            if why == "they differ":
+                fleet._tools.disputed = lambda _server, /, *stores: "they differ" if "nas" in stores else ""
+            else:
+                config = copies.configure("nas", keep={"last": 30})
+                fleet.reload(config)
+                copying.follow(config)
+
+        copies.worker.at_prune["survival", "nas"] = comes_up
+        await copies.until(1, 4, 59)
+    assert set(leaves) == {"", why}
+    does = [one.split()[0] for one in copies.worker.does if one.split()[1] == "survival"]
+    assert does[:4] == ["look", "prune", "look", "copy" if why == "they differ" else "prune"]
+
+
 async def test_nor_by_one_that_was_replaced_while_the_journal_was_asked(
     copies: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
