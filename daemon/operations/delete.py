@@ -9,13 +9,15 @@ from contextlib import suppress
 from dataclasses import replace
 
 from daemon.config.values import ServerConfig
+from daemon.core.agreement import Opinion
 from daemon.core.model import Backup, Listing, State, Verdict
 from daemon.core.states import age
 from daemon.errors import BackupdError, ProblemCode, StateError
+from daemon.operations.agreement import disputed_by_hand
 from daemon.operations.operation import Operation
 from daemon.operations.result import OperationResult, ended_by, refused
 from daemon.panel.errors import NotFoundError
-from daemon.rotation.delete import delete_decided, undeleted
+from daemon.rotation.delete import delete_decided, must_be_agreed, undeleted
 from daemon.rotation.deletion import ChangedError, delete_seen
 from daemon.rotation.gather import gather, say_incomplete
 from daemon.rotation.judging import judge, let_through, tell_held
@@ -120,11 +122,17 @@ async def _changed(operation: Operation, verdict: Verdict) -> OperationResult:
     return obstacle(now) or changed
 
 
-async def delete_beyond_retention(operation: Operation, shown: Collection[str]) -> tuple[OperationResult, ...]:
-    """Delete those of the shown uuids that the plan still deletes, exactly as a rotation would."""
+async def delete_beyond_retention(
+    operation: Operation, shown: Collection[str], own: Opinion
+) -> tuple[OperationResult, ...]:
+    """Delete those of the shown uuids that the plan still deletes, exactly as a rotation would.
+
+    `own` is the opinion by the configuration: nothing goes where a daemon of the cluster goes by another one.
+    """
     run = operation.run
     try:
         await recover_journal(run)
+        run.context.disputed = await disputed_by_hand(run.context.engine.leadership, own)
         async with operation.alone():
             dated = await gather(run)
             say_incomplete(run, dated.listing)
@@ -148,6 +156,8 @@ async def _decide(
     if plan.refused is not None:
         await tell_held(operation.run, config, listing, plan.held)
         raise Halt(Result.REFUSED, refusal(config.name, plan.code, plan.refused, again=BEYOND, frozen=plan.frozen))
+    if plan.deletions:
+        must_be_agreed(operation.run, config)
     await let_through(operation.run, config, listing, plan)
     if plan.waits is not None:
         hindered = refusal(config.name, ProblemCode.MAX_DELETIONS, plan.waits, again=BEYOND)

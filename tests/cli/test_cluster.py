@@ -191,6 +191,26 @@ def test_a_rotation_by_hand_deletes_nothing_where_a_daemon_would_decide_differen
     asyncio.run(look())
 
 
+def test_nothing_beyond_retention_is_deleted_by_hand_where_a_daemon_would_decide_differently(
+    cli: Cli, panel: Panel, cluster: ClusterConfig
+) -> None:
+    """Nor does the brake count as let through what was not."""
+    config = load(panel.configure(keep="{ last = 4 }"), os.environ)
+    words = ("--config", panel.config, "backups", "delete", "survival", "--beyond-retention", "--yes", "--json")
+
+    async def look() -> None:
+        async with acting(cluster, OTHER) as other:
+            assert other.leadership.shares is not None
+            journal, uuid = await other.open(), panel.survival.uuid
+            for policy, disputed in ({}, True), (opinion_of(config).rules, False):
+                await other.leadership.shares.publish(Opinion.of(policy))
+                ran = await asyncio.to_thread(cli, *words)
+                assert (ran.code, "disputed" in ran.out) == ((5, True) if disputed else (0, False))
+                assert (await journal.applied(uuid) is None) == disputed
+
+    asyncio.run(look())
+
+
 def test_copies_are_not_pruned_by_hand_where_a_daemon_would_decide_differently(
     cli: Cli, panel: Panel, cluster: ClusterConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from daemon.core.agreement import Opinion
 from daemon.core.brake import Brake
 from daemon.core.plan import plan
 from daemon.errors import UsageError
@@ -24,6 +25,7 @@ from tests.operations.conftest import Hand
 
 pytestmark = pytest.mark.anyio
 
+ALONE = Opinion.of({})
 ABSENT = "00000000-0000-4000-8000-00000000abcd"
 
 
@@ -292,8 +294,8 @@ async def beyond(hand: Hand, shown: Sequence[Backup] | None = None, **options: i
     operation = hand.operation(**options)
     if shown is None:
         seen = await operation.look()
-        return await delete_beyond_retention(operation, {verdict.backup.uuid for verdict in seen.plan.deletions})
-    return await delete_beyond_retention(operation, {row.uuid for row in shown})
+        return await delete_beyond_retention(operation, {one.backup.uuid for one in seen.plan.deletions}, ALONE)
+    return await delete_beyond_retention(operation, {row.uuid for row in shown}, ALONE)
 
 
 async def test_exactly_what_the_plan_says_is_deleted(hand: Hand, history: list[Backup]) -> None:

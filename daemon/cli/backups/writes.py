@@ -12,6 +12,8 @@ from daemon.cli.ui.confirm import confirm, must_be_able_to_ask
 from daemon.cli.ui.output import one_line
 from daemon.cli.ui.verdicts import because, size
 from daemon.cli.ui.which import about, line, where
+from daemon.config.opinion import opinion_of
+from daemon.core.agreement import Opinion
 from daemon.core.model import Verdict
 from daemon.core.restores import RestoreEnd
 from daemon.core.units import format_size
@@ -208,7 +210,7 @@ def delete_backups(settings: Settings, name: str, deletion: Deletion, *, yes: bo
 
     async def work(operation: Operation) -> Sequence[OperationResult]:
         if deletion.beyond_retention:
-            return await _delete_beyond(operation, yes=yes)
+            return await _delete_beyond(operation, opinion_of(runner.config), yes=yes)
         return await _delete_named(operation, deletion.wanted, yes=yes)
 
     return runner.carry_out(
@@ -235,7 +237,7 @@ async def _delete_named(operation: Operation, wanted: Sequence[str], *, yes: boo
     return [*outcomes, *await delete(operation, seen, free)]
 
 
-async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[OperationResult]:
+async def _delete_beyond(operation: Operation, own: Opinion, *, yes: bool) -> Sequence[OperationResult]:
     seen = await operation.look()
     if seen.plan.refused is not None:
         problem = refusal(seen.config.name, seen.plan.code, seen.plan.refused, again=BEYOND, frozen=seen.plan.frozen)
@@ -248,7 +250,7 @@ async def _delete_beyond(operation: Operation, *, yes: bool) -> Sequence[Operati
     facts = [where(seen), *(f"  {line(seen, verdict)}: {because(verdict)}" for verdict in going)]
     confirm(facts, _how_many(going), yes=yes)
     shown = {verdict.backup.uuid for verdict in going}
-    return await delete_beyond_retention(operation, shown)
+    return await delete_beyond_retention(operation, shown, own)
 
 
 def _how_many(verdicts: Sequence[Verdict]) -> str:
