@@ -82,7 +82,8 @@ async def _delete(operation: Operation, seen: Preview, verdict: Verdict) -> Oper
     if hindered is not None:
         return hindered
     operation.tell(f"deleting {listed.name}")
-    await _remember(operation, lambda journal, server: journal.ask(server, listed.uuid, operation.clock.now()))
+    if (unannounced := await _announce(operation, listed)) is not None:
+        return unannounced
     try:
         existed = await delete_seen(operation.client, operation.clock, operation.config.id, listed, seen_at=None)
     except ChangedError as changed:
@@ -97,11 +98,23 @@ async def _delete(operation: Operation, seen: Preview, verdict: Verdict) -> Oper
     return OperationResult(listed, Result.DONE, verdict.state, changed=existed)
 
 
-async def _remember(operation: Operation, write: Callable[[Journal, str], Awaitable[object]]) -> None:
-    """Record a half-done deletion for rotations and for later deletions by hand.
+async def _announce(operation: Operation, listed: Backup) -> OperationResult | None:
+    """Record that the deletion is about to be asked for; return the result if it must not be.
 
-    If it cannot be recorded, the deletion goes ahead all the same.
+    A full disk under the state folder stops no operator, who may be about to make room there. In a cluster any member
+    may decide by what is left at the panel, and has to know that this one may vanish (invariant 20).
     """
+    try:
+        if operation.run.server is not None:
+            await operation.run.context.journal.ask(operation.run.server.uuid, listed.uuid, operation.clock.now())
+    except StateError as error:
+        if operation.run.context.engine.leadership.membership is not None:
+            return ended_by(error, listed)
+    return None
+
+
+async def _remember(operation: Operation, write: Callable[[Journal, str], Awaitable[object]]) -> None:
+    """Record what became of a deletion, for rotations and for later deletions by hand, if it can be recorded."""
     if operation.run.server is not None:
         with suppress(StateError):
             await write(operation.run.context.journal, operation.run.server.uuid)

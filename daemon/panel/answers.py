@@ -31,8 +31,9 @@ class ApiCall:
 
     An `urgent` call goes before those that wait for the API limit. One that could not leave before `not_after` (of the
     monotonic clock) is not sent: the decision behind it is too old by then. `on_send` is awaited right before each time
-    it is sent, after all waiting for its turn. `patience` is how many seconds the panel may be silent; None: as usual.
-    One with `own_limit` may be under a limit of its own, of which its answers tell instead of the API limit.
+    it is sent, after all waiting for its turn. `still` is called before a write leaves, once more when its connection
+    stands, and raises whatever forbids it by then. `patience` is how many seconds the panel may be silent; None: as
+    usual. One with `own_limit` may be under a limit of its own, of which its answers tell instead of the API limit.
     """
 
     method: str
@@ -43,6 +44,7 @@ class ApiCall:
     urgent: bool = False
     not_after: float = float("inf")
     on_send: Callable[[], Awaitable[None]] | None = None
+    still: Callable[[], None] = lambda: None
     patience: float | None = None
     own_limit: bool = False
 

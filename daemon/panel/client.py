@@ -199,9 +199,16 @@ class PanelClient(PanelReader):
         call = self._endpoints.restore(server_id, uuid, truncate=truncate)
         nothing(call, await self._calls.write(call))
 
-    async def delete(self, server_id: str, uuid: str, *, not_after: float = float("inf")) -> bool:
+    async def delete(
+        self,
+        server_id: str,
+        uuid: str,
+        *,
+        not_after: float = float("inf"),
+        still: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Delete a backup; return True if it was deleted, False if it was already gone. It goes before others that
-        wait.
+        wait. `still` is called right before it leaves, and raises whatever forbids it by then.
 
         If the answer is lost, or is not the panel's own empty one, look for the backup: once if the panel itself
         answered, else for some seconds. Believe that it is gone only while its server is visible, since a key that lost
@@ -211,7 +218,7 @@ class PanelClient(PanelReader):
         server is not visible; PanelTroubleError or NodeError if the panel itself failed and the backup is still there;
         OutcomeUnknownError or ForeignPanelError if it may still be done.
         """
-        call = replace(self._endpoints.delete(server_id, uuid), urgent=True, not_after=not_after)
+        call = replace(self._endpoints.delete(server_id, uuid), urgent=True, not_after=not_after, still=still)
         try:
             nothing(call, await self._calls.write(call))
             self._throttle.deleted(server_id)

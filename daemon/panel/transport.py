@@ -188,9 +188,10 @@ class Transport:
         raise refused
 
     def _must_be_let(self, call: ApiCall) -> None:
-        """Raise HeldBackError for a write that may not leave at this moment."""
+        """Raise HeldBackError for a write that may not leave at this moment, or what its caller has against it."""
         if not call.reads:
             must_be_let(self._hindrance, call.action, creates=call.creates)
+            call.still()
 
     def _learn(self, answer: Answer, call: ApiCall) -> None:
         """Take note of what an answer says of the panel's clock and of the API limit."""

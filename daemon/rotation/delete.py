@@ -5,6 +5,7 @@ differ from what was decided on, the listing is taken and judged again, three ti
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from daemon.config.values import ServerConfig
 from daemon.core.model import Backup, Listing, State, Verdict
@@ -60,7 +61,7 @@ async def delete_decided(run: Run, dated: DatedListing, decide: Decide, *, step:
                     expect(not waits, f"{verdict.backup.name} is not known to be copied any more")
                 if step != StepName.ROOM:
                     expect((await proofs(run, config)).frozen is None, "a proof has failed meanwhile")
-                await _delete(run, verdict, dated, step)
+                await _delete(run, verdict, dated, step, partial(_expect_the_same, run, config))
         except ChangedError as changed:
             run.log.info("listing_changed", text=str(changed))
             if last < LISTINGS:
@@ -111,7 +112,13 @@ def must_be_agreed(run: Run, config: ServerConfig) -> None:
         raise Halt(Result.REFUSED, refusal(config.name, ProblemCode.DISPUTED, disputed))
 
 
-async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepName) -> None:
+def _expect_the_same(run: Run, config: ServerConfig) -> None:
+    """Raise ChangedError if it would be decided by another configuration now: the API limit may hold a DELETE back."""
+    expect(run.context.current_config(config.name) == config, "the configuration was read again")
+    expect(not run.context.disputed(config), "the members of the cluster differ now")
+
+
+async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepName, still: Callable[[], None]) -> None:
     """Delete one, or note that the panel does not; raise if the trouble concerns every deletion."""
     backup = verdict.backup
     because = "; ".join(reason.text for reason in verdict.reasons)
@@ -124,7 +131,7 @@ async def _delete(run: Run, verdict: Verdict, dated: DatedListing, step: StepNam
     seen_at = None if verdict.state is State.FAILED else dated.read_at
     try:
         existed = await delete_seen(
-            run.client, run.context.clock, run.server_id, backup, seen_at=seen_at, by_the_clock=True
+            run.client, run.context.clock, run.server_id, backup, seen_at=seen_at, by_the_clock=True, still=still
         )
     except (ChangedError, PanelError) as error:
         if not isinstance(error, LEFT_OPEN):

@@ -4,6 +4,8 @@ Before a DELETE, every failed backup, and any backup that was seen more than a m
 state or presence differs, or the clock that it was judged by was set, it is not deleted (invariants 4 and 9).
 """
 
+from collections.abc import Callable
+
 from daemon.clock import Clock
 from daemon.core.model import Backup
 from daemon.panel.client import PanelClient
@@ -52,12 +54,14 @@ async def delete_seen(
     *,
     seen_at: float | None,
     by_the_clock: bool = False,
+    still: Callable[[], None] = lambda: None,
 ) -> bool:
     """Delete one backup if it is still what was seen of it; return whether it was there.
 
     `seen_at` is when it was seen, by the monotonic clock; None reads it again in any case. The DELETE leaves within a
     minute of the listing, or within seconds of a look, or not at all, however long the API limit holds requests back.
-    One that was decided on `by_the_clock` of the panel leaves only while nothing casts doubt on that clock. After a 5xx
+    One that was decided on `by_the_clock` of the panel leaves only while nothing casts doubt on that clock. `still` is
+    called right before it leaves, and raises ChangedError if what it was decided by holds no more. After a 5xx
     or a lost answer it is sent again, a few times, as long as the backup is seen unchanged. Raises ChangedError, and
     PanelError if the panel refuses.
     """
@@ -65,7 +69,9 @@ async def delete_seen(
     unknown: OutcomeUnknownError | None = None
     for pause in (*PAUSES, REPEAT_SECONDS):
         try:
-            return await _delete_fresh(client, clock, server_id, listed, seen_at=seen_at, by_the_clock=by_the_clock)
+            return await _delete_fresh(
+                client, clock, server_id, listed, seen_at=seen_at, by_the_clock=by_the_clock, still=still
+            )
         except GoneError as gone:
             if not repeated:
                 raise
@@ -101,6 +107,7 @@ async def _delete_fresh(
     *,
     seen_at: float | None,
     by_the_clock: bool,
+    still: Callable[[], None],
 ) -> bool:
     """Delete one backup as soon as the API limit allows it, looking again whenever it was seen too long ago."""
     fresh_until = float("-inf") if seen_at is None else seen_at + FRESH_SECONDS
@@ -111,7 +118,7 @@ async def _delete_fresh(
         doubt = client.clock_doubt() if by_the_clock else ""
         expect(not doubt, doubt)
         try:
-            return await client.delete(server_id, listed.uuid, not_after=fresh_until)
+            return await client.delete(server_id, listed.uuid, not_after=fresh_until, still=still)
         except HeldBackError as error:
             held_back, fresh_until = error, float("-inf")
         except BackupLockedError as error:

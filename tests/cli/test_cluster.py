@@ -13,11 +13,13 @@ from daemon.config.load import load
 from daemon.config.opinion import opinion_of
 from daemon.config.values import ClusterConfig
 from daemon.core.agreement import DECISIONS, Opinion
+from daemon.errors import StateError
 from daemon.state import Engine, Journal, engine_for
 from daemon.state import Snapshot as StoredSnapshot
 from daemon.state.local.catalogue import FILE_NAME as CATALOGUE
 from daemon.state.local.installation import FILE_NAME as INSTALLATION
 from daemon.state.local.store import FILE_NAME as JOURNAL
+from daemon.state.postgres.journal import PostgresJournal
 from daemon.status.packed import write_detail
 from tests.cli.conftest import Cli, Panel
 from tests.fakes import FakeClock
@@ -209,6 +211,24 @@ def test_nothing_beyond_retention_is_deleted_by_hand_where_a_daemon_would_decide
                 assert (await journal.applied(uuid) is None) == disputed
 
     asyncio.run(look())
+
+
+def test_a_backup_goes_by_hand_only_once_the_other_members_can_know_of_it(
+    cli: Cli, panel: Panel, cluster: ClusterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its DELETE may still land when one of them takes the backup for the newest good one."""
+
+    async def away(*_: object) -> None:
+        raise StateError("the database does not answer")
+
+    (newest, *_) = sorted(panel.survival.backups.values(), key=lambda backup: backup.created_at, reverse=True)
+    words = ("--config", panel.configure(), "backups", "delete", "survival", newest.uuid, "--yes")
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresJournal, "ask", away)
+        ran = cli(*words)
+    assert (ran.code, newest.uuid in panel.survival.backups) == (4, True)
+    assert "the database does not answer" in ran.err
+    assert (cli(*words).code, newest.uuid in panel.survival.backups) == (0, False)
 
 
 def test_copies_are_not_pruned_by_hand_where_a_daemon_would_decide_differently(

@@ -1,11 +1,13 @@
 """Deletions on what is known to be true when the DELETE leaves, not when it was decided."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from daemon.rotation.outcome import Result
 from daemon.sandbox import faults
 from daemon.sandbox.answers import SandboxAnswer
 from daemon.sandbox.orders import Call, Fault
@@ -19,6 +21,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", Kind)]
 
 def deleted(rig: Rig) -> list[str]:
     return [entry.name for entry in rig.world.ledger if entry.change is Change.DELETED]
+
+
+def hold_back(rig: Rig, then: Callable[[], None]) -> None:
+    """Let the API limit turn the first DELETE away for half a minute, in which something comes up."""
+    fault = replace(faults.api_limit("30"), meanwhile=lambda *_: then())
+    rig.world.faults.order(fault, on=Call.DELETE)
 
 
 async def test_a_failed_one_locked_while_the_api_limit_holds_its_delete_back_is_spared(rig: Rig) -> None:
@@ -43,6 +51,30 @@ async def test_a_reload_that_widens_the_policy_stops_deletions_that_are_under_wa
     rig.world.faults.order(Fault("operator", meanwhile=operator), on=Call.DELETE)
     await rig.rotate()
     assert len(deleted(rig)) <= 1
+
+
+async def test_a_reload_while_the_api_limit_holds_a_delete_back_is_obeyed(rig: Rig) -> None:
+    """What is looked at before the wait would let one more go by the old configuration (invariant 4)."""
+    names = rig.fill(5)
+
+    def reload() -> None:
+        rig.configure(keep="all")
+
+    hold_back(rig, reload)
+    outcome = await rig.rotate()
+    assert rig.world.faults.happened
+    assert (deleted(rig), rig.names()[:5]) == ([], names)
+    assert outcome.result is Result.DONE
+
+
+async def test_members_of_a_cluster_that_begin_to_differ_while_a_delete_is_held_back_are_heeded(rig: Rig) -> None:
+    """Nothing goes that another one would keep (invariant 20)."""
+    names = rig.fill(5)
+    hold_back(rig, lambda: setattr(rig.context, "disputed", lambda _server, /, *_stores: "they differ"))
+    outcome = await rig.rotate()
+    assert rig.world.faults.happened
+    assert (deleted(rig), rig.names()[:5]) == ([], names)
+    assert (outcome.result, outcome.problems[-1].code) == (Result.REFUSED, "disputed")
 
 
 async def test_a_failed_one_locked_while_its_delete_waits_for_its_turn_is_spared(

@@ -117,7 +117,8 @@ class Telling:
             # What was in hand when another one arrived may have been claimed before its member stood still.
             known = before is not None and before.noted and delivery.began >= before.arrived > simulation.promoted_at
             if known and before is not None and before.member is not delivery.member:
-                known = not self._is_its_own(delivery.member, key)
+                both = all(self._rotated(one.member, key) for one in (before, delivery))
+                known = not (both or self._is_its_own(delivery.member, key))
             self._hold("once", not known, f"{delivery.member.name} sends {_words(key)}, which arrived before")
             self._arrived[key] = delivery
         simulation.later(2 * self.slowness + NOTED_SECONDS, lambda: self._note(delivery))
@@ -144,19 +145,24 @@ class Telling:
         all the same, and sent by another member; or that one made a rotation for the same start, which ended within the
         same second in the same words.
         """
-        simulation, (event, server, at, _) = self._simulation, key
-        since = (member.clock.now() - datetime.fromisoformat(at)).total_seconds()
-        dated = simulation.clock.monotonic() - since
+        return self._simulation.roads[member.name].failed_at >= self._dated(member, key) and self._rotated(member, key)
+
+    def _rotated(self, member: "Member", key: Key) -> bool:
+        """Whether a rotation of the member's own ended when its clock showed what a message names. Two members' clocks
+        may show the same as each of them ends one, which tells the same in the same words.
+        """
+        (event, server, _, _), dated = key, self._dated(member, key)
         heard = max(dated, member.went_on_at) + DATED_SECONDS
-        return (
-            event in OF_ROTATIONS
-            and simulation.roads[member.name].failed_at >= dated
-            and any(
-                one.ended is not None and dated <= one.ended < heard
-                for one in simulation.recorder.rotations
-                if (one.process, one.server) == (member.name, server)
-            )
+        return event in OF_ROTATIONS and any(
+            one.ended is not None and dated <= one.ended < heard
+            for one in self._simulation.recorder.rotations
+            if (one.process, one.server) == (member.name, server)
         )
+
+    def _dated(self, member: "Member", key: Key) -> float:
+        """When the member's clock showed what a message names."""
+        since = (member.clock.now() - datetime.fromisoformat(key[2])).total_seconds()
+        return self._simulation.clock.monotonic() - since
 
     def look_at_the_end(self) -> None:
         """After calm days nothing waits for its receiver any more, and somebody was told of the last promotion."""
