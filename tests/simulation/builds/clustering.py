@@ -18,7 +18,7 @@ from daemon.state.postgres import alerts, members, promotion
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.engine import PostgresLocks
 from daemon.state.postgres.members import Members
-from tests.simulation.builds.registry import PATCH, broken, original, together
+from tests.simulation.builds.registry import PATCH, broken, looked_at_once, original, together
 
 STANDING = {"member stands still before a write that it announced": 0.4}
 KILLED_TELLING = {"backup fails": 0.6, "receiver of alerts slow": 0.6, "member killed with an alert in hand": 0.6}
@@ -27,9 +27,9 @@ PROMOTED = {"database promoted": 0.3}
 REBALANCED = {"member stopped and started": 0.5, "backup ends late": 0.6}
 
 
-@broken("a write leaves however long ago the lease was renewed", "20", insist=STANDING, first=3, cluster=True)
+@broken("a write leaves however long ago the lease was renewed", "20", insist=STANDING, first=345, cluster=True)
 def _has_no_margin() -> AbstractContextManager[Any]:
-    return PATCH(Members, "hindrance", lambda self, *, creates: "")
+    return together(PATCH(Members, "hindrance", lambda self, *, creates: ""), looked_at_once())
 
 
 @broken("an announcement is written after its request", "20", cluster=True)
@@ -83,13 +83,17 @@ def _never_notices() -> AbstractContextManager[Any]:
 
 @broken("a promotion of the database is not noticed", "20", insist=PROMOTED, cluster=True)
 def _notices_no_promotion() -> AbstractContextManager[Any]:
-    real = original(promotion, "_is_known")
+    looked, known = original(promotion, "_here"), original(promotion, "_known")
+    seen: list[tuple[str, str] | None] = [None]
 
-    async def is_known(connection: Connection, here: tuple[str, str], query: str) -> bool:
-        await real(connection, here, query)
-        return True
+    async def here(connection: Connection, title: str) -> tuple[str, str] | None:
+        seen[0] = await looked(connection, title)
+        return seen[0]
 
-    return PATCH(promotion, "_is_known", is_known)
+    async def before(connection: Connection, query: str) -> tuple[str, str] | None:
+        return None if await known(connection, query) is None else seen[0]
+
+    return together(PATCH(promotion, "_here", here), PATCH(promotion, "_known", before))
 
 
 @broken("epochs go on after a promotion as if none was lost", "20", insist=PROMOTED, cluster=True)

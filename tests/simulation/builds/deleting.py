@@ -30,7 +30,7 @@ from daemon.panel.errors import PanelError
 from daemon.rotation.gather import DatedListing
 from daemon.rotation.run import Run
 from daemon.state.local.journal import SqliteJournal
-from tests.simulation.builds.registry import PATCH, broken, original, together
+from tests.simulation.builds.registry import PATCH, broken, looked_at_once, original, together
 
 
 @broken("a new backup that is not good is followed by deletions", "3", insist={"backup fails": 0.7}, first=30)
@@ -79,7 +79,7 @@ def _skips_the_second_listing() -> AbstractContextManager[Any]:
     first=2,
 )
 def _obeys_the_old_configuration() -> AbstractContextManager[Any]:
-    return PATCH(daemon.rotation.delete, "current_config", lambda run: run.config)
+    return together(PATCH(daemon.rotation.delete, "current_config", lambda run: run.config), looked_at_once())
 
 
 @broken(

@@ -7,6 +7,8 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 from unittest import mock
 
+import daemon.rotation.delete
+from daemon.copying.pruning import Pruning
 from tests.simulation.cluster.world import simulate_cluster
 from tests.simulation.run import Report, simulate
 
@@ -47,6 +49,14 @@ def together(*breaks: AbstractContextManager[Any]) -> AbstractContextManager[Any
     for one in breaks:
         stack.enter_context(one)
     return stack
+
+
+def looked_at_once() -> AbstractContextManager[Any]:
+    """What a deletion was decided by is not looked at again right before it: that alone would save what should be."""
+    return together(
+        PATCH(daemon.rotation.delete, "_expect_the_same", lambda _run, _config: None),
+        PATCH(Pruning, "_leave", lambda _self, turn, _store: turn.hindrance()),
+    )
 
 
 def broken(

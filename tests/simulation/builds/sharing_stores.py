@@ -15,7 +15,7 @@ from daemon.state.postgres import fence
 from daemon.state.postgres.connect import Connection
 from daemon.state.postgres.members import Members
 from daemon.stores.base import Entry, Store
-from tests.simulation.builds.registry import PATCH, broken, original, together
+from tests.simulation.builds.registry import PATCH, broken, looked_at_once, original, together
 from tests.simulation.process import PROCESS
 
 STANDING = {"member stands still before a deletion in a store": 0.4}
@@ -87,7 +87,7 @@ def _proves_under_any_epoch() -> AbstractContextManager[Any]:
 
 @broken("a store is pruned however long ago the lease was renewed", "20", insist=STANDING, first=36, cluster=True)
 def _prunes_without_a_lease() -> AbstractContextManager[Any]:
-    return PATCH(OwnProcess, "_both", lambda self, leave: leave)
+    return together(PATCH(OwnProcess, "_both", lambda self, leave: leave), looked_at_once())
 
 
 @broken(
@@ -100,7 +100,7 @@ def _asks_the_journal_last() -> AbstractContextManager[Any]:
 
         return asked
 
-    return PATCH(OwnProcess, "_both", both)
+    return together(PATCH(OwnProcess, "_both", both), looked_at_once())
 
 
 @broken("a copy that the database lost is not seen in its store", "16", insist=PROMOTED, first=1, cluster=True)
