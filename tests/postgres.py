@@ -34,6 +34,7 @@ SETTINGS = {
     "shared_buffers": "16MB",
     "autovacuum": "off",
     "max_wal_senders": "2",
+    "track_commit_timestamp": "on",
 }
 SMALL = "160m"
 """A disk of this size holds the server, and a few of its logs."""
@@ -88,7 +89,7 @@ class Postgres:
 
     def move_clock(self, seconds: float) -> None:
         """Let its clock go wrong by so much, if it was started with a `movable_clock`."""
-        self.clock.write_text(f"{seconds:+}")
+        set_clock(self.environ, seconds)
 
     @property
     def clock(self) -> Path:
@@ -249,17 +250,30 @@ def may_mount() -> bool:
 
 
 def movable_clock(folder: Path) -> Mapping[str, str]:
-    """Return what a server is started with whose clock can be moved while it runs."""
+    """Return what a process is started with whose clock can be moved while it runs. What counts the seconds since the
+    machine was booted, or since any other moment, is spared.
+    """
     library = clock_library()
     assert library is not None
     clock = folder / "clock"
-    clock.write_text("+0")
+    clock.write_bytes(_offset(0))
     return {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+def set_clock(environ: Mapping[str, str], seconds: float) -> None:
+    """Let the clock of what was started so be wrong by so many seconds; who reads it meanwhile reads all or nothing."""
+    with Path(environ["FAKETIME_TIMESTAMP_FILE"]).open("r+b") as clock:  # on a full disk nothing else can be written
+        clock.write(_offset(seconds))
+
+
+def _offset(seconds: float) -> bytes:
+    """How libfaketime is told of it, always as long."""
+    return f"{seconds:+013.3f}".encode()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -12,23 +13,10 @@ from daemon.config.values import ClusterConfig
 from daemon.errors import StateError
 from daemon.state import Membership, engine_for
 from tests.postgres import Postgres
+from tests.process.cluster_audit import TABLES, Audit
+from tests.process.support import CLOCK
 
 MEMBERS = ("one", "two", "three")
-
-_AUDIT = """
-CREATE TABLE audit (what TEXT, epoch BIGINT, name TEXT, taken TIMESTAMPTZ, freed TIMESTAMPTZ);
-CREATE FUNCTION audit_now() RETURNS TIMESTAMPTZ LANGUAGE sql AS $$
-    SELECT clock_timestamp() - {wrong} * interval '1 second' $$;
-CREATE FUNCTION audit_taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO audit SELECT NEW.what, NEW.epoch, name, audit_now() FROM member WHERE epoch = NEW.epoch;
-    RETURN NEW; END $$;
-CREATE FUNCTION audit_freed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    UPDATE audit SET freed = audit_now() WHERE what = OLD.what AND epoch = OLD.epoch AND freed IS NULL;
-    RETURN OLD; END $$;
-CREATE TRIGGER audit_taken AFTER INSERT ON lease FOR EACH ROW EXECUTE FUNCTION audit_taken();
-CREATE TRIGGER audit_freed AFTER DELETE ON lease FOR EACH ROW EXECUTE FUNCTION audit_freed();
-"""
-"""Triggers that record who held what, and when, by a clock that nobody moves."""
 
 
 class SharedDatabase:
@@ -39,6 +27,9 @@ class SharedDatabase:
         self.cluster = cluster
         self._moved = moved
         """Called with the port of the server that has the database by then."""
+
+        self.moves: list[tuple[datetime, float]] = []
+        """By how many seconds its clock was wrong from when on."""
 
         self._standby: Postgres | None = None
         self._ends = ExitStack()
@@ -51,12 +42,16 @@ class SharedDatabase:
         """Make the members' tables, and what records who holds what, and let the `gate` be out."""
         asyncio.run(_tables(self.cluster))
         wrong = f"pg_read_file('{self.server.clock}')::float8" if self.server.environ else "0"
-        self.sql(_AUDIT.format(wrong=wrong))
+        self.sql(TABLES.format(wrong=wrong))
         self.sql("INSERT INTO sent_out VALUES ('gate', now(), 'nobody', FALSE)")
 
     def sql(self, statement: str) -> str:
         """Run a statement on the members' tables."""
         return self.server.sql(self.cluster, statement)
+
+    def audit(self) -> Audit:
+        """Return who has held what, and what was announced."""
+        return Audit(self.sql)
 
     # What an operator does -------------------------------------------------------------------------------------------
 
@@ -131,8 +126,12 @@ class SharedDatabase:
 
     def move_clock(self, seconds: float) -> Callable[[], None]:
         """Let its clock go wrong; return what sets it right."""
+        self._move_clock(seconds)
+        return lambda: self._move_clock(0)
+
+    def _move_clock(self, seconds: float) -> None:
+        self.moves.append((CLOCK.now(), seconds))
         self.server.move_clock(seconds)
-        return lambda: self.server.move_clock(0)
 
     def follow(self) -> None:
         """Let a standby follow it, which has all that is committed."""

@@ -3,32 +3,60 @@
 All members have one address of the panel, or they would differ and delete nothing. Behind it each has its own wire.
 """
 
+import json
 import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from daemon.config.values import ClusterConfig
+from tests.postgres import clock_library, movable_clock, set_clock
 from tests.process.cluster_database import MEMBERS, elsewhere
-from tests.process.cluster_trouble import Trouble
-from tests.process.support import CLOCK, Daemon, Panel, running
+from tests.process.cluster_trouble import Drawn, Trouble
+from tests.process.support import CLOCK, Daemon, Event, Panel, running
 from tests.process.wire import Way, Wire, crossing, has_socket, wire
 
-LEASE = "5s"
+LEASE_SECONDS = 5
 
-_DELETE = re.compile(rb"DELETE /api/client/servers/([0-9a-f]{8})[0-9a-f-]*/backups/([0-9a-f-]{36}) ")
+WRONG = MEMBERS[-1]
+"""The member whose clock can be set wrong, where the machine has what that takes."""
+
+_OF_BACKUPS = re.compile(
+    rb"(GET|POST|DELETE) /api/client/servers/([0-9a-f]{8})[0-9a-f-]*/backups(?:/([0-9a-f-]{36}))?(?:\?\S*)? HTTP"
+)
+_NAME = re.compile(rb'"name": ?"([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A DELETE as it left a member."""
+class Request:
+    """A request about a server's backups as it left a member; `backup` is the uuid of the one that it is about."""
 
     at: datetime
+    method: str
     server: str
     backup: str
+
+
+@dataclass
+class Sent:
+    """What has left a member for the panel."""
+
+    requests: list[Request] = field(default_factory=list)
+    names: dict[str, datetime] = field(default_factory=dict)
+    """When it asked for a backup of that name."""
+
+    def note(self, chunk: bytes) -> None:
+        """Note what is in these bytes."""
+        at = CLOCK.now()
+        for method, server, backup in _OF_BACKUPS.findall(chunk):
+            self.requests.append(Request(at, method.decode(), server.decode(), backup.decode()))
+        for name in _NAME.findall(chunk):
+            self.names.setdefault(name.decode(), at)
 
 
 @dataclass
@@ -40,11 +68,16 @@ class Member:
     cluster: ClusterConfig
     to_database: Wire
     to_panel: Wire
-    sent: list[Sent]
+    sent: Sent
+    clock: Mapping[str, str]
+    """What its process is started with if its clock can be set wrong; empty otherwise."""
+
     address: str = ""
     """Of the panel, as all members know it."""
 
     held_until: float = 0.0
+    """Until then, by the monotonic clock, what is held for minutes is."""
+
     lives: list[Daemon] = field(default_factory=list)
     _ends: ExitStack = field(default_factory=ExitStack)
 
@@ -64,44 +97,60 @@ class Member:
         return {
             "PTERO_BACKUPD_CLUSTER__URL": elsewhere(self.cluster, self.to_database.port),
             "PTERO_BACKUPD_CLUSTER__MEMBER": self.name,
-            "PTERO_BACKUPD_CLUSTER__LEASE": LEASE,
+            "PTERO_BACKUPD_CLUSTER__LEASE": f"{LEASE_SECONDS}s",
             "PTERO_BACKUPD_PANELS__MAIN__URL": self.address,
         }
 
     def start(self) -> None:
         """Start it."""
-        self.lives.append(self._ends.enter_context(running(self.panel, room=None, counted=False, **self.environ)))
+        environ = {**self.environ, **self.clock}
+        self.lives.append(self._ends.enter_context(running(self.panel, room=None, counted=False, **environ)))
 
     def end(self) -> None:
         """Kill it, and wait for its end."""
         self._ends.close()
 
-    def suffer(self, trouble: Trouble) -> None:
+    @property
+    def events(self) -> list[Event]:
+        """All that it has logged, in order."""
+        lines = (line for one in self.lives for line in tuple(one.stderr) if line.startswith("{"))
+        return [json.loads(line) for line in lines]
+
+    def last_of(self, *names: str) -> str:
+        """Return which of these events it logged last, in whatever order its clock puts them; empty for none."""
+        lines = (line for line in reversed(tuple(self.daemon.stderr)) if any(name in line for name in names))
+        return next((event for event in map(_event, lines) if event in names), "")
+
+    def set_clock(self, wrong: float) -> None:
+        """Set its clock wrong by so many seconds, which it must be able to be."""
+        set_clock(self.clock, wrong)
+
+    def suffer(self, one: Drawn) -> None:
         """Let this trouble of its own begin."""
-        match trouble:
+        match one.trouble:
             case Trouble.KILLED:
                 self.daemon.process.kill()
             case Trouble.STOPPED:
                 self.daemon.send(signal.SIGSTOP)
             case Trouble.DATABASE_CUT:
                 self.to_database.cut()
-            case Trouble.DATABASE_HELD_THERE:
-                self.to_database.hold(Way.THERE)
-            case Trouble.DATABASE_HELD_BACK:
-                self.to_database.hold(Way.BACK)
             case Trouble.PANEL_CUT:
                 self.to_panel.cut()
-            case Trouble.PANEL_HELD_THERE:
-                self.to_panel.hold(Way.THERE)
-            case Trouble.PANEL_HELD_BACK:
-                self.to_panel.hold(Way.BACK)
+            case Trouble.DATABASE_HELD_THERE | Trouble.DATABASE_HELD_BACK | Trouble.DATABASE_HELD_LONG:
+                self._hold(self.to_database, one.ways)
+            case Trouble.PANEL_HELD_THERE | Trouble.PANEL_HELD_BACK:
+                self._hold(self.to_panel, one.ways)
             case _:
                 raise AssertionError("this is not a member's own")
 
-    def hold_for(self, seconds: float) -> None:
-        """Hold what it sends to the panel for so long, whatever else ends before."""
-        self.to_panel.hold(Way.THERE)
-        self.held_until = CLOCK.monotonic() + seconds
+    def _hold(self, wire: Wire, ways: Iterable[Way]) -> None:
+        for way in ways:
+            wire.hold(way)
+
+    def hold_for_minutes(self, one: Drawn) -> None:
+        """Hold what goes that way between it and the panel, whatever else ends before."""
+        self._hold(self.to_panel, one.ways)
+        self.held_until = CLOCK.monotonic() + one.minutes
 
     @property
     def is_held(self) -> bool:
@@ -128,10 +177,11 @@ def three_members(panel: Panel, cluster: ClusterConfig) -> Iterator[list[Member]
     with ExitStack() as ends:
         members: list[Member] = []
         for name in MEMBERS:
-            sent: list[Sent] = []
-            seen = _noting(sent)
-            wires = ends.enter_context(wire(database)), ends.enter_context(wire(panel_port, seen))
-            members.append(Member(name, panel, cluster, *wires, sent))
+            sent = Sent()
+            wires = ends.enter_context(wire(database)), ends.enter_context(wire(panel_port, sent.note))
+            movable = clock_library() is not None and name == WRONG
+            clock = movable_clock(Path(ends.enter_context(TemporaryDirectory()))) if movable else {}
+            members.append(Member(name, panel, cluster, *wires, sent, clock))
             ends.callback(members[-1].end)
         at = ends.enter_context(crossing(lambda inode: _wire_of(inode, members)))
         for member in members:
@@ -146,11 +196,6 @@ def _wire_of(inode: str, members: Sequence[Member]) -> Wire:
     return owner.to_panel
 
 
-def _noting(sent: list[Sent]) -> Callable[[bytes], None]:
-    """Note each DELETE in what a member sends."""
-
-    def note(chunk: bytes) -> None:
-        at = CLOCK.now()
-        sent.extend(Sent(at, server.decode(), backup.decode()) for server, backup in _DELETE.findall(chunk))
-
-    return note
+def _event(line: str) -> str:
+    """The name of the event in a line of the log; empty if it is none."""
+    return str(json.loads(line)["event"]) if line.startswith("{") else ""
