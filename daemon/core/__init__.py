@@ -13,8 +13,9 @@ again; `addresses` tells which addresses are unencrypted, and `words` names the 
 missing, and `proven` what is kept and not deleted because of it; `drills` says which backup is tried next on a spare
 server, and `console` what that showed.
 
-`shares` says which member of a cluster acts for which part of the fleet, and `agreement` where they would decide
-differently; both go by a `digest`.
+`shares` says which member of a cluster acts for which part of the fleet, `cut_off` which one may not since it cannot
+reach the panel, `spread` how many each is to hold then, and `agreement` where they would decide differently; `shares`
+and `agreement` go by a `digest`.
 
 Of copies, `copy` says what one is, `copies_layout` makes and reads keys, `copies_found` sorts a listing, `store_rules`
 holds what a store takes and keeps, `copies_wanted` says what to copy, `copies_ways` from where, `copies_queue` which
@@ -47,6 +48,7 @@ __all__ = [
     "copies_ways",
     "copy",
     "cron_words",
+    "cut_off",
     "digest",
     "discover",
     "drills",

@@ -16,7 +16,8 @@ def cluster_document(seen: "ClusterSeen", where: "Disagreement", names: Mapping[
     It holds each `node PANEL/NODE`, `panel NAME` (the servers whose node is unknown) or `fleet` (the stores' alerts).
     `out` are the members that an operator sent out, or evicted, whether they are there or not. `differ` says where the
     daemons would decide differently: by `versions` on all servers, else on those named, and in each `store NAME`; with
-    `names` by keys. A member's `decisions` are null if it has not said which version of them it has.
+    `names` by keys. A member's `decisions` are null if it has not said which version of them it has; it is `cut_off`
+    from the panels that it says it cannot reach.
     """
     return {
         "members": [
@@ -29,6 +30,7 @@ def cluster_document(seen: "ClusterSeen", where: "Disagreement", names: Mapping[
                 "lease": round(max(0.0, one.left), 3),
                 "holds": list(one.holds),
                 "decisions": said.decisions if (said := seen.opinions.get(one.epoch)) else None,
+                "cut_off": sorted(seen.cut_off.get(one.epoch, ())),
             }
             for one in seen.members
         ],

@@ -4,7 +4,7 @@ One server's trouble never reaches another's (invariant 12).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -129,6 +129,10 @@ class Fleet:
             return False
         self._rotations.launch(Order(server, "retry", self._clock.now()))  # a start of its own
         return True
+
+    def leave_waiting(self, names: Collection[str]) -> None:
+        """Leave those rotations of these servers that only wait: another member is to act for them."""
+        self._rotations.leave_waiting(names)
 
     async def drain(self, bound: float) -> tuple[str, ...]:
         """Start nothing new; leave what only waits, give the rest `bound` seconds, then leave it too.

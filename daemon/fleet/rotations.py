@@ -5,7 +5,7 @@ What falls due for a server meanwhile is merged into one rotation after it. Even
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -93,6 +93,13 @@ class Rotations:
     def forget(self, name: str) -> None:
         """Let nothing follow a server's running rotation."""
         self._due_again.pop(name, None)
+
+    def leave_waiting(self, names: Collection[str]) -> None:
+        """Leave the rotations of these servers that only wait: whoever acts for the servers next goes on with them."""
+        for name in self._running.keys() & set(names):
+            task = self._running[name].task
+            if self._stage(name) in LEAVABLE and not task.cancelling():  # what it gives back is not to be cancelled
+                task.cancel()
 
     async def leave(self, bound: float) -> tuple[str, ...]:
         """Leave what only waits, give the rest `bound` seconds, then leave it too.

@@ -3,9 +3,10 @@
 All members look at the same leases and come to the same result (`core/shares`). A node goes from one to another in two
 steps, one node at a time and only while nothing of ours is done on it: the first drops its servers and lets it go, and
 the second takes it, and finds in the journal what is due. A member that an operator has sent out takes none, begins
-nothing more, and lets each node go as soon as nothing is done there. A server whose node is not known is acted for by
-the member that holds its panel, which looks for it; a rotation that meets another node than that ends before it does
-anything, since a server's lock is only given within the node that the panel shows.
+nothing more, and lets each node go as soon as nothing is done there; so does one that is cut off from a panel that
+others reach, with the nodes of that panel. A server whose node is not known is acted for by the member that holds its
+panel, which looks for it; a rotation that meets another node than that ends before it does anything, since a server's
+lock is only given within the node that the panel shows.
 
 A look comes every second, and there may be ten thousand servers: they are gone through only after something changed.
 """
@@ -14,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from daemon.config.values import Config, ServerConfig
 from daemon.core.model import Server
@@ -24,6 +26,7 @@ from daemon.fleet.clients import Clients
 from daemon.fleet.isolation import surviving
 from daemon.fleet.placement import Placement
 from daemon.fleet.population import Population
+from daemon.fleet.reaching import Reaching
 from daemon.fleet.share import PassingOn, Share
 from daemon.fleet.standing import ClusterView, Holders, Standing
 from daemon.log import get_logger
@@ -76,7 +79,8 @@ class Sharing:
     """Keeps this member's share. `obey` is called with the whole configuration and the share whenever either changes;
     `ended` with the names of servers whose rotations ended anywhere, at two looks: what a rotation saw is written a
     moment after its end, and somebody may have asked for it in between. `at_work` returns the servers for which
-    anything is under way, and `at_work_for_all` whether anything is that one member does for the whole fleet.
+    anything is under way, and `at_work_for_all` whether anything is that one member does for the whole fleet. `leave`
+    is called with servers that others are to act for: what only waits there is left.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Sharing:
         ended: Callable[[AbstractSet[str]], None],
         at_work: Callable[[], Collection[str]],
         at_work_for_all: Callable[[], bool] = lambda: False,
+        leave: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
         self._shares = shares
         self.under_way = shares.under_way
@@ -101,6 +106,7 @@ class Sharing:
         self._ended = ended
         self._at_work = at_work
         self._at_work_for_all = at_work_for_all
+        self._leave = leave
         self._config: Config | None = None
         self._mine: frozenset[str] = frozenset()
         self._placement = Placement(shares, clients, context.clock)
@@ -109,13 +115,17 @@ class Sharing:
         """The parts that we took since nobody else did."""
 
         self._agreeing = Agreeing(context.clock)
-        self._standing = Standing(self._agreeing, context.clock)
+        self._reaching = Reaching(clients, context.clock)
+        self._standing = Standing(self._agreeing, self._reaching, context.clock)
         self.notes, self.view, self.holders = self._standing.notes, self._standing.view, self._standing.holders
-        self._shared: tuple[object, Mapping[str, Member]] | None = None
+        self._shared: tuple[object, _Shared] | None = None
         """Which member is to hold each part, and by what that was computed."""
 
         self._ended_before: AbstractSet[str] = frozenset()
         """The servers whose rotations had ended at the look before."""
+
+        self._leaving: frozenset[str] = frozenset()
+        """The parts in which we begin nothing more, since we do not reach their panel."""
 
         self._looking: asyncio.Task[None] | None = None
         self._trouble: StateError | None = None
@@ -138,6 +148,7 @@ class Sharing:
     def stop(self) -> None:
         """Take and give nothing more."""
         self._placement.stop()
+        self._reaching.stop()
         if self._looking is not None:
             self._looking.cancel()
 
@@ -152,6 +163,7 @@ class Sharing:
         before, self._trouble = self._trouble, None
         with self._noting():
             await self._shares.publish(self._agreeing.opinion)
+            await self._shares.tell_cut_off(self._reaching.cut_off(self._config.panels if self._config else ()))
             await self._agree(await self._shares.look())
         with self._noting():
             await self._placement.tell(self._context.under_way.keys())
@@ -174,6 +186,7 @@ class Sharing:
     async def _agree(self, seen: SharesSeen) -> None:
         """Take what is ours to take, and let go what another one is to hold."""
         self._population.saw(seen.members | seen.out, self._clock.monotonic())
+        self._reaching.heard(seen)
         self._standing.heard(seen)
         self._agreeing.heard(seen)
         self._placement.learn(seen.placed)
@@ -181,50 +194,55 @@ class Sharing:
             self._ended(told)
         self._ended_before = seen.ended
         parts = self._placement.of(self._config).parts if self._config else frozenset({FLEET})
-        wanted = self._shared_out(parts, seen)
+        shared = self._shared_out(parts, seen)
         mine = {part for part, one in seen.held.items() if one == seen.me}
-        for part in self._takable(parts, wanted, seen):
+        for part in self._takable(parts, shared, seen):
             with self._noting():  # one that cannot be taken holds no other up
                 if await self._shares.take(part):
                     log.info("part_taken", part=part)
                     mine.add(part)
-                    if wanted.get(part) != seen.me:
+                    if shared.wanted.get(part) != seen.me:
                         self._kept_until[part] = self._clock.monotonic() + KEEP_SECONDS
             if isinstance(self._trouble, JournalBusyError):  # the others would wait for it as long
                 break
-        given = self._to_give(mine, wanted, seen.me)
-        self._mine = frozenset(mine.difference(given))
+        self._leaving = frozenset(part for part in mine if not shared.may_hold(part, seen.me))
+        given = self._to_give(mine, shared, seen.me)
+        self._mine = frozenset(mine.difference(given) - self._leaving)
         self._pass_on()
+        self._leave_what_waits()
         for part in given:
             if part not in self._shares.in_use():  # a rotation may have begun while the parts before it were given
                 await self._shares.give(part)
                 log.info("part_given", part=part)
         if self._config is not None:
             self._placement.look(self._config, self._mine)
+            self._reaching.ask(self._config)
 
-    def _shared_out(self, parts: frozenset[str], seen: SharesSeen) -> Mapping[str, Member]:
+    def _shared_out(self, parts: frozenset[str], seen: SharesSeen) -> "_Shared":
         """Return which member is to hold each part; it is computed after something has changed."""
-        basis = parts, seen.members, seen.held
+        basis = parts, seen.members, seen.held, seen.cut_off, self._reaching.lasting
         if self._shared is None or self._shared[0] != basis:
-            self._shared = basis, _computed(parts, seen)
+            self._shared = basis, _computed(parts, seen, self._reaching.only_for(parts, seen))
         return self._shared[1]
 
-    def _takable(self, parts: Collection[str], wanted: Mapping[str, Member], seen: SharesSeen) -> Iterator[str]:
+    def _takable(self, parts: Collection[str], shared: "_Shared", seen: SharesSeen) -> Iterator[str]:
         now = self._clock.monotonic()
         free = sorted(set(parts) - seen.held.keys())
         self._free_since = {part: self._free_since.get(part, now) for part in free}
         for part in () if self._standing.out else free:
-            if wanted.get(part) == seen.me or now - self._free_since[part] >= FREE_SECONDS:
+            late = now - self._free_since[part] >= FREE_SECONDS and shared.may_hold(part, seen.me)
+            if late or shared.wanted.get(part) == seen.me:
                 yield part
 
-    def _to_give(self, mine: Collection[str], wanted: Mapping[str, Member], me: Member) -> list[str]:
+    def _to_give(self, mine: Collection[str], shared: "_Shared", me: Member) -> list[str]:
         """Return one part that another member is to hold, or that is no part any more, and on which nothing is done;
         all such parts at once if this member was sent out.
         """
         busy, now = self._busy(), self._clock.monotonic()
         if not self._standing.out:
-            busy |= {part for part, until in self._kept_until.items() if part in wanted and now < until}
-        free = [part for part in sorted(mine) if wanted.get(part) != me and part not in busy]
+            kept = {part for part, until in self._kept_until.items() if part in shared.wanted and now < until}
+            busy |= kept - self._leaving
+        free = [part for part in sorted(mine) if shared.wanted.get(part) != me and part not in busy]
         return free if self._standing.out else free[:1]
 
     def _busy(self) -> set[str]:
@@ -237,6 +255,12 @@ class Sharing:
         seen |= {FLEET} if self._at_work_for_all() else set()
         return seen.union(self._shares.in_use(), (part[name] for name in self._at_work() if name in part))
 
+    def _leave_what_waits(self) -> None:
+        """Wait for nothing in the parts that we leave: a backup may take hours, and others can wait for it as well."""
+        if self._leaving and self._config is not None:
+            part = self._placement.of(self._config).part
+            self._leave([name for name in self._at_work() if part.get(name) in self._leaving])
+
     def _on_server(self, config: ServerConfig, server: Server) -> None:
         """Take note of the node of a server that is about to be rotated."""
         self._placement.sighted(config, server.node)
@@ -245,13 +269,25 @@ class Sharing:
     def _pass_on(self) -> None:
         """Let the rest of the daemon know its share, if that or the configuration has changed."""
         if self._config is not None:
-            under_way = {*self._context.under_way, *(self._at_work() if self._standing.out else ())}
+            ends = self._standing.out or self._leaving
+            under_way = {*self._context.under_way, *(self._at_work() if ends else ())}
             places = self._placement.of(self._config)
             self._passing_on.pass_on(places, self._mine, under_way, out=self._standing.out, last=self._standing.last)
 
 
-def _computed(parts: frozenset[str], seen: SharesSeen) -> Mapping[str, Member]:
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Which member is to hold each part, and who may hold those that not every member may."""
+
+    wanted: Mapping[str, Member]
+    only_for: Mapping[str, Collection[Member]]
+
+    def may_hold(self, part: str, one: Member) -> bool:
+        return part not in self.only_for or one in self.only_for[part]
+
+
+def _computed(parts: frozenset[str], seen: SharesSeen, only_for: Mapping[str, Collection[Member]]) -> _Shared:
     """Return which member is to hold each part: nodes are even among themselves, since the others cost little."""
     nodes = {part for part in parts if part.startswith(NODE)}
-    wanted = [shared_out(kind, seen.members, seen.held) for kind in (nodes, parts - nodes)]
-    return {**wanted[0], **wanted[1]}
+    wanted = [shared_out(kind, seen.members, seen.held, only_for) for kind in (nodes, parts - nodes)]
+    return _Shared({**wanted[0], **wanted[1]}, only_for)

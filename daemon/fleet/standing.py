@@ -9,6 +9,7 @@ from daemon.core.alerting import PROMOTION_NEWS
 from daemon.core.shares import node_of
 from daemon.core.units import rfc3339
 from daemon.fleet.agreeing import Agreeing
+from daemon.fleet.reaching import Reaching
 from daemon.log import get_logger
 from daemon.state import SharesSeen
 
@@ -38,8 +39,9 @@ class ClusterView:
 class Standing:
     """Whether an operator has sent this member `out`, whether anybody acts, and what else there is to know."""
 
-    def __init__(self, agreeing: Agreeing, clock: Clock) -> None:
+    def __init__(self, agreeing: Agreeing, reaching: Reaching, clock: Clock) -> None:
         self._agreeing = agreeing
+        self._reaching = reaching
         self._clock = clock
         self._promoted_at: datetime | None = None
         self._alone_out = False
@@ -72,6 +74,7 @@ class Standing:
     def notes(self) -> list[str]:
         """Return what the operator should know of this member's place in the cluster."""
         found = [*([NOBODY_ACTS] if self._alone_out else []), *([SENT_OUT] if self.out else [])]
+        found += self._reaching.notes()
         if differing := self._agreeing.in_words():
             found.append(f"{differing}: nothing is deleted there; `ptero-backupd cluster status` shows more")
         if self._promoted_at is not None and self._clock.now() - self._promoted_at < PROMOTION_NEWS:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import SecretStr
 
 from daemon.clock import Clock
+from daemon.core.cut_off import Contact
 from daemon.core.model import Backup
 from daemon.panel.configured import Configured
 from daemon.panel.decode import new_backup, nothing, said_locked, this_backup
@@ -124,6 +125,11 @@ class PanelClient(PanelReader):
     def answers(self) -> Mapping[str, int]:
         """How many answers of each class there were so far: "2xx" to "5xx", and "none" if there was no answer."""
         return self._transport.answers
+
+    @property
+    def contact(self) -> Contact:
+        """When the panel answered last, and since when it answers nothing."""
+        return self._transport.contact
 
     @property
     def throttled_seconds(self) -> float:

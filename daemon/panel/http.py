@@ -77,13 +77,16 @@ class _Key(httpx.Auth):
 
 
 class HttpSession:
-    """The connections of one key to one panel, opened at the first request."""
+    """The connections of one key to one panel, opened at the first request. `heard` is called after each request with
+    whether anything at all answered it.
+    """
 
     def __init__(
         self,
         url: str,
         key: SecretStr,
         *,
+        heard: Callable[[bool], None] = lambda _: None,
         verify: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class HttpSession:
         self.count = 0  # requests that were sent
         self.answers: Counter[str] = Counter()  # by class: "2xx" to "5xx", and "none" where the answer was lost
         self._key = key
+        self._heard = heard
         self._verify = verify
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
@@ -118,7 +122,11 @@ class HttpSession:
         PanelUnreachableError where nothing was sent, or the answer to a read was lost; OutcomeUnknownError where that
         to a write was.
         """
-        client = self._opened(call)
+        try:
+            client = self._opened(call)
+        except PanelError:
+            self._heard(False)
+            raise
         self.count += 1
         kind = "none"
         try:
@@ -127,6 +135,7 @@ class HttpSession:
             kind = f"{answer.status // 100}xx"
             return answer
         except FOREIGN as error:
+            self._heard(False)
             failure = lost(error, call, self._key)
         finally:
             self.answers[kind] += 1  # also where the caller gives up, or the answer cannot be used
@@ -150,6 +159,7 @@ class HttpSession:
             timeout=timeout,
             extensions={} if call.reads else {"trace": trace},
         ) as response:
+            self._heard(True)
             error = StrangeAnswerError if call.reads else OutcomeUnknownError
             if response.headers.get("content-encoding", IDENTITY).lower() != IDENTITY:
                 raise error(f"{call.action}: the answer is compressed, which was not asked for")

@@ -61,6 +61,11 @@ class PanelReader:
             raise PermissionLackingError(text, kind=Lacking.ADMINISTRATOR)
         return tuple(latest.rows.values())
 
+    async def knock(self) -> None:
+        """Ask once for as little as there is, to see whether anything is answered; raises PanelError."""
+        call = self._endpoints.servers()
+        await self._transport.once(replace(call, query={**call.query, "per_page": "1"}))
+
     async def seen_server(self, server_id: str) -> Server:
         """Return one server as it was within the last minute, perhaps without permissions; many can ask at once."""
         return await self._server_cache.see(server_id)

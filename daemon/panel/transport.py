@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.backoff import Backoff
+from daemon.core.cut_off import Contact
 from daemon.panel.answers import Answer, ApiCall, whole
 from daemon.panel.configured import Configured
 from daemon.panel.dates import PanelClock
@@ -62,8 +63,9 @@ class Transport:
         configured: Configured | None = None,
     ) -> None:
         self._configured = configured
-        self._session = HttpSession(url, key, verify=verify, transport=transport)
+        self._session = HttpSession(url, key, heard=self._heard, verify=verify, transport=transport)
         self._clock = clock
+        self.contact = Contact()
         self._turn = QueuedRequest(limiter, clock, self._say_wait)
         self._waits = waits
         self._hindrance = hindrance
@@ -186,6 +188,11 @@ class Transport:
         if not is_down(refused):
             self._outage.answered()
         raise refused
+
+    def _heard(self, answered: bool) -> None:
+        """Take note that the panel answered a request, whatever it answered, or that no answer came."""
+        now = self._clock.monotonic()
+        self.contact = self.contact.with_answer(now) if answered else self.contact.with_loss(now)
 
     def _must_be_let(self, call: ApiCall) -> None:
         """Raise HeldBackError for a write that may not leave at this moment, or what its caller has against it."""

@@ -93,6 +93,7 @@ def assembled(config: Config, context: RotationContext) -> Assembly:
             ended=lambda names: tracker.ended_elsewhere(names - fleet.names),
             at_work=lambda: {*fleet.running(), copying.at_work or "", proofs.at_work or ""},
             at_work_for_all=lambda: drills.at_work is not None,
+            leave=fleet.leave_waiting,
         )
     )
     alerts.watch_cluster(sharing.view)

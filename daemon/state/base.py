@@ -11,6 +11,7 @@ Nothing secret may be stored: no key, no signed URL.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -89,6 +90,10 @@ class Shares(Protocol):
 
     async def publish(self, opinion: Opinion) -> None:
         """Let all members know what this one goes by; ask nothing of the database if they do. Raises StateError."""
+        ...
+
+    async def tell_cut_off(self, panels: AbstractSet[str]) -> None:
+        """Let all members know which panels this one cannot reach, as `publish` does. Raises StateError."""
         ...
 
     async def place(self, panel: str, nodes: Mapping[str, str]) -> None:

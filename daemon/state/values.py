@@ -139,7 +139,8 @@ class SentOut:
 @dataclass(frozen=True, slots=True)
 class ClusterSeen:
     """A whole cluster at this moment: its `members`, the oldest first, with those whose lease is over and that nobody
-    replaced yet; who was sent `out`, by name; and what daemons go by, as far as they have said, by epoch.
+    replaced yet; who was sent `out`, by name; and by epoch what daemons go by, as far as they have said, and the panels
+    that those cannot reach which say so.
 
     `promoted_at` is when it was noticed last that the database had been promoted or restored, by its own clock.
     """
@@ -148,6 +149,7 @@ class ClusterSeen:
     out: tuple[SentOut, ...] = ()
     opinions: Mapping[int, Opinion] = field(default_factory=dict)
     promoted_at: datetime | None = None
+    cut_off: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
     @property
     def daemons(self) -> tuple[Member, ...]:
@@ -176,7 +178,8 @@ class SharesSeen:
     `members` are the live daemons and `held` who of them holds which part, `me` included. `placed` are the nodes of
     servers, by panel and by the id that the configuration has, as far as they changed since the last look; `ended` the
     configured names whose rotations ended since then. `out` are those of the live daemons that an operator sent out.
-    `opinions` are what live daemons go by, as far as they have said, and `promoted_at` as in ClusterSeen.
+    `opinions` are what live daemons go by, as far as they have said, `cut_off` the panels that those cannot reach which
+    say so, and `promoted_at` as in ClusterSeen.
     """
 
     me: shares.Member
@@ -187,6 +190,7 @@ class SharesSeen:
     out: frozenset[shares.Member] = frozenset()
     opinions: Mapping[shares.Member, Opinion] = field(default_factory=dict)
     promoted_at: datetime | None = None
+    cut_off: Mapping[shares.Member, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

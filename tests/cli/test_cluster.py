@@ -290,6 +290,22 @@ def test_where_daemons_differ_is_shown_and_found_by_check(
     asyncio.run(look())
 
 
+def test_a_member_that_cannot_reach_a_panel_is_shown(cli: Cli, panel: Panel, cluster: ClusterConfig) -> None:
+    """Only as long as it says so."""
+    words = ("--config", panel.config, "cluster", "status")
+
+    async def look() -> None:
+        async with acting(cluster, "one"), acting(cluster, "two") as two:
+            assert two.leadership.shares is not None
+            assert "does not reach" not in (await asyncio.to_thread(cli, *words)).out
+            await two.leadership.shares.tell_cut_off({"main"})
+            assert "member two does not reach panel main" in (await asyncio.to_thread(cli, *words)).out
+            shown = await asyncio.to_thread(cli, *words, "--json")
+            assert {one["name"]: one["cut_off"] for one in shown.json["members"]} == {"one": [], "two": ["main"]}
+
+    asyncio.run(look())
+
+
 def test_a_live_member_is_evicted_only_if_that_is_meant(cli: Cli, panel: Panel, cluster: ClusterConfig) -> None:
     """Its work is cut short; it holds nothing from then on."""
     words = ("--config", panel.config, "cluster")

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.shares import FLEET, NODE, Member, node_key, node_of, node_part, panel_part, shared_out
+from daemon.core.shares import FLEET, NODE, Member, node_key, node_of, node_part, panel_of, panel_part, shared_out
 
 PARTS = st.sets(st.text("abcdef/ ", min_size=1, max_size=4), max_size=40)
 MEMBERS = st.sets(st.tuples(st.sampled_from("pqrst"), st.integers(1, 9)), min_size=1, max_size=6)
@@ -52,6 +53,72 @@ def test_no_more_is_moved_than_evenness_asks_for(fleet: tuple[set[str], set[Memb
     kept = sum(min(number, few + (place < more)) for place, number in enumerate(before))
     assert sum(held.get(part) == one for part, one in shared.items()) == kept
     assert shared_out(parts, members, shared) == shared
+
+
+@st.composite
+def restricted(
+    draw: st.DrawFn,
+) -> tuple[list[str], list[Member], dict[str, Member], dict[str, frozenset[Member]]]:
+    """A small fleet of which some parts are for some members alone, by the panel that they are of."""
+    parts = draw(st.lists(st.sampled_from("abcdefg"), max_size=6, unique=True))
+    members = draw(st.lists(st.sampled_from([("p", 1), ("q", 2), ("r", 3)]), min_size=1, unique=True))
+    holders = st.sampled_from([*members, ("dead", 0), None])
+    held = {part: one for part in parts if (one := draw(holders)) is not None}
+    some = st.frozensets(st.sampled_from(members), min_size=1)
+    panels = draw(st.lists(some, min_size=1, max_size=3))
+    return parts, members, held, {part: draw(st.sampled_from(panels)) for part in parts if draw(st.booleans())}
+
+
+@given(restricted())
+def test_where_not_all_may_hold_a_part_it_is_as_even_as_can_be_and_then_as_few_move_as_can(
+    fleet: tuple[list[str], list[Member], dict[str, Member], dict[str, frozenset[Member]]],
+) -> None:
+    """Of all ways in which the parts can be held, none is better; and what is shared out stays as it is."""
+    parts, members, held, only_for = fleet
+
+    def merit(shared: Mapping[str, Member]) -> tuple[list[int], int]:
+        return sorted(loads(shared, {*members}), reverse=True), sum(
+            held.get(part) != one for part, one in shared.items()
+        )
+
+    shared = shared_out(parts, members, held, only_for)
+    assert shared.keys() == set(parts)
+    assert all(one in only_for.get(part, members) for part, one in shared.items())
+    ways = product(*(only_for.get(part, members) for part in parts))
+    assert merit(shared) == min(merit(dict(zip(parts, way, strict=True))) for way in ways)
+    assert shared_out(parts, members, shared, only_for) == shared
+
+
+@given(restricted(), st.randoms(use_true_random=False))
+def test_where_not_all_may_hold_a_part_all_members_come_to_the_same(
+    fleet: tuple[list[str], list[Member], dict[str, Member], dict[str, frozenset[Member]]], order: Random
+) -> None:
+    """In whatever order they learn of anything."""
+    parts, members, held, only_for = fleet
+    mixed = list(parts), list(members), list(held.items()), list(only_for.items())
+    for one in mixed:
+        order.shuffle(one)
+    again = shared_out(mixed[0], mixed[1], dict(mixed[2]), dict(mixed[3]))
+    assert again == shared_out(parts, members, held, only_for)
+
+
+@given(restricted())
+def test_each_part_that_is_passed_on_is_one_fewer_to_pass_on(
+    fleet: tuple[list[str], list[Member], dict[str, Member], dict[str, frozenset[Member]]],
+) -> None:
+    """All is computed anew after each: it comes to an end, and goes by no detour."""
+    parts, members, held, only_for = fleet
+
+    def moving() -> dict[str, Member]:
+        shared = shared_out(parts, members, held, only_for)
+        return {part: one for part, one in shared.items() if held.get(part) != one}
+
+    left = moving()
+    while left:
+        part = min(left)
+        held[part] = left[part]
+        before, left = len(left), moving()
+        assert len(left) == before - 1
 
 
 @given(fleets(), st.randoms(use_true_random=False))
@@ -102,6 +169,12 @@ def test_a_part_tells_its_node_if_it_is_one() -> None:
         None,
         None,
     ]
+
+
+def test_a_part_tells_its_panel_if_it_is_of_one() -> None:
+    """A node's, or that of the servers whose node is not known."""
+    parts = node_part("main", "fsn/1"), panel_part("main"), FLEET
+    assert [panel_of(one) for one in parts] == ["main", "main", None]
 
 
 def test_other_nodes_go_by_their_names() -> None:

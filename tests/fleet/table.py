@@ -1,6 +1,7 @@
 """The leases and the nodes of a cluster in memory: what one database shows all members, and what each asks of it."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from daemon.core.agreement import Opinion
@@ -18,6 +19,7 @@ class Table:
     out: set[Member] = field(default_factory=set)
     nodes: dict[tuple[str, str], str] = field(default_factory=dict)
     opinions: dict[Member, Opinion] = field(default_factory=dict)
+    cut_off: dict[Member, frozenset[str]] = field(default_factory=dict)
     trouble: StateError | None = None
     ended: dict[Member, list[str]] = field(default_factory=dict)
     """The servers whose rotations ended, as far as that was not told to the member yet."""
@@ -57,12 +59,18 @@ class Shares:
             frozenset(self.table.ended.pop(self.me, ())),
             members & out,
             dict(self.table.opinions),
+            cut_off={one: panels for one, panels in self.table.cut_off.items() if panels},
         )
 
     async def publish(self, opinion: Opinion) -> None:
         """Everybody learns of it."""
         self._must_answer()
         self.table.opinions[self.me] = opinion
+
+    async def tell_cut_off(self, panels: AbstractSet[str]) -> None:
+        """Everybody learns of it."""
+        self._must_answer()
+        self.table.cut_off[self.me] = frozenset(panels)
 
     async def at_work(self, part: str) -> bool:
         """Nobody holds a lock."""

@@ -1,11 +1,13 @@
 """Which servers each member acts for: what it takes, when it lets go, and what of servers whose node is not known."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,8 +16,9 @@ from daemon.config.load import load
 from daemon.config.opinion import opinion_of
 from daemon.config.values import Config, ServerConfig
 from daemon.core.agreement import DECISIONS, UNCOMPARED
+from daemon.core.cut_off import Contact
 from daemon.core.model import Server
-from daemon.core.shares import NODE, Member, node_key, node_part
+from daemon.core.shares import FLEET, NODE, Member, node_key, node_part
 from daemon.errors import JournalBusyError, StateError
 from daemon.fleet import sharing
 from daemon.fleet.clients import Clients
@@ -26,12 +29,14 @@ from daemon.fleet.sharing import Sharing
 from daemon.fleet.standing import NOBODY_ACTS, SENT_OUT
 from daemon.log import configure
 from daemon.panel.client import PanelClient
-from daemon.panel.errors import NotFoundError, PanelUnreachableError
+from daemon.panel.errors import NotFoundError, PanelError, PanelUnreachableError
 from daemon.rotation.run import RotationContext
 from tests.fleet.table import Shares, Table
 from tests.virtual import BACKEND, VirtualClock
 
 pytestmark = pytest.mark.anyio
+
+Answer = TypeVar("Answer")
 
 NODES = {"0000000a": "n1", "0000000b": "n1", "0000000c": "n2", "0000000d": "n3"}
 
@@ -65,6 +70,42 @@ class Panel:
         return seen(server_id, self.unlisted[server_id])
 
 
+class Way:
+    """The client of one member: what the panel answers, unless the way there is `cut`."""
+
+    def __init__(self, panel: Panel, clock: VirtualClock) -> None:
+        self._panel = panel
+        self._clock = clock
+        self.cut = False
+        self.asked: list[float] = []
+        self.contact = Contact()
+
+    async def servers(self) -> tuple[Server, ...]:
+        """The list."""
+        return await self._over(self._panel.servers)
+
+    async def server(self, server_id: str) -> Server:
+        """One of them."""
+        return await self._over(lambda: self._panel.server(server_id))
+
+    async def knock(self) -> None:
+        """Any answer."""
+        await self.servers()
+
+    async def _over(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        self.asked.append(self._clock.monotonic())
+        try:
+            if self.cut:
+                raise PanelUnreachableError("cut off")
+            answer = await ask()
+        except PanelError as error:
+            lost, now = isinstance(error, PanelUnreachableError), self._clock.monotonic()
+            self.contact = self.contact.with_loss(now) if lost else self.contact.with_answer(now)
+            raise
+        self.contact = self.contact.with_answer(self._clock.monotonic())
+        return answer
+
+
 def seen(identifier: str, node: str) -> Server:
     """A server as the panel shows it."""
     return Server(f"{identifier}-0000-0000-0000-000000000000", identifier, identifier, node, 10)
@@ -80,6 +121,14 @@ class Daemon:
     ended: list[set[str]]
     busy: set[str]
     population: Population
+    way: Way
+    clients: Clients
+    waiting: set[str]
+
+    async def ask(self) -> None:
+        """Ask the panel for something, as a rotation does."""
+        with suppress(PanelError), self.clients.lent(self.told[-1].config.panels["main"]) as client:
+            await client.servers()
 
     def disputed(self, name: str, *stores: str) -> str:
         """Why it deletes nothing of a server."""
@@ -109,7 +158,9 @@ class Fleet:
         told: list[Share] = []
         ended: list[set[str]] = []
         busy: set[str] = set()
-        population = Population()
+        population, way = Population(), Way(self.panel, self.clock)
+        clients = Clients(lambda _: cast("PanelClient", way))
+        waiting: set[str] = set()
         context = cast(
             "RotationContext",
             SimpleNamespace(clock=self.clock, under_way={}, on_server=lambda _config, _server: None),
@@ -117,15 +168,16 @@ class Fleet:
         member = Sharing(
             self.table.of((name, len(self.table.members))),
             context,
-            Clients(lambda _: cast("PanelClient", self.panel)),
+            clients,
             population=population,
             obey=lambda _, share: told.append(share),
             ended=lambda names: ended.append(set(names)),
-            at_work=lambda: busy,
+            at_work=lambda: busy | waiting,
+            leave=waiting.difference_update,
         )
         member.follow(self.config)
         member.start()
-        self.daemons.append(Daemon(member, context, told, ended, busy, population))
+        self.daemons.append(Daemon(member, context, told, ended, busy, population, way, clients, waiting))
         return self.daemons[-1]
 
     async def later(self, seconds: float) -> None:
@@ -590,3 +642,118 @@ async def test_a_reload_is_obeyed_by_all(fleet: Fleet) -> None:
     await fleet.later(20)
     assert one.servers | two.servers == set("abc")
     assert node_part("main", "n3") not in fleet.table.held
+
+
+def of_main(fleet: Fleet) -> dict[str, str]:
+    """Who holds what of the panel."""
+    return {part: one for part, (one, _) in fleet.table.held.items() if part != FLEET}
+
+
+async def cut(daemon: Daemon) -> None:
+    """Cut a member off from the panel, and let it notice that at its next rotation."""
+    daemon.way.cut = True
+    await daemon.ask()
+
+
+async def test_one_that_is_cut_off_from_a_panel_hands_it_over_and_takes_its_share_once_it_answers(fleet: Fleet) -> None:
+    """Not before it has lasted, and the other has had the time to see whether the panel is down."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    before = two.servers
+    assert before
+    await cut(two)
+    await fleet.later(200)
+    assert two.servers == before
+    await fleet.later(100)
+    assert (one.servers, two.servers) == (set("abcd"), set())
+    assert set(of_main(fleet).values()) == {"one"}
+    note = "member two does not reach panel main, so others are to act for its nodes"
+    assert [note in daemon.sharing.notes() for daemon in (one, two)] == [True, True]
+    await fleet.later(600)
+    assert two.servers == set(), "nothing is given back meanwhile"
+    asked = two.way.asked[-8:]
+    assert all(60 <= after - at <= 62 for at, after in pairwise(asked))
+    two.way.cut = False
+    await fleet.later(80)
+    assert (len(two.servers) > 0, one.sharing.notes()) == (True, [])
+    asks = len(one.way.asked) + len(two.way.asked)
+    await fleet.later(180)
+    assert len(one.way.asked) + len(two.way.asked) == asks, "nobody asks for the sake of an answer any more"
+
+
+async def test_one_that_is_cut_off_begins_nothing_more_and_lets_a_node_go_once_nothing_is_done_there(
+    fleet: Fleet,
+) -> None:
+    """What only waits is left to the next one; what copies goes on."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    cut_off, other = (one, two) if "a" in one.servers else (two, one)
+    cut_off.busy.add("a")
+    cut_off.waiting.add("b")
+    await cut(cut_off)
+    await fleet.later(300)
+    assert (cut_off.servers, cut_off.waiting) == ({"a"}, set())
+    assert other.servers.isdisjoint("ab")
+    cut_off.busy.clear()
+    await fleet.later(5)
+    assert other.servers == set("abcd")
+
+
+async def test_a_panel_that_is_down_changes_no_hands_neither_when_it_goes_nor_when_it_comes(fleet: Fleet) -> None:
+    """Though only one member asks anything of it: the others ask as soon as that one says that it reaches nothing."""
+    daemons = [fleet.join(name) for name in ("one", "two", "three")]
+    await fleet.later(20)
+    held, told = dict(fleet.table.held), [len(one.told) for one in daemons]
+    fleet.panel.down = True
+    await daemons[0].ask()
+    await fleet.later(1500)
+    assert daemons[0].sharing.notes() == ["no member of the cluster reaches panel main"]
+    fleet.panel.down = False
+    await fleet.later(100)
+    assert daemons[0].sharing.notes() == []
+    assert (fleet.table.held, [len(one.told) for one in daemons]) == (held, told)
+
+
+async def test_where_the_last_one_that_reached_a_panel_is_cut_off_too_it_keeps_what_it_holds(fleet: Fleet) -> None:
+    """Nothing goes back to the one that was cut off first, neither then nor once the panel answers again."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    await cut(two)
+    await fleet.later(300)
+    held = of_main(fleet)
+    await cut(one)
+    await fleet.later(1000)
+    assert of_main(fleet) == held
+    one.way.cut = False
+    await fleet.later(300)
+    assert of_main(fleet) == held
+
+
+async def test_one_that_is_cut_off_takes_nothing_of_that_panel_that_another_could(fleet: Fleet) -> None:
+    """Though that one does not take it, and nobody else holds it; what is of no panel it takes."""
+    one, two = fleet.join("one"), fleet.join("two")
+    await fleet.later(20)
+    await cut(two)
+    await fleet.later(300)
+    hangs = member_of(fleet, one)
+    one.sharing.stop()
+    fleet.daemons.remove(one)
+    fleet.table.held.clear()
+    await fleet.later(600)
+    assert (of_main(fleet), set(fleet.table.held)) == ({}, {FLEET})
+    fleet.table.members.discard(hangs)
+    await fleet.later(5)
+    assert set(of_main(fleet).values()) == {"two"}, "nobody else is there"
+
+
+async def test_one_that_took_a_part_since_nobody_did_keeps_it_no_longer_than_it_reaches_the_panel(
+    fleet: Fleet,
+) -> None:
+    """The five minutes for which it would keep it are not over."""
+    fleet.table.members.add(("hangs", 9))
+    one = fleet.join("one")
+    await fleet.later(45)
+    assert one.servers == set("abcd")
+    one.way.cut, one.way.contact = True, Contact().with_loss(0.0).with_loss(1000.0)
+    await fleet.later(100)
+    assert of_main(fleet) == {}

@@ -6,6 +6,7 @@ import logging
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from daemon.core.cut_off import Contact
 from daemon.core.model import Server
 from daemon.panel import errors, reach
 from daemon.panel.answers import Answer, ApiCall
@@ -393,6 +395,29 @@ async def test_who_tries_for_all_and_is_left_lets_the_others_try() -> None:
         first.cancel()
         script.replies = [captured("007")]
         assert all(isinstance(server, Server) for server in await others)
+
+
+async def test_any_answer_shows_that_the_panel_is_reached_and_none_since_when_it_is_not() -> None:
+    """A 5xx and a login page reach every member of a cluster alike. It is asked once, for as little as there is."""
+    clock, known = FakeClock(), []
+    script = Script(html(502), httpx.ConnectError("refused"), httpx.ReadTimeout("late"), html(200), backup())
+    async with client(script, clock=clock) as panel:
+        assert panel.contact == Contact()
+        for _ in range(5):
+            await clock.sleep(10)
+            with suppress(errors.PanelError):
+                await panel.knock()
+            known.append(panel.contact)
+    assert known == [Contact(10), Contact(10, 20, 20), Contact(10, 20, 30), Contact(40), Contact(50)]
+    assert [dict(request.url.params) for request in script.asked] == [{"per_page": "1"}] * 5
+
+
+async def test_a_write_that_is_held_back_says_nothing_of_whether_the_panel_is_reached() -> None:
+    """Nothing was sent."""
+    async with client(backup(), hindrance=lambda *, creates: "no") as panel:
+        with pytest.raises(errors.HeldBackError):
+            await panel.create(SERVER, name="n")
+        assert panel.contact == Contact()
 
 
 async def test_an_asked_for_pause_is_kept_and_bounded() -> None:

@@ -1,14 +1,20 @@
 """Three daemons share a fleet over one real PostgreSQL: each node has one of them, and each backup is made once."""
 
 from collections import Counter
+from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 
 from daemon.config.values import ClusterConfig
+from daemon.core.cut_off import Patience
+from daemon.fleet import sharing
+from daemon.fleet.reaching import Reaching
 from daemon.sandbox.records import Change, Server
 from tests.postgres import Postgres
 from tests.process.members import Member, cluster, until
 from tests.process.support import Panel
+from tests.state.wire import wire
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
@@ -95,6 +101,29 @@ async def test_one_that_is_sent_out_hands_over_and_one_that_is_evicted_in_the_mi
         await until(lambda: all_made(panel, both), "each server is backed up", 60)
     assert len(panel.done(Change.CREATED, slow)) == 1
     assert panel.done(Change.DELETED, slow) == before[:3]
+
+
+async def test_one_that_is_cut_off_from_the_panel_in_the_midst_of_a_backup_is_replaced_until_it_reaches_it_again(
+    panel: Panel, database: ClusterConfig, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cut off from the panel alone, and lets the others know by way of the database; one backup is made."""
+    monkeypatch.setattr(sharing, "Reaching", partial(Reaching, patience=Patience(0.5, 0.3, 0.5)))
+    slow = panel.add_server("slow", past=5, seconds=10.0)
+    quick = panel.add_server("quick", past=5, node=panel.world.add_node("node2"))
+    file = panel.configure(slow, quick)
+    port = urlsplit(panel.url).port or 0
+    async with wire(port) as way, cluster(file, database, postgres_server.port) as made:
+        file.write_text(file.read_text().replace(str(port), str(way.port)))
+        one = await made.join("one", made.read())
+        await until(lambda: any(one.completed_at is None for one in panel.backups(slow)), "the backup is being made")
+        two = await made.join("two")
+        way.cut()
+        await until(lambda: two.acts_for == {"slow", "quick"}, "all is taken over")
+        assert any(one.completed_at is None for one in panel.backups(slow))
+        await until(lambda: bool(panel.backups(slow)[-1].completed_at), "the backup is made")
+        way.open = True
+        await until(lambda: len(one.acts_for) == 1, "it takes its share again")
+    assert len(panel.done(Change.CREATED, slow)) == 1
 
 
 async def test_where_two_are_configured_differently_backups_are_made_and_none_is_deleted(

@@ -304,6 +304,36 @@ async def test_one_that_joins_anew_says_again_what_it_goes_by(cluster: Clustered
     engine.close()
 
 
+async def test_all_see_which_panels_a_member_says_it_cannot_reach_until_it_takes_that_back_or_is_gone(
+    cluster: Clustered,
+) -> None:
+    """So does an operator."""
+    async with daemon(cluster, "one") as one:
+        async with daemon(cluster, "two") as two:
+            assert (await shares(one).look()).cut_off == {}
+            await shares(two).tell_cut_off({"main", "other"})
+            seen = await shares(one).look()
+            assert {name: panels for (name, _), panels in seen.cut_off.items()} == {"two": {"main", "other"}}
+            assert [*(await membership(one).seen()).cut_off.values()] == [{"main", "other"}]
+            await shares(two).tell_cut_off(frozenset())
+            assert (await shares(one).look()).cut_off == {}
+            await shares(two).tell_cut_off({"main"})
+        assert (await shares(one).look()).cut_off == {}
+
+
+async def test_one_that_joins_anew_says_again_which_panels_it_cannot_reach(cluster: Clustered) -> None:
+    """Under its new epoch, of which nothing is known before."""
+    engine = cluster.member("one")
+    for _ in range(2):
+        await engine.leadership.join()
+        assert (await shares(engine).look()).cut_off == {}
+        await shares(engine).tell_cut_off({"main"})
+        seen = await shares(engine).look()
+        assert seen.cut_off == {seen.me: {"main"}}
+        await engine.leadership.give_up()
+    engine.close()
+
+
 async def test_two_members_whose_time_is_over_do_not_wait_for_each_other(postgres_server: Postgres) -> None:
     """One is just being renewed, and would wait for the other as well."""
     cluster = Shared(postgres_server)

@@ -56,7 +56,7 @@ async def test_each_thing_that_a_rotation_asks_for_is_one_statement(cluster: Clu
 
 
 async def test_a_look_at_the_others_is_two_statements_while_no_server_has_moved(cluster: ClusterConfig) -> None:
-    """Each member looks every second, whatever there is to do."""
+    """Each member looks every second, whatever there is to do, and says what it cannot reach when that changes."""
     async with member(cluster) as one:
         assert isinstance(one, PostgresEngine)
         await one.leadership.join()
@@ -64,8 +64,10 @@ async def test_a_look_at_the_others_is_two_statements_while_no_server_has_moved(
         assert shares is not None
         await shares.take(PART)
         await shares.place("main", {SERVER: "node-1"})
+        await shares.tell_cut_off({"main"})
         await shares.look()
         told = statements(one)
+        await shares.tell_cut_off({"main"})
         await shares.look()
         await asyncio.sleep(0)  # noqa: TID251 — for asyncpg
         assert len(told) == 2, told

@@ -12,6 +12,7 @@ from daemon.cli.ui.tables import cell, show, table
 from daemon.config.opinion import key_of
 from daemon.config.values import Config
 from daemon.core.agreement import in_words
+from daemon.core.cut_off import in_words as cut_off_in_words
 from daemon.core.shares import NODE
 from daemon.documents.cluster import cluster_document
 from daemon.errors import Exit
@@ -37,6 +38,7 @@ def show_cluster(settings: Settings, *, as_json: bool) -> int:
     notes = [] if seen.acting else ["no member acts"]
     notes += map(_sent_out, seen.out)
     notes += [f"{in_words(where, names)}: nothing is deleted there"] if where else []
+    notes += _cut_off(seen)
     notes += _promoted(seen)
     show(
         table(COLUMNS, map(_row, seen.members), right=("process", "nodes")),
@@ -47,6 +49,11 @@ def show_cluster(settings: Settings, *, as_json: bool) -> int:
 
 async def _looked(config: Config) -> ClusterSeen:
     return await membership_of(config).seen()
+
+
+def _cut_off(seen: ClusterSeen) -> list[str]:
+    acting = [(one.name, one.epoch) for one in seen.acting]
+    return cut_off_in_words({one: seen.cut_off.get(one[1], ()) for one in acting}, acting)
 
 
 def _promoted(seen: ClusterSeen) -> list[str]:

@@ -29,6 +29,7 @@ _MEMBERS = (
 _PROMOTED = "SELECT promoted_at FROM home"
 _OUT = "SELECT * FROM sent_out ORDER BY name"
 _OPINIONS = "SELECT * FROM opinion"
+_CUT_OFF = "SELECT * FROM cut_off"
 
 
 class PostgresMembership:
@@ -88,4 +89,6 @@ async def _seen(connection: Connection) -> ClusterSeen:
         return ClusterSeen(members, promoted_at=promoted)
     out = [SentOut(row["name"], row["since"], row["sent_by"], row["evicted"]) for row in await connection.fetch(_OUT)]
     opinions = {row["epoch"]: opinion_in(row) for row in await connection.fetch(_OPINIONS)}
-    return ClusterSeen(members, tuple(out), opinions, promoted)
+    rows = await connection.fetch(_CUT_OFF) if await is_there(connection, "cut_off") else ()
+    cut_off = {row["epoch"]: frozenset(row["panels"]) for row in rows}
+    return ClusterSeen(members, tuple(out), opinions, promoted, cut_off)

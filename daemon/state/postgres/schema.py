@@ -260,6 +260,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE member ADD COLUMN lease INTERVAL",),
     # Drawn by who joins, so that it is there once though it may have to join again for want of an answer.
     (f"ALTER TABLE member ADD COLUMN life {_TEXT} UNIQUE",),
+    (
+        # The panels that a member cannot reach. A member of the version before counts on it all the same.
+        """CREATE TABLE cut_off (
+            epoch BIGINT PRIMARY KEY REFERENCES member (epoch) ON DELETE CASCADE,
+            panels TEXT[] NOT NULL
+        )""",
+    ),
 )
 
 COPIED = (

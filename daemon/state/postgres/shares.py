@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from daemon.core.agreement import Opinion
@@ -17,16 +18,20 @@ from daemon.state.postgres.membership import opinion_in
 from daemon.state.values import SharesSeen, StepName, UnderWay
 
 _LIVE = (  # one statement for nearly all that is asked every second: each member asks, however little there is to do
-    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest,"
+    "SELECT name, epoch, EXISTS (SELECT FROM sent_out WHERE sent_out.name = member.name) AS out, digest, panels,"
     " ARRAY(SELECT what FROM lease WHERE lease.epoch = member.epoch AND NOT starts_with(what, $2)) AS holds,"
     " (SELECT promoted_at FROM home), (SELECT max(change) FROM placement) AS change"
-    " FROM member LEFT JOIN opinion USING (epoch)"
+    " FROM member LEFT JOIN opinion USING (epoch) LEFT JOIN cut_off USING (epoch)"
     " WHERE role = 'acts' AND until > clock_timestamp() OR epoch = $1"
 )
 _PUBLISH = (
     "INSERT INTO opinion (epoch, decisions, digest, rules) SELECT epoch, $2, $3, $4 FROM member WHERE epoch = $1"
     " ON CONFLICT (epoch) DO UPDATE SET decisions = excluded.decisions, digest = excluded.digest,"
     " rules = excluded.rules"
+)
+_CUT_OFF = (
+    "INSERT INTO cut_off (epoch, panels) SELECT epoch, $2 FROM member WHERE epoch = $1"
+    " ON CONFLICT (epoch) DO UPDATE SET panels = excluded.panels"
 )
 _OPINIONS = "SELECT epoch, decisions, digest, rules FROM opinion WHERE epoch = ANY($1)"
 _AT_WORK = (
@@ -60,6 +65,9 @@ class PostgresShares:
         """The epoch at the last look. After it was lost, all is new to a member that begins anew."""
 
         self._published: tuple[int | None, Opinion] | None = None
+        self._cut_off: tuple[int | None, AbstractSet[str]] = None, frozenset()
+        """What was said last of the panels that we cannot reach, and under which epoch."""
+
         self._opinions: dict[str, Opinion] = {}
         """What others go by, by its digest, as far as we have read it."""
 
@@ -104,6 +112,13 @@ class PostgresShares:
             await self._database.run(lambda connection: connection.execute(_PUBLISH, *values))
             self._published = epoch, opinion
 
+    async def tell_cut_off(self, panels: AbstractSet[str]) -> None:
+        """Let all members know which panels this one cannot reach; a new epoch begins with none."""
+        epoch = self._members.epoch
+        if panels != (self._cut_off[1] if self._cut_off[0] == epoch else frozenset()):
+            await self._database.run(lambda connection: connection.execute(_CUT_OFF, epoch, sorted(panels)))
+            self._cut_off = epoch, panels
+
     async def place(self, panel: str, nodes: Mapping[str, str]) -> None:
         """Let all members know the nodes of some of a panel's servers.
 
@@ -137,7 +152,8 @@ class PostgresShares:
             self._members.lose()
         nodes = {(row["panel"], row["server"]): row["node"] for row in placed}
         out = frozenset(one for one, is_out in live.items() if is_out)
-        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out, opinions, promoted)
+        cut_off = {_member(row): frozenset(row["panels"]) for row in rows if row["panels"]}
+        return SharesSeen(me, frozenset(live) - out, held, nodes, frozenset(ended), out, opinions, promoted, cut_off)
 
     async def _said(self, connection: Connection, digests: Mapping[Member, str]) -> dict[Member, Opinion]:
         """Return what these members go by; the database is asked only for what is new, and not our own."""

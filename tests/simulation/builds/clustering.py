@@ -1,6 +1,6 @@
 """What members of a cluster must not do: broken fences, shares and lives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +9,6 @@ from typing import Any
 from daemon.alerts import Alerts
 from daemon.alerts.claims import Claims
 from daemon.alerts.message import Message
-from daemon.core.shares import Member
 from daemon.fleet.sharing import Sharing
 from daemon.fleet.standing import Standing
 from daemon.panel.answers import Answer, ApiCall
@@ -70,8 +69,8 @@ def _takes_what_it_was_sent_out_of() -> AbstractContextManager[Any]:
 def _takes_nothing_over() -> AbstractContextManager[Any]:
     real = Sharing._takable
 
-    def takable(self: Sharing, parts: Any, wanted: Mapping[str, Member], seen: Any) -> Any:
-        return iter(()) if self._mine else real(self, parts, wanted, seen)
+    def takable(self: Sharing, parts: Any, shared: Any, seen: Any) -> Any:
+        return iter(()) if self._mine else real(self, parts, shared, seen)
 
     return PATCH(Sharing, "_takable", takable)
 

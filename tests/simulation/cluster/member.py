@@ -12,6 +12,7 @@ from unittest import mock
 import daemon.core.calendar
 import daemon.fleet.agreeing
 import daemon.fleet.placement
+import daemon.fleet.reaching
 import daemon.fleet.sharing
 import daemon.service.assembly
 import daemon.service.events
@@ -22,6 +23,7 @@ import daemon.state.postgres.members
 from daemon.alerts import Alerts
 from daemon.config.values import Config
 from daemon.core.calendar import HAND_OVERS
+from daemon.core.cut_off import Patience
 from daemon.fleet.share import Share
 from daemon.rotation.run import RotationContext, Run
 from daemon.rotation.setup import open_context
@@ -167,6 +169,7 @@ def members_in_place(lease: float, look: float) -> Iterator[None]:
             (daemon.state.postgres.members, "LOOK_SECONDS", moment),
             (daemon.fleet.sharing, "LOOK_SECONDS", look),
             (daemon.fleet.agreeing, "HEARD_SECONDS", 30 * moment),
+            (daemon.fleet.reaching, "PATIENCE", Patience(alone=3 * look)),
             (daemon.fleet.sharing, "FREE_SECONDS", 15 * moment),
             (daemon.core.calendar, "HAND_OVERS", replace(HAND_OVERS, first=HAND_OVERS.first * moment)),
         ):

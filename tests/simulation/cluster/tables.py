@@ -71,6 +71,7 @@ class Tables:
         "members",
         "leases",
         "_opinions",
+        "_cut_off",
         "_out",
         "_epoch",
         "home",
@@ -98,6 +99,7 @@ class Tables:
         self.members: dict[int, MemberRow] = {}
         self.leases: dict[str, LeaseRow] = {}
         self._opinions: dict[int, dict[str, Any]] = {}
+        self._cut_off: dict[int, list[str]] = {}
         self._out: dict[str, dict[str, Any]] = {}
         self.announced: list[Announcement] = []
         self.given: Callable[[int], None] = lambda _epoch: None
@@ -165,6 +167,7 @@ class Tables:
             self.members.pop(epoch, None)
         self.leases = {what: row for what, row in self.leases.items() if row.epoch in self.members}
         self._opinions = {epoch: row for epoch, row in self._opinions.items() if epoch in self.members}
+        self._cut_off = {epoch: panels for epoch, panels in self._cut_off.items() if epoch in self.members}
 
     def _evict(self, own: int) -> None:
         self._remove([epoch for epoch in self.members if epoch != own and not self._alive(epoch)])
@@ -259,6 +262,11 @@ class Tables:
             self._opinions[epoch] = {"epoch": epoch, "decisions": decisions, "digest": digest, "rules": rules}
         return []
 
+    def _tell_cut_off(self, epoch: int, panels: Sequence[str]) -> Rows:
+        if epoch in self.members:
+            self._cut_off[epoch] = [*panels]
+        return []
+
     def _moment(self, seconds: float) -> datetime:
         return self._began + timedelta(seconds=seconds)
 
@@ -311,7 +319,7 @@ class Tables:
         return [
             _as_row(row)
             | {"out": row.name in self._out, "digest": self._opinions.get(row.epoch, {}).get("digest")}
-            | {"holds": self._held_by(row.epoch)}
+            | {"panels": self._cut_off.get(row.epoch), "holds": self._held_by(row.epoch)}
             | for_all
             for row in acting
             if row.epoch == own or self._alive(row.epoch)
@@ -409,6 +417,9 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     membership._PROMOTED: Tables._promoted,
     membership._OUT: lambda tables: [tables._out[name] for name in sorted(tables._out)],
     membership._OPINIONS: lambda tables: list(tables._opinions.values()),
+    membership._CUT_OFF: lambda tables: [
+        {"epoch": epoch, "panels": panels} for epoch, panels in tables._cut_off.items()
+    ],
     fence.JOIN: Tables._join,
     fence.RENEW: Tables._renew,
     fence.CUT: Tables._cut,
@@ -425,6 +436,7 @@ _STATEMENTS: Mapping[str, Callable[..., Rows]] = {
     fence.LEAVE: Tables._leave,
     shares._LIVE: Tables._live,
     shares._PUBLISH: Tables._publish,
+    shares._CUT_OFF: Tables._tell_cut_off,
     shares._OPINIONS: lambda tables, epochs: [tables._opinions[one] for one in epochs if one in tables._opinions],
     shares._AT_WORK: Tables._at_work,
     shares._UNDER_WAY: Tables._under_way,
