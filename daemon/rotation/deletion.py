@@ -61,8 +61,8 @@ async def delete_seen(
     `seen_at` is when it was seen, by the monotonic clock; None reads it again in any case. The DELETE leaves within a
     minute of the listing, or within seconds of a look, or not at all, however long the API limit holds requests back.
     One that was decided on `by_the_clock` of the panel leaves only while nothing casts doubt on that clock. `still` is
-    called right before it leaves, and raises ChangedError if what it was decided by holds no more. After a 5xx
-    or a lost answer it is sent again, a few times, as long as the backup is seen unchanged. Raises ChangedError, and
+    called right before it leaves, and raises ChangedError if what it was decided by holds no more. After a 5xx or a
+    lost answer it is sent again, a few times, as long as the backup is seen unchanged. Raises ChangedError, and
     PanelError if the panel refuses.
     """
     until, repeated = clock.monotonic() + REPEAT_SECONDS, False

@@ -91,6 +91,15 @@ class Members:
             patched.setattr(self.alerts[name]._record._writing.journal, call, broken)
             yield
 
+    async def store_fails(self, *, hours: int) -> None:
+        """Let a store take no copy for so long, tried once an hour."""
+        queue = CopyQueue().asked("survival", ["nas"], self.clock.now(), fresh=True)
+        for _ in range(hours):
+            failed = queue.store_failed("nas", self.clock.now(), "it is full")
+            self.journal.requeue_copies(queue, failed)
+            queue = failed
+            await self.clock.sleep(3600)
+
     async def close(self) -> None:
         """End both."""
         await asyncio.gather(*(one.close(1) for one in self.alerts.values()))
@@ -180,12 +189,7 @@ async def test_no_look_judges_what_was_taken_over_before_its_memory_could_be_rea
     """The member before told of the store, and that the server is overdue; this one began days ago."""
     members = Members(tmp_path)
     await members.start()
-    queue = CopyQueue().asked("survival", ["nas"], members.clock.now(), fresh=True)
-    for _ in range(4 * 24):
-        failed = queue.store_failed("nas", members.clock.now(), "it is full")
-        members.journal.requeue_copies(queue, failed)
-        queue = failed
-        await members.clock.sleep(3600)
+    await members.store_fails(hours=4 * 24)
     told = {name: members.told.of(name) for name in ("survival", "stores.nas")}
     assert all(told.values())
     with members.unable("two", "watches"):
@@ -330,12 +334,7 @@ async def test_one_alerts_on_stores_whoever_alerts_on_the_servers_and_hands_over
     members.alerts["one"].reload(members.config, Share(replace(members.config, servers={}), fleet=True))
     members.alerts["two"].reload(members.config, Share(members.config, fleet=False))
     members.told.dead = True
-    queue = CopyQueue().asked("survival", ["nas"], members.clock.now(), fresh=True)
-    for _ in range(5):
-        failed = queue.store_failed("nas", members.clock.now(), "it is full")
-        members.journal.requeue_copies(queue, failed)
-        queue = failed
-        await members.clock.sleep(3600)
+    await members.store_fails(hours=5)
     assert members.alerts["one"]._record.receivers.by_name["ops"].waiting
     members.alerts["one"].reload(members.config, Share(replace(members.config, servers={}), fleet=False))
     members.alerts["two"].reload(members.config, Share(members.config, fleet=True))
